@@ -1,0 +1,40 @@
+# Everything one types here; `make help` lists it. The environment is built in .venv, and again only when it must.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo sweep board test lint types check clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: $(READY)  ## four small runs on Python's own documentation: table and figure in minutes, no download
+	$(BIN)/python -m lm.train -m experiment=demo $(ARGS)
+
+sweep: $(READY)  ## the whole table on the Penn Treebank; extra words: make sweep ARGS="data.dir=FOLDER"
+	$(BIN)/python -m lm.train -m cell=lstm,gru dropout=0,0.25 $(ARGS)
+
+board: $(READY)  ## TensorBoard on the newest results
+	$(BIN)/tensorboard --logdir "$$(ls -td multirun/*/ outputs/*/*/ 2>/dev/null | head -1)"
+
+test: $(READY)  ## all tests, without network
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)  ## format and rules (ruff)
+	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: $(READY)  ## types, strict on lm (mypy)
+	$(BIN)/mypy
+
+check: lint types test  ## lint, types and tests
+
+clean:  ## remove the environment; results stay
+	rm -rf .venv
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,local]"
+	touch $@

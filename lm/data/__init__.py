@@ -1,0 +1,1 @@
+"""From text to words, to ids, to windows: everything a model reads."""

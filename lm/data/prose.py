@@ -1,0 +1,98 @@
+"""Reference documentation as plain English: sentences in the manner of the Penn Treebank.
+
+Lower case, numbers as `N`, no punctuation, clitics apart (`do n't`); a name set as code becomes a word
+(`"object.__init__()"` is `init`), any other code `<unk>`. Blocks of code, tables, headings and signatures are left
+out, as they do not read as sentences.
+"""
+
+import re
+from collections.abc import Iterator
+
+from lm.data.vocabulary import UNKNOWN
+
+SHORTEST = 4
+LARGEST_UNKNOWN_SHARE = 0.15
+ABBREVIATIONS = ("e.g", "i.e", "etc", "vs", "cf")
+
+LIST_MARKER = re.compile(r" *(?:[*+-]|\d+\.|\[\d+\]) ")
+BROKEN_WORD = re.compile(r"(?<=\w-) (?=[a-z])")
+NOTICE = re.compile(
+    r"(?:(?:Changed|New|Deprecated) (?:in|since) version [^:.]+(?:\.\d+)?[:.]|Note:|See also:|\*\*[^*]+:\*\*) *"
+)
+SENTENCE_END = re.compile(r"(?<=[.?!])[\"”\u2019)*]*\s+(?=[\"“(*]*[A-Z])")
+WHOLE_SENTENCE = re.compile(r"[\"“(*]*[A-Z\"].*[.?!:][\"”\u2019)*]*")
+BLOCK_OF_CODE = re.compile(r">>>|::=|\.\.\. ")
+FOOTNOTE = re.compile(r"\[\d+\]")
+INLINE_CODE = re.compile(r"\"+([^\"]{1,80})\"+")
+NAME = re.compile(r"(?:\w+\.)*_*([A-Za-z]+)_*(?:\(\))?")
+DASH = re.compile(r"--|[—\u2013…]|\.\.\.")
+PUNCTUATION = '"“”\u2018*,;:()?!.[]{}`'
+CLITIC = re.compile(r"(\w*?)(n't|'s|'re|'ve|'ll|'d|'m)")
+NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
+WORD = re.compile(r"[a-z]+(?:[-'/.][a-z]+)*")
+
+
+def sentences(text: str) -> Iterator[list[str]]:
+    """Yield the words of every whole English sentence in `text`."""
+    for paragraph in paragraphs(text):
+        for sentence in split_sentences(NOTICE.sub("", paragraph)):
+            words = to_words(sentence)
+            if is_english(sentence, words):
+                yield words
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Yield every run of equally indented lines as one line; the marker of a list item counts as indentation."""
+    lines: list[str] = []
+    indent = 0
+    for line in [*text.splitlines(), ""]:
+        marker = LIST_MARKER.match(line)
+        line = " " * marker.end() + line[marker.end() :] if marker else line
+        indent_now = len(line) - len(line.lstrip())
+        if lines and (marker or indent_now != indent or not line.strip()):
+            yield BROKEN_WORD.sub("", " ".join(lines))
+            lines = []
+        indent = indent_now
+        lines += [line.strip()] if line.strip() else []
+
+
+def split_sentences(paragraph: str) -> Iterator[str]:
+    """Cut a paragraph after `.`, `?` or `!` where a capital follows, but not after an abbreviation such as `e.g.`."""
+    start = 0
+    for end in SENTENCE_END.finditer(paragraph):
+        if not paragraph[start : end.start()].rstrip(".").lower().endswith(ABBREVIATIONS):
+            yield paragraph[start : end.end()].strip()
+            start = end.end()
+    yield paragraph[start:]
+
+
+def is_english(sentence: str, words: list[str]) -> bool:
+    """Tell a sentence from a heading, a signature, a line of code and a sentence that is mostly code."""
+    whole = WHOLE_SENTENCE.fullmatch(sentence) and not BLOCK_OF_CODE.search(sentence)
+    return bool(whole) and len(words) >= SHORTEST and words.count(UNKNOWN) <= LARGEST_UNKNOWN_SHARE * len(words)
+
+
+def to_words(sentence: str) -> list[str]:
+    """Give the words of a sentence by the Treebank's conventions."""
+    text = FOOTNOTE.sub(" ", sentence.replace("\u2019", "'"))
+    text = INLINE_CODE.sub(lambda code: f" {code_to_word(code[1])} ", text)
+    return [word for piece in DASH.sub(" ", text).split() for word in piece_to_words(piece)]
+
+
+def code_to_word(code: str) -> str:
+    """Give the last part of a name without its underscores, a number as it is, and `<unk>` for any other code."""
+    name = NAME.fullmatch(code.strip("'"))
+    return name[1] if name else code if NUMBER.fullmatch(code) else UNKNOWN
+
+
+def piece_to_words(piece: str) -> list[str]:
+    """Give the words in what stands between two spaces: none, one, or a word and its clitic."""
+    bare = piece.lower().strip(PUNCTUATION)
+    if clitic := CLITIC.fullmatch(bare):
+        return [word for word in clitic.groups() if word]
+    bare = bare.strip("'")
+    if bare in ABBREVIATIONS:
+        return [f"{bare}."]
+    if NUMBER.fullmatch(bare):
+        return ["N"]
+    return [bare if WORD.fullmatch(bare) else UNKNOWN] if bare else []

@@ -1,0 +1,60 @@
+"""What every corpus offers before it is encoded: sentences of words, split in three, and a key that names them."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+SPLITS = ("train", "valid", "test")
+
+
+class Source(ABC):
+    """A text in three splits that has not been counted or encoded yet.
+
+    `min_count` and `max_words` limit the vocabulary that is built from the training split.
+    """
+
+    name: ClassVar[str]
+    min_count: int = 1
+    max_words: int | None = None
+
+    @abstractmethod
+    def key(self) -> str:
+        """Give the SHA-256, in hexadecimal, of the text and of every option that changes its ids."""
+
+    @abstractmethod
+    def sentences(self, split: str) -> Iterator[list[str]]:
+        """Yield the words of one sentence after another, without `<eos>`."""
+
+    def place(self, split: str) -> str:
+        """Say where the split's text comes from, for messages."""
+        return f"the {split} split of {self.name}"
+
+    def floor_ppl(self) -> float | None:
+        """Give the true perplexity of the text, which no model can beat on average, where it is known."""
+        return None
+
+
+def digest(*parts: object) -> str:
+    """Give the SHA-256, in hexadecimal, of plain values (whatever JSON can write)."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def check_flag(option: str, value: object) -> None:
+    """Raise a ValueError unless `value` is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"data.{option} must be true or false, got {value!r}.")
+
+
+def check_at_least(option: str, value: object, least: int) -> None:
+    """Raise a ValueError unless `value` is a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"data.{option} must be a whole number of at least {least}, got {value!r}.")
+
+
+def check_vocabulary_limits(min_count: object, max_words: object) -> None:
+    """Raise a ValueError unless the two limits leave room for `<unk>`, `<eos>` and a word."""
+    check_at_least("min_count", min_count, 1)
+    if max_words is not None:
+        check_at_least("max_words", max_words, 3)

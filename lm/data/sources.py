@@ -1,0 +1,22 @@
+"""Where a corpus comes from, by name; a new one is one entry here."""
+
+from typing import Any
+
+from lm.data.ptb import PennTreebank
+from lm.data.python_docs import PythonDocs
+from lm.data.source import SPLITS, Source
+from lm.data.synthetic import MarkovSource
+from lm.data.text import TextSource
+
+__all__ = ["SOURCES", "SPLITS", "Source", "make_source"]
+
+SOURCES: dict[str, type[Source]] = {
+    source.name: source for source in (PennTreebank, TextSource, PythonDocs, MarkovSource)
+}
+
+
+def make_source(name: str, **options: Any) -> Source:
+    """Give the source of that name with its options, the keys of `conf/data/<name>.yaml`."""
+    if name not in SOURCES:
+        raise ValueError(f"data must be one of {', '.join(SOURCES)}, got {name!r}.")
+    return SOURCES[name](**options)

@@ -1,0 +1,1 @@
+"""From word ids to nats."""

@@ -1,0 +1,164 @@
+"""A GRU whose gradients are written out through time, instead of recorded operation by operation.
+
+With x the input at time t, h the state before it and h' the state after it (biases left out),
+
+    r = sigmoid(W_xr x + W_hr h)            how much of the old state the proposal sees
+    z = sigmoid(W_xz x + W_hz h)            how much of the old state stays
+    q = W_hg h
+    g = tanh(W_xg x + r * q)                the proposal
+    h' = z * h + (1 - z) * g
+
+Write d_y for dE/dy, and a_r, a_z, a_g for what the three nonlinearities are applied to. From h' backwards,
+
+    d_a_g = d_h' * (1 - z) * (1 - g^2)
+    d_a_z = d_h' * (h - g) * z * (1 - z)
+    d_a_r = d_a_g * q * r * (1 - r)
+    d_q   = d_a_g * r
+
+Each is d_h' times a factor that the forward pass alone fixes, so all factors are computed before going back in time.
+What is left for each step is the recursion
+
+    d_h = d_h' * z + W_hr^T d_a_r + W_hz^T d_a_z + W_hg^T d_q
+
+and every weight's gradient is one product over all steps: d_W_x = sum d_a x^T, d_W_h = sum (d_a_r, d_a_z, d_q) h^T.
+
+Shape suffixes: T time, B batch columns, E embedding (the layer's input), H hidden. Gates are stacked as in torch.nn.GRU:
+r, z, g.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+class GRU(nn.Module):
+    """One GRU layer with the parameters, the outputs and the gradients of `torch.nn.GRU(input_size, hidden_size)`.
+
+    State dicts interchange with torch.nn.GRU's. It is differentiable once.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.weight_ih_l0 = nn.Parameter(torch.empty(3 * hidden_size, input_size))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
+        self.bias_ih_l0 = nn.Parameter(torch.empty(3 * hidden_size))
+        self.bias_hh_l0 = nn.Parameter(torch.empty(3 * hidden_size))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters from the uniform distribution between ±1/sqrt(hidden_size), as torch.nn.GRU does."""
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -1 / math.sqrt(self.hidden_size), 1 / math.sqrt(self.hidden_size))
+
+    def forward(self, input_TBE: Tensor, state_1BH: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the states after each step, [T, B, H], and the last of them, [1, B, H].
+
+        Args:
+            input_TBE: at least one step of input.
+            state_1BH: the state before the first step; zeros if left out.
+        """
+        if state_1BH is None:
+            state_1BH = input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size)
+        output_TBH: Tensor = _ThroughTime.apply(
+            input_TBE, state_1BH[0], self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
+        )
+        return output_TBH, output_TBH[-1:]
+
+    def extra_repr(self) -> str:
+        """Return the sizes, for printing."""
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+class _Factors(NamedTuple):
+    """What d_h' is multiplied by, elementwise, to give d_a_r, d_a_z, d_a_g and d_q."""
+
+    a_r: Tensor
+    a_z: Tensor
+    a_g: Tensor
+    q: Tensor
+
+
+def _factors(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> _Factors:
+    a_g = (1 - z) * (1 - g * g)
+    return _Factors(a_r=a_g * q * r * (1 - r), a_z=(h - g) * z * (1 - z), a_g=a_g, q=a_g * r)
+
+
+def immediate_gradients(
+    d_next_BH: Tensor, x_BE: Tensor, h_BH: Tensor, weight_x: Tensor, weight_h: Tensor
+) -> dict[str, Tensor]:
+    """Return one time step's derivatives of the error in the six matrices, with the state before the step held fixed.
+
+    The full derivative adds what reaches the matrices through that state.
+
+    Args:
+        d_next_BH: dE/dh', the derivative of the error in the state after the step.
+        x_BE: the input of the step.
+        h_BH: the state before the step.
+        weight_x: W_xr, W_xz and W_xg stacked, [3H, E], as torch.nn.GRU's weight_ih_l0; there are no biases here.
+        weight_h: W_hr, W_hz and W_hg stacked, [3H, H], as torch.nn.GRU's weight_hh_l0.
+
+    Returns:
+        The sums over batch columns, named W_xz, W_hz, W_xg, W_hg, W_xr, W_hr: [H, E] for x and [H, H] for h.
+    """
+    x_r, x_z, x_g = (x_BE @ weight_x.t()).chunk(3, dim=1)
+    h_r, h_z, q = (h_BH @ weight_h.t()).chunk(3, dim=1)
+    r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
+    g = torch.tanh(x_g + r * q)
+    d_a_r, d_a_z, d_a_g, d_q = (d_next_BH * factor for factor in _factors(r, z, q, g, h_BH))
+    return {
+        "W_xz": d_a_z.t() @ x_BE,
+        "W_hz": d_a_z.t() @ h_BH,
+        "W_xg": d_a_g.t() @ x_BE,
+        "W_hg": d_q.t() @ h_BH,
+        "W_xr": d_a_r.t() @ x_BE,
+        "W_hr": d_a_r.t() @ h_BH,
+    }
+
+
+class _ThroughTime(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x_TBE: Tensor, h0_BH: Tensor, weight_x: Tensor, weight_h: Tensor, bias_x: Tensor, bias_h: Tensor
+    ) -> Tensor:
+        (T, B, E), H = x_TBE.shape, h0_BH.shape[1]
+        # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
+        gates = torch.mm(x_TBE.reshape(T * B, E), weight_x.t()).view(T, B, 3 * H)
+        rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)
+        g = q + bias_x[2 * H :]
+        rz += (bias_x + bias_h)[: 2 * H]
+        q.copy_(bias_h[2 * H :])
+        output_TBH, h_t = torch.empty_like(g), h0_BH
+        for gates_t, rz_t, r_t, z_t, q_t, g_t, next_t in zip(gates, rz, r, z, q, g, output_TBH, strict=True):
+            gates_t.addmm_(h_t, weight_h.t())
+            rz_t.sigmoid_()
+            g_t.addcmul_(r_t, q_t).tanh_()
+            h_t = torch.lerp(g_t, h_t, z_t, out=next_t)
+        ctx.save_for_backward(x_TBE, h0_BH, weight_x, weight_h, gates, g, output_TBH)
+        return output_TBH
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_output_TBH: Tensor) -> tuple[Tensor, ...]:
+        x_TBE, h0_BH, weight_x, weight_h, gates, g, output_TBH = ctx.saved_tensors
+        (T, B, H), E = output_TBH.shape, x_TBE.shape[2]
+        r, z, q = gates.view(T, B, 3, H).unbind(2)
+        h = torch.cat([h0_BH[None], output_TBH[:-1]])
+        factor = _factors(r, z, q, g, h)
+        factors = torch.stack([factor.a_r, factor.a_z, factor.q], dim=2)
+        d_a = torch.empty_like(factors)  # d_a_r, d_a_z, d_q
+        # Row t is for the state before step t: first the share of the outputs' readers, then also that of later steps.
+        d_h = torch.cat([torch.zeros_like(h0_BH)[None], d_output_TBH])
+        steps = zip(d_h, d_h[1:], z, factors, d_a, strict=False)
+        for d_h_t, d_next_t, z_t, factors_t, d_a_t in reversed(list(steps)):
+            torch.mul(d_next_t[:, None], factors_t, out=d_a_t)
+            d_h_t.addcmul_(d_next_t, z_t).addmm_(d_a_t.view(B, 3 * H), weight_h)
+        d_a_rows = d_a.view(T * B, 3 * H)
+        d_weight_h, d_bias_h = torch.mm(d_a_rows.t(), h.view(T * B, H)), d_a_rows.sum(0)
+        torch.mul(d_h[1:], factor.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
+        d_weight_x, d_bias_x = torch.mm(d_a_rows.t(), x_TBE.reshape(T * B, E)), d_a_rows.sum(0)
+        d_x = torch.mm(d_a_rows, weight_x).view(T, B, E)
+        return d_x, d_h[0], d_weight_x, d_weight_h, d_bias_x, d_bias_h

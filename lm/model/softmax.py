@@ -1,0 +1,124 @@
+"""Projection onto the vocabulary and cross-entropy in one, without holding the logits of all tokens at once.
+
+With logits a = W h + b of one token, m = max a, E = exp(a - m) and s = sum E, the token with target y and weight w costs
+
+    w * nats    = w * (log s - (a_y - m))
+    d a         = w * (E / s - onehot(y)) = (w / s) * (E - s * onehot(y))
+    d h         = (w / s) * ((E - s * onehot(y)) W)
+    d W, d b    = sums over tokens of (E - s * onehot(y))^T (w / s) h, the same without h
+
+so E is never normalised: subtracting s at the target is the one correction, and w / s goes into the small factors.
+The loss and the gradients for an incoming gradient of one are computed in the same pass over chunks of tokens, in one
+buffer; the backward pass only scales them.
+
+Shape suffixes: N tokens, C tokens of one chunk, V vocabulary, H hidden.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
+LOGITS_AT_ONCE = 2**22
+
+
+def linear_cross_entropy(
+    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor
+) -> Tensor:
+    """Return the weighted sum of nats, sum_n weights_n * -log softmax(W hidden_n + b)[targets_n].
+
+    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once, in
+    `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
+    where the weight is zero; such a token adds exactly nothing to the loss and to the gradients. At most
+    max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, and nothing waits for the device.
+    """
+    inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
+    with_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    loss: Tensor = _LinearCrossEntropy.apply(*inputs, targets_N, weights_N.to(weight_VH.dtype), with_gradients)
+    return loss
+
+
+def plain_linear_cross_entropy(
+    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor
+) -> Tensor:
+    """Return what `linear_cross_entropy` returns, by PyTorch's own functions on the logits of all tokens at once."""
+    logits_NV = F.linear(hidden_NH, weight_VH, bias_V)
+    return (weights_N * F.cross_entropy(logits_NV, targets_N, reduction="none")).sum()
+
+
+def tokens_at_once(vocabulary_size: int, hidden_size: int) -> int:
+    """Return how many tokens make a chunk: `LOGITS_AT_ONCE` of logits, but for a large vocabulary hidden_size / 2.
+
+    Every chunk reads and writes the whole gradient of the weight, so chunks of a few tokens would spend their time on
+    that; with hidden_size / 2 tokens the logits take half the memory of the weight, whatever the vocabulary.
+    """
+    return max(1, LOGITS_AT_ONCE // vocabulary_size, hidden_size // 2)
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden_NH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor | None,
+        targets_N: Tensor,
+        weights_N: Tensor,
+        with_gradients: bool,
+    ) -> Tensor:
+        gradients = _Gradients(hidden_NH, weight_VH, bias_V) if with_gradients else None
+        chunk = tokens_at_once(*weight_VH.shape)
+        buffer_CV = hidden_NH.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
+        loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
+        for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk
+            tokens = slice(start, start + chunk)
+            hidden_CH, targets_C, weights_C = hidden_NH[tokens], targets_N[tokens], weights_N[tokens]
+            logits_CV = torch.mm(hidden_CH, weight_VH.t(), out=buffer_CV[: len(hidden_CH)])
+            exp_CV, sum_C, nats_C = _exponentiate(logits_CV, bias_V, targets_C)
+            loss += torch.dot(weights_C.double(), nats_C.double())
+            if gradients is not None:
+                exp_CV.scatter_add_(1, targets_C[:, None], -sum_C[:, None])
+                gradients.add(tokens, exp_CV, weights_C / sum_C)
+        if gradients is not None:
+            ctx.save_for_backward(gradients.hidden_NH, gradients.weight_VH, gradients.bias_V)
+        return loss.to(weight_VH.dtype)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
+        # Not in place: the graph may be walked again, and the optimiser then owns what it is given.
+        scaled = (None if gradient is None else gradient * d_loss for gradient in ctx.saved_tensors)
+        return (*scaled, None, None, None)
+
+
+def _exponentiate(logits_CV: Tensor, bias_V: Tensor | None, targets_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Turn logits without bias into E in place; return E, its row sums and the nats of the targets."""
+    if bias_V is not None:
+        logits_CV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
+    logits_CV -= logits_CV.amax(1, keepdim=True)
+    target_C = logits_CV.gather(1, targets_C[:, None]).squeeze(1)
+    sum_C = logits_CV.exp_().sum(1)
+    return logits_CV, sum_C, sum_C.log() - target_C
+
+
+class _Gradients:
+    """The sums over chunks that become d hidden, d weight and d bias."""
+
+    def __init__(self, hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None):
+        self.inputs = hidden_NH, weight_VH
+        self.hidden_NH = torch.empty_like(hidden_NH)
+        self.weight_VH = torch.empty_like(weight_VH)
+        self.bias_V = None if bias_V is None else torch.empty_like(bias_V)
+
+    def add(self, tokens: slice, corrected_CV: Tensor, scale_C: Tensor) -> None:
+        """Add one chunk, given E - s * onehot(y) and w / s."""
+        hidden_NH, weight_VH = self.inputs
+        hidden_CH = hidden_NH[tokens] * scale_C[:, None]
+        beta = 0 if tokens.start == 0 else 1  # the first chunk writes, so that nothing needs to be zeroed
+        torch.mm(corrected_CV, weight_VH, out=self.hidden_NH[tokens]).mul_(scale_C[:, None])
+        self.weight_VH.addmm_(corrected_CV.t(), hidden_CH, beta=beta)
+        if self.bias_V is not None:
+            self.bias_V.addmv_(corrected_CV.t(), scale_C, beta=beta)

@@ -1,0 +1,1 @@
+"""Nats -> better weights."""

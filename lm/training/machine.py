@@ -1,0 +1,77 @@
+"""What the machine offers to training: precision, threads, memory; and its description for the results."""
+
+import ctypes
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
+
+
+def keep_memory() -> None:
+    """Tell the C library's allocator to keep freed memory for the next step, instead of faulting it in anew.
+
+    Only glibc has the switch (mallopt(3)); elsewhere nothing happens.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def has_bfloat16_products() -> bool:
+    """Say whether matrix products in bfloat16 are computed by hardware."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_capability() >= (8, 0)
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def set_precision(precision: str) -> tuple[str, str]:
+    """Choose how matrix products are computed; return Lightning's precision and a sentence that says what was chosen.
+
+    `auto` keeps every tensor in float32 and lets products of matrices round their factors to bfloat16 where the
+    hardware has them (`torch.set_float32_matmul_precision`: sums stay in float32). All else is Lightning's own.
+    """
+    fast = precision == "auto" and has_bfloat16_products()
+    torch.set_float32_matmul_precision("medium" if fast else "highest")
+    if fast:
+        return "32-true", "float32, matrix products from bfloat16 factors (precision=32-true for exact ones)"
+    return ("32-true", "float32") if precision == "auto" else (precision, precision)
+
+
+def describe_device(device: torch.device) -> str:
+    """Return a device in words, as `cpu (x86_64, AVX512, 2 threads)`."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    return f"{device.type} ({platform.machine()}, {capability}, {threads} thread{'s' if threads > 1 else ''})"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on, and the commit of the code where it is known."""
+    packages = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics")
+    return {"commit": _commit(), "python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Compute matrix products in full float32 for a while."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

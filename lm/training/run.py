@@ -1,0 +1,104 @@
+"""One run folder: what is in it, how it is written and read back."""
+
+import json
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lm.data.corpus import Corpus
+from lm.data.vocabulary import Vocabulary
+from lm.model.language_model import LanguageModel
+from lm.training.files import write_atomically
+from lm.training.settings import Settings
+
+
+def identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
+    """Return what a checkpoint says of itself, in plain values: it is read without the corpus, and without unpickling."""
+    return {
+        "settings": asdict(settings),
+        "corpus": {"name": corpus.name, "sha256": corpus.sha256},
+        "words": list(corpus.vocabulary.words),
+    }
+
+
+class Run:
+    """The folder of one run.
+
+    Args:
+        folder: where it is or will be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+        self.results_path, self.epochs_path = folder / "results.json", folder / "epochs.csv"
+
+    @classmethod
+    def existing(cls, folder: Path | str) -> "Run":
+        """Return the run saved in `folder`.
+
+        Raises:
+            FileNotFoundError: where there is none.
+        """
+        run = cls(Path(folder))
+        if not run.was_started:
+            raise FileNotFoundError(
+                f"expected a run folder with checkpoints/last.ckpt, found none in '{folder}': "
+                "type the folder of a run, as outputs/<date>/<time> or multirun/<time>/<name>"
+            )
+        return run
+
+    @property
+    def was_started(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return (self.checkpoints / "last.ckpt").is_file()
+
+    def results(self) -> dict[str, Any]:
+        """Return what `results.json` holds."""
+        values: dict[str, Any] = json.loads(self.results_path.read_text(encoding="utf-8"))
+        return values
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Write `results.json`, whole or not at all."""
+        with write_atomically(self.results_path) as file:
+            json.dump(results, file, indent=2)
+            file.write("\n")
+
+    def checkpoint(self, name: str) -> dict[str, Any]:
+        """Return the checkpoint `best` or `last` as plain values and tensors, on the CPU.
+
+        Raises:
+            FileNotFoundError: where there is none of that name.
+            ValueError: where the file is damaged, or no checkpoint of this project.
+        """
+        path = self.checkpoints / f"{name}.ckpt"
+        if not path.is_file():
+            raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
+        try:
+            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            checkpoint["identity"], checkpoint["state_dict"]
+        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"expected a checkpoint of this project, found '{path}' damaged or of another kind "
+                f"({type(error).__name__}): train the run again, or copy the file again"
+            ) from error
+        return checkpoint
+
+    def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
+        """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its identity.
+
+        Raises:
+            FileNotFoundError, ValueError: as `checkpoint`.
+        """
+        checkpoint = self.checkpoint(name)
+        identity, vocabulary = checkpoint["identity"], Vocabulary(checkpoint["identity"]["words"])
+        model = LanguageModel(len(vocabulary), **Settings(**identity["settings"]).model_arguments())
+        prefix = "model."
+        weights = {
+            key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
+        }
+        model.load_state_dict(weights)
+        return model.eval(), vocabulary, identity

@@ -1,0 +1,78 @@
+"""All that defines a run, as typed and checked plain values."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lm.model.cells import CELLS
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run's model and training, under the names that `conf/train.yaml` explains.
+
+    Raises:
+        ValueError: where a value can't be used; the sentence says what was expected, found, and what to type instead.
+    """
+
+    cell: str
+    dropout: float
+    hidden_size: int
+    embedding_size: int
+    num_layers: int
+    tie_weights: bool
+    init_range: float
+    batch_size: int
+    seq_len: int
+    epochs: int
+    lr: float
+    epochs_at_full_rate: int
+    lr_decay: float
+    max_grad_norm: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ValueError(f"expected a cell of {', '.join(CELLS)}, found '{self.cell}': type cell=lstm")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected a dropout of at least 0 and below 1, found {self.dropout}: type dropout=0.25")
+        if self.epochs_at_full_rate < 0:
+            raise ValueError(
+                f"expected 0 or more epochs at the full rate, found {self.epochs_at_full_rate}: "
+                "type epochs_at_full_rate=4"
+            )
+        if self.tie_weights and self.embedding_size != self.hidden_size:
+            raise ValueError(
+                f"expected equal sizes with tie_weights=true, found embedding_size={self.embedding_size} and "
+                f"hidden_size={self.hidden_size}: type embedding_size={self.hidden_size}"
+            )
+        self._check_positive()
+
+    def _check_positive(self) -> None:
+        examples: dict[str, int | float] = {
+            "hidden_size": 200,
+            "embedding_size": 200,
+            "num_layers": 2,
+            "init_range": 0.1,
+            "batch_size": 20,
+            "seq_len": 20,
+            "epochs": 25,
+            "lr": 1.0,
+            "lr_decay": 1.2,
+            "max_grad_norm": 5,
+        }
+        for name, example in examples.items():
+            if not getattr(self, name) > 0:
+                raise ValueError(f"expected {name} to be positive, found {getattr(self, name)}: type {name}={example}")
+
+    def model_arguments(self) -> dict[str, Any]:
+        """Return what `LanguageModel` takes beside the vocabulary's size."""
+        names = (
+            "cell",
+            "embedding_size",
+            "hidden_size",
+            "num_layers",
+            "dropout",
+            "init_range",
+            "tie_weights",
+        )
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,94 @@
+"""The LightningModule: how a language model is trained and validated, whatever the cell."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from lm.data.streams import PADDING, Window
+from lm.model.language_model import LanguageModel, State, detached
+from lm.training.perplexity import Perplexity
+from lm.training.schedule import learning_rate
+from lm.training.settings import Settings
+
+
+class LanguageModelling(pl.LightningModule):
+    """Trains by plain gradient descent with truncated back-propagation through time (Zaremba et al., 2014).
+
+    The hidden state is carried from window to window, and starts each epoch at zero.
+
+    Args:
+        model: what is trained.
+        settings: rates, epochs and clipping.
+        identity: plain values that a checkpoint carries along, so that it can be read without the corpus.
+    """
+
+    def __init__(self, model: LanguageModel, settings: Settings, identity: dict[str, Any]) -> None:
+        super().__init__()
+        self.model, self.settings, self.identity = model, settings, identity
+        self.train_perplexity, self.valid_perplexity = Perplexity(), Perplexity()
+        self.grad_norm = MeanMetric(nan_strategy="disable")
+        self._states: dict[str, list[State]] = {}
+        self._rng_state: Tensor | None = None
+
+    def training_step(self, window: Window, batch_idx: int) -> Tensor:
+        """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it."""
+        nats, tokens = self._advance("train", window, batch_idx)
+        self.train_perplexity.update(nats, tokens)
+        return nats / window.targets_TB.shape[1]
+
+    def validation_step(self, window: Window, batch_idx: int) -> None:
+        """Add the window to the validation perplexity."""
+        self.valid_perplexity.update(*self._advance("valid", window, batch_idx))
+
+    def _advance(self, stream: str, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Return the nats and the number of a window's targets, and keep the state for the next one."""
+        # Not in on_train_epoch_start: a resumed run skips that hook where the checkpoint fell on an epoch's last window.
+        before = None if batch_idx == 0 else self._states[stream]
+        nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
+        self._states[stream] = detached(after)
+        return nats, (window.targets_TB != PADDING).sum()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return plain SGD with the schedule's rate for each epoch."""
+        optimizer = torch.optim.SGD(self.model.parameters(), lr=self.settings.lr, fused=True)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epochs_done: self._rate(epochs_done + 1))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+
+    def _rate(self, epoch: int) -> float:
+        """Return the rate of an epoch relative to the first one's."""
+        return learning_rate(epoch, 1.0, self.settings.epochs_at_full_rate, self.settings.lr_decay)
+
+    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
+        """Scale the gradient down to the largest norm allowed, and note the norm that it had."""
+        self.grad_norm.update(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm))
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's sums at zero."""
+        self.train_perplexity.reset()
+        self.grad_norm.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the validation's sums at zero."""
+        self.valid_perplexity.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Give the validation perplexity to the checkpoints and the progress bar."""
+        self.log("valid_ppl", self.valid_perplexity.compute().float(), prog_bar=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what an exact continuation needs beyond the weights, and what the checkpoint is of."""
+        checkpoint["identity"] = self.identity
+        checkpoint["states"] = self._states
+        checkpoint["rng_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the hidden state; the random state is taken up last of all, when training starts."""
+        self._states, self._rng_state = checkpoint["states"], checkpoint["rng_state"]
+
+    def on_train_start(self) -> None:
+        """Go on with the random numbers of the interrupted run."""
+        if self._rng_state is not None:
+            torch.set_rng_state(self._rng_state.cpu())

@@ -1,0 +1,195 @@
+import json
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lm.data.cache import cache_folder
+from lm.data.corpus import Corpus, load_corpus
+from lm.data.source import SPLITS, Source, digest
+from lm.data.text import TextSource
+
+
+class Sentences(Source):
+    """Sentences given in memory, with a count of how often they were read."""
+
+    name = "sentences"
+
+    def __init__(self, train: str, valid: str = "a b", test: str = "a b", min_count: int = 1) -> None:
+        self.texts = {"train": train, "valid": valid, "test": test}
+        self.min_count = min_count
+        self.readings = 0
+
+    def key(self) -> str:
+        return digest(self.texts, self.min_count)
+
+    def sentences(self, split: str) -> Iterator[list[str]]:
+        self.readings += 1
+        return (line.split() for line in self.texts[split].splitlines())
+
+
+def words(corpus: Corpus, split: str) -> str:
+    return " ".join(corpus.vocabulary.decode(corpus.splits[split].tolist()))
+
+
+def corpus_folder(cache: Path) -> Path:
+    return next(path for path in (cache / "corpora").iterdir() if path.is_dir())
+
+
+def test_an_end_follows_every_sentence_and_fuses_no_words(tmp_path: Path) -> None:
+    corpus = load_corpus(Sentences("the cat\nsat", "sat\nthe cat", "cat sat"), tmp_path)
+    assert words(corpus, "train") == "the cat <eos> sat <eos>"
+    assert words(corpus, "valid") == "sat <eos> the cat <eos>"
+    assert words(corpus, "test") == "cat sat <eos>"
+
+
+def test_the_vocabulary_comes_from_the_training_split_and_other_words_become_unknown(tmp_path: Path) -> None:
+    corpus = load_corpus(Sentences("a b a", "a zebra b", "lion lion"), tmp_path)
+    assert corpus.vocabulary.words == ("a", "<eos>", "b", "<unk>")
+    assert words(corpus, "valid") == "a <unk> b <eos>"
+    assert words(corpus, "test") == "<unk> <unk> <eos>"
+
+
+def test_rare_words_become_unknown_and_none_vanishes(tmp_path: Path) -> None:
+    corpus = load_corpus(Sentences("a b a c", min_count=2), tmp_path)
+    assert words(corpus, "train") == "a <unk> a <unk> <eos>"
+
+
+def test_splits_are_int32_and_of_one_dimension(tmp_path: Path) -> None:
+    for ids in load_corpus(Sentences("a b"), tmp_path).splits.values():
+        assert (ids.dtype, ids.ndim) == (torch.int32, 1)
+
+
+def test_a_second_start_reads_no_text(tmp_path: Path) -> None:
+    first = load_corpus(Sentences("the cat\nsat"), tmp_path)
+    source = Sentences("the cat\nsat")
+    second = load_corpus(source, tmp_path)
+    assert source.readings == 0
+    assert second.vocabulary.words == first.vocabulary.words
+    assert all(torch.equal(second.splits[split], first.splits[split]) for split in SPLITS)
+    assert (second.name, second.sha256) == ("sentences", source.key())
+
+
+def test_another_text_or_option_is_encoded_anew(tmp_path: Path) -> None:
+    assert len(load_corpus(Sentences("a b c"), tmp_path).vocabulary) == 5
+    assert len(load_corpus(Sentences("a b a b"), tmp_path).vocabulary) == 4
+    assert len(load_corpus(Sentences("a b c", min_count=2), tmp_path).vocabulary) == 2
+
+
+def truncate(folder: Path) -> None:
+    (folder / "train.int32").write_bytes((folder / "train.int32").read_bytes()[:-4])
+
+
+def change_a_byte(folder: Path) -> None:
+    ids = bytearray((folder / "valid.int32").read_bytes())
+    ids[0] ^= 1
+    (folder / "valid.int32").write_bytes(ids)
+
+
+def lose_a_file(folder: Path) -> None:
+    (folder / "test.int32").unlink()
+
+
+def break_the_description(folder: Path) -> None:
+    (folder / "corpus.json").write_text('{"key": ')
+
+
+def change_the_description(folder: Path) -> None:
+    about = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps(about | {"tokens": {"train": 10**9, "valid": 3, "test": 3}}))
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, change_a_byte, lose_a_file, break_the_description, change_the_description]
+)
+def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    load_corpus(Sentences("the cat\nsat", "cat the"), tmp_path)
+    damage(corpus_folder(tmp_path))
+    source = Sentences("the cat\nsat", "cat the")
+    corpus = load_corpus(source, tmp_path)
+    assert source.readings > 0
+    assert words(corpus, "train") == "the cat <eos> sat <eos>"
+    assert words(corpus, "valid") == "cat the <eos>"
+
+
+def test_what_an_interrupted_start_left_behind_does_no_harm(tmp_path: Path) -> None:
+    load_corpus(Sentences("a b"), tmp_path)
+    folder = corpus_folder(tmp_path)
+    folder.rename(folder.with_name(f"{folder.name}.part"))
+    assert words(load_corpus(Sentences("a b"), tmp_path), "train") == "a b <eos>"
+    assert [path.name for path in folder.parent.iterdir() if path.is_dir()] == [folder.name]
+
+
+def test_writing_to_a_split_does_not_reach_the_cache(tmp_path: Path) -> None:
+    load_corpus(Sentences("a b"), tmp_path).splits["train"].zero_()
+    assert words(load_corpus(Sentences("a b"), tmp_path), "train") == "a b <eos>"
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(("text", "count"), [("", 0), ("\n\n", 0), ("word\n", 1)])
+def test_a_split_with_nothing_to_predict_is_refused(tmp_path: Path, split: str, text: str, count: int) -> None:
+    for other in SPLITS:
+        (tmp_path / f"{other}.txt").write_text(text if other == split else "a b\n")
+    with pytest.raises(ValueError, match=rf"at least two words, but .*{split}\.txt has {count}: add sentences\."):
+        load_corpus(TextSource(tmp_path), tmp_path / "cache")
+    assert not [path for path in (tmp_path / "cache" / "corpora").iterdir() if path.is_dir()]
+
+
+def test_an_unwritable_cache_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"cannot be written .* set LM_DATA to a folder that can\."):
+        load_corpus(Sentences("a b"), tmp_path / "file")
+
+
+def test_the_cache_folder_is_the_one_of_lm_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LM_DATA", str(tmp_path / "named"))
+    load_corpus(Sentences("a b"))
+    assert corpus_folder(tmp_path / "named").is_dir()
+
+
+def test_the_cache_folder_is_the_users_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LM_DATA", raising=False)
+    assert cache_folder().name == "lm"
+    assert cache_folder().is_relative_to(Path.home())
+
+
+def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
+    for split in SPLITS:
+        (tmp_path / f"{split}.txt").write_text("the cat sat\n" * 20_000)
+    command = (
+        "from lm.data.text import TextSource; from lm.data.corpus import load_corpus; from pathlib import Path; "
+        f"print(int(load_corpus(TextSource({str(tmp_path)!r}), Path({str(tmp_path)!r})).splits['train'].sum()))"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) for _ in range(4)]
+    outputs = [process.communicate(timeout=120)[0].strip() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    corpus = load_corpus(TextSource(tmp_path), tmp_path)
+    assert outputs == [str(int(corpus.splits["train"].sum())).encode()] * 4
+
+
+class Endless(Source):
+    """A text that exists only while it is read."""
+
+    name = "endless"
+
+    def key(self) -> str:
+        return digest("endless")
+
+    def sentences(self, split: str) -> Iterator[list[str]]:
+        return ([f"w{number % 50}"] * 19 for number in range(20_000))
+
+
+def test_a_long_text_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    tracemalloc.start()
+    try:
+        corpus = load_corpus(Endless(), tmp_path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(corpus.splits["train"]) == 400_000
+    # 1.6 MB of ids a split; what is counted here is the block that is being written and the file that is checked.
+    assert peak < 2.5e6

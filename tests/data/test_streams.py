@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from lm.data.streams import PADDING, Streams
+
+ALPHABET = torch.arange(11)  # a to k: ten targets
+
+
+def letters(ids_TB):
+    return [" ".join("." if i == PADDING else "abcdefghijk"[i] for i in row) for row in ids_TB.tolist()]
+
+
+def test_the_grid_is_the_one_drawn_in_the_module():
+    first, second = Streams(ALPHABET, batch_size=3, seq_len=2)
+    assert letters(first.inputs_TB) == ["a e h", "b f i"]
+    assert letters(first.targets_TB) == ["b f i", "c g j"]
+    assert [row[:1] for row in letters(second.inputs_TB)] == ["c", "d"]
+    assert letters(second.targets_TB) == ["d h k", "e . ."]
+
+
+@pytest.mark.parametrize("length", [2, 7, 50, 101])
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 20])
+@pytest.mark.parametrize("seq_len", [1, 3, 20, 1000])
+def test_every_word_but_the_first_is_a_target_exactly_once(length, batch_size, seq_len):
+    ids = torch.randperm(length)
+    if length <= batch_size:
+        pytest.skip("fewer targets than columns")
+    targets = torch.cat([window.targets_TB.flatten() for window in Streams(ids, batch_size, seq_len)])
+    assert sorted(targets[targets != PADDING].tolist()) == sorted(ids[1:].tolist())
+
+
+def test_an_input_is_always_the_word_before_its_target():
+    for window in Streams(torch.arange(1000), batch_size=7, seq_len=9):
+        scored = window.targets_TB != PADDING
+        assert torch.equal(window.inputs_TB[scored] + 1, window.targets_TB[scored])
+
+
+def test_a_column_goes_on_where_its_last_window_ended():
+    windows = list(Streams(torch.arange(1000), batch_size=7, seq_len=9))
+    for window, following in zip(windows[:-2], windows[1:-1], strict=True):
+        assert torch.equal(window.targets_TB[-1], following.inputs_TB[0])
+
+
+def test_the_number_of_windows_is_known_and_the_last_is_shorter():
+    streams = Streams(torch.arange(101), batch_size=4, seq_len=10)
+    lengths = [len(window.targets_TB) for window in streams]
+    assert lengths == [10, 10, 5]
+    assert len(streams) == 3
+
+
+def test_iteration_starts_anew_each_time_also_after_a_broken_off_one():
+    streams = Streams(torch.arange(101), batch_size=4, seq_len=10)
+    assert next(iter(streams)).inputs_TB[0, 0] == 0
+    assert next(iter(streams)).inputs_TB[0, 0] == 0
+    assert len(list(streams)) == 3
+
+
+def test_a_loaded_position_is_gone_on_from_once():
+    interrupted = Streams(torch.arange(101), batch_size=4, seq_len=10)
+    windows = iter(interrupted)
+    next(windows)
+    resumed = Streams(torch.arange(101), batch_size=4, seq_len=10)
+    resumed.load_state_dict(interrupted.state_dict())
+    assert torch.equal(next(iter(resumed)).inputs_TB, next(windows).inputs_TB)
+    assert len(list(resumed)) == 3
+
+
+def test_a_position_after_the_last_window_is_the_start_of_the_next_epoch():
+    streams = Streams(torch.arange(101), batch_size=4, seq_len=10)
+    list(streams)
+    streams.load_state_dict(streams.state_dict())
+    assert len(list(streams)) == 3
+
+
+def test_more_columns_than_targets_are_refused_with_the_number_to_type():
+    with pytest.raises(ValueError, match="type batch_size=10 or less"):
+        Streams(ALPHABET, batch_size=11, seq_len=2)

@@ -1,0 +1,73 @@
+"""The LightningModule against an independent loop in plain PyTorch."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lm.data.streams import Streams
+from lm.model.language_model import LanguageModel
+from lm.training.settings import Settings
+from lm.training.task import LanguageModelling
+
+WORDS, SIZE, COLUMNS, ROWS = 50, 16, 4, 7
+
+
+def settings(**changes):
+    values = {
+        "cell": "lstm", "dropout": 0.0, "hidden_size": SIZE, "embedding_size": SIZE, "num_layers": 2,
+        "tie_weights": False, "init_range": 0.1, "batch_size": COLUMNS, "seq_len": ROWS, "epochs": 3, "lr": 1.0,
+        "epochs_at_full_rate": 1, "lr_decay": 2.0, "max_grad_norm": 0.5, "seed": 1,
+    }  # fmt: skip
+    return Settings(**values | changes)
+
+
+def train_with_lightning(model, given, streams):
+    task = LanguageModelling(model, given, identity={})
+    trainer = pl.Trainer(
+        max_epochs=given.epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, accelerator="cpu", log_every_n_steps=1, use_distributed_sampler=False,
+    )  # fmt: skip
+    trainer.fit(task, streams, Streams(streams.ids, COLUMNS, ROWS))
+    return task
+
+
+def train_with_plain_pytorch(model, given, ids):
+    """Zaremba's recipe from the paper, on PyTorch's own modules, without this project's streams, loss or task."""
+    embedding = nn.Embedding.from_pretrained(model.embedding.weight.detach().clone(), freeze=False)
+    rnn = {"lstm": nn.LSTM, "gru": nn.GRU}[given.cell](SIZE, SIZE, given.num_layers)
+    for index, layer in enumerate(model.layers):
+        for name, value in layer.named_parameters():
+            getattr(rnn, name.replace("_l0", f"_l{index}")).data.copy_(value.data)
+    projection = nn.Linear(SIZE, WORDS)
+    projection.load_state_dict(model.softmax.state_dict())
+    parameters = [*embedding.parameters(), *rnn.parameters(), *projection.parameters()]
+    columns_TB = ids[:-1].view(COLUMNS, -1).t()
+    targets_TB = ids[1:].view(COLUMNS, -1).t()
+    for epoch in range(given.epochs):
+        state = None
+        rate = given.lr / given.lr_decay ** max(0, epoch + 1 - given.epochs_at_full_rate)
+        for start in range(0, len(columns_TB), ROWS):
+            hidden, state = rnn(embedding(columns_TB[start : start + ROWS]), state)
+            state = tuple(s.detach() for s in state) if given.cell == "lstm" else state.detach()
+            targets = targets_TB[start : start + ROWS]
+            mean = F.cross_entropy(projection(hidden).flatten(0, 1), targets.flatten())
+            gradients = torch.autograd.grad(mean * len(targets), parameters)
+            norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.data -= rate * gradient * min(1.0, given.max_grad_norm / norm)
+    return [embedding.weight, projection.weight, projection.bias, *rnn.parameters()]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_training_equals_an_independent_loop(cell):
+    torch.manual_seed(0)
+    given, ids = settings(cell=cell), torch.randint(WORDS, (COLUMNS * 24 + 1,))
+    model = LanguageModel(WORDS, **given.model_arguments())
+    expected = train_with_plain_pytorch(model, given, ids)
+    train_with_lightning(model, given, Streams(ids, COLUMNS, ROWS))
+    recurrent = [value for layer in model.layers for value in layer.parameters()]
+    found = [model.embedding.weight, model.softmax.weight, model.softmax.bias, *recurrent]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
