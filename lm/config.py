@@ -1,19 +1,74 @@
-"""What every command shares: the words a config may compute with, and how an error is told."""
+"""What every command shares: how its config is composed, the words a config may compute with, how errors are told."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-UNNAMED = ("data.dir", "resume")
-"""Options that say where things lie, and so don't belong in a run's name."""
+CONFIGS = Path(__file__).parents[1] / "conf"
+
+UNNAMED = ("data.dir", "resume", "threads", "experiment")
+"""Options that say where and how a run is made rather than which one it is, and so don't belong in its name."""
+
+Task = Callable[[DictConfig], Any]
+
+
+def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
+    """Make a function of a config a command: Hydra composes `conf/<config_name>.yaml` and what was typed.
+
+    What the user can mend ends in one sentence on the terminal and exit status 1; all else keeps its traceback.
+    """
+
+    def decorate(task: Task) -> Callable[[], None]:
+        composed = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(
+            in_one_sentence(task)
+        )
+
+        @wraps(task)
+        def main() -> None:
+            # Left to itself, Hydra tells its errors over several lines, and those of the task with a traceback.
+            os.environ["HYDRA_FULL_ERROR"] = "1"
+            try:
+                composed()
+            except (HydraException, OmegaConfBaseException, OSError) as error:
+                sys.exit(f"error: {sentence(error)}")
+
+        return main
+
+    return decorate
+
+
+def in_one_sentence(task: Task) -> Task:
+    """Turn what the user can mend into an exit with one sentence."""
+
+    @wraps(task)
+    def wrapped(config: DictConfig) -> Any:
+        try:
+            return task(config)
+        except (ValueError, OSError, OmegaConfBaseException) as error:
+            sys.exit(f"error: {sentence(error)}")
+
+    return wrapped
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says as one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"expected to use the file or folder '{error.filename}', found: {error.strerror}; type another one"
+    text, _, _ = str(error).partition("Config search path")
+    return " ".join(text.split())
 
 
 def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
     """Choose a value by whether there is dropout."""
-    return with_dropout if float(dropout) > 0 else without_dropout
+    return with_dropout if dropout else without_dropout
 
 
 def run_name(overrides: Sequence[str]) -> str:
@@ -28,19 +83,6 @@ def _plain(value: str) -> str:
         return f"{float(value):g}" if "." in value or "e" in value.lower() else value
     except ValueError:
         return value.replace("/", "-")
-
-
-def one_sentence_errors(main: Callable[[], Any]) -> Callable[[], None]:
-    """Turn what the user can mend into one sentence on the terminal and exit status 1, without a traceback."""
-
-    @wraps(main)
-    def wrapped() -> None:
-        try:
-            main()
-        except (ValueError, FileNotFoundError, PermissionError) as error:
-            sys.exit(f"error: {error}")
-
-    return wrapped
 
 
 OmegaConf.register_new_resolver("by_dropout", by_dropout, replace=True)

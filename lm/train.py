@@ -3,26 +3,26 @@
 python -m lm.train cell=lstm dropout=0.25                  # one run
 python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one table, one figure
 python -m lm.train --cfg job --resolve                     # all options, and what they come to
-python -m lm.train resume=outputs/2026-01-31/12-00-00      # go on with an interrupted run
 """
 
 import logging
-import warnings
+import math
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from lm.config import one_sentence_errors
+from lm.config import command
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
+from lm.decoding.callback import WriteSamples
 from lm.evaluation.results import final_results
-from lm.training.fit import fit
+from lm.model.language_model import LanguageModel
+from lm.training.fit import fit, log_hyperparameters
 from lm.training.machine import describe_device, keep_memory, set_precision, versions
 from lm.training.run import Run
 from lm.training.settings import Settings
@@ -30,49 +30,58 @@ from lm.training.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def settings_from(config: DictConfig) -> Settings:
-    """Return the config's typed settings, checked."""
-    values = {field.name: config[field.name] for field in fields(Settings) if field.name != "cell"}
-    return Settings(cell=config.cell.name, **values)
-
-
 def train(config: DictConfig, run: Run) -> dict[str, Any]:
-    """Train and score one run; return what `results.json` then holds."""
-    settings = settings_from(config)
-    options = prepare_machine(config)
+    """Train one run, score it and write its results; return them.
+
+    Raises:
+        ValueError, FileNotFoundError: where the config asks for what can't be had.
+    """
+    settings = settings_of(config)
+    keep_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    precision, precision_in_words = set_precision(config.precision)
+    log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**config.data))
-    trainer, model = fit(settings, corpus, run, options, resume=run.was_started)
+    options = trainer_options(config) | {"precision": precision}
+    trainer = fit(settings, corpus, run, options, callbacks=[WriteSamples(corpus.vocabulary)])
     device = trainer.strategy.root_device
-    epochs = trainer.callbacks[0].rows
     results = {
-        "status": "finished",
-        "error": None,
-        "cell": settings.cell,
-        "dropout": settings.dropout,
-        "seed": settings.seed,
-        "parameters": model.parameter_counts(),
-        "epochs": len(epochs),
-        **final_results(run, corpus, epochs, device),
+        **outcome(settings, "finished"),
+        "parameters": LanguageModel(len(corpus.vocabulary), **settings.model_arguments()).parameter_counts(),
+        **final_results(run, corpus, device),
         "corpus": describe_corpus(corpus),
-        "seconds": round(sum(row["seconds"] for row in epochs), 1),
-        "tokens_per_second": sorted(row["tokens_per_second"] for row in epochs)[len(epochs) // 2],
         "versions": versions(),
         "device": describe_device(device),
-        "precision": torch.get_float32_matmul_precision(),
+        "precision": precision_in_words,
     }
+    log_hyperparameters(trainer, settings, results)
     run.write_results(results)
     return results
 
 
-def prepare_machine(config: DictConfig) -> dict[str, Any]:
-    """Set threads, memory and precision for this process, and return the Trainer's options."""
-    keep_memory()
-    if config.threads:
-        torch.set_num_threads(config.threads)
+def settings_of(config: DictConfig) -> Settings:
+    """Return the config's typed settings, checked."""
+    return Settings(cell=config.cell.name, **{f.name: config[f.name] for f in fields(Settings) if f.name != "cell"})
+
+
+def trainer_options(config: DictConfig) -> dict[str, Any]:
+    """Return the arguments for Lightning's Trainer."""
     options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
-    options["precision"], chosen = set_precision(config.precision)
-    log.info(chosen)
+    if options["accelerator"] == "auto" and not torch.cuda.is_available():
+        options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
     return options
+
+
+def outcome(settings: Settings, status: str, error: str | None = None) -> dict[str, Any]:
+    """Return what `results.json` says first: how the run ended, and which one it was."""
+    return {
+        "status": status,
+        "error": error,
+        "cell": settings.cell,
+        "dropout": settings.dropout,
+        "seed": settings.seed,
+    }
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
@@ -86,13 +95,25 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-@one_sentence_errors
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def train_in_sweep(config: DictConfig, run: Run) -> float:
+    """Train one run of a sweep; a failure is written down, so that the sweep goes on with the others."""
+    try:
+        return float(train(config, run)["best"]["valid_ppl"])
+    except Exception as error:
+        expected = isinstance(error, ValueError | FileNotFoundError)
+        log.error(f"{run.folder.name} failed: {error}", exc_info=None if expected else error)
+        failed = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        run.write_results(failed | {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed})
+        return math.nan
+
+
+@command("train")
 def main(config: DictConfig) -> float:
-    """Train what the command line says; return the validation perplexity, for sweepers that minimise it."""
+    """Train what the command line says; return the validation perplexity, which a sweeper may minimise."""
     run = Run(Path(HydraConfig.get().runtime.output_dir))
-    results = train(config, run)
-    return results["best"]["valid_ppl"]
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        return train_in_sweep(config, run)
+    return float(train(config, run)["best"]["valid_ppl"])
 
 
 if __name__ == "__main__":

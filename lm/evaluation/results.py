@@ -1,6 +1,7 @@
 """A saved run and its corpus -> the numbers of the table."""
 
 import math
+from statistics import median
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from lm.training.run import Run
 
 
 def widths(batch_size: int) -> dict[str, int]:
-    """Return the columns in which each split is scored, as in Zaremba's code: the test split is one unbroken text."""
-    return {"train": batch_size, "valid": batch_size, "test": 1}
+    """Return the columns in which each split is scored: the held-out ones as one unbroken text, without cold starts."""
+    return {"train": batch_size, "valid": 1, "test": 1}
 
 
 def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, Score]:
@@ -28,17 +29,21 @@ def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best"
         }
 
 
-def final_results(run: Run, corpus: Corpus, epochs: list[dict[str, float]], device: torch.device) -> dict[str, Any]:
+def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, Any]:
     """Return what `results.json` says of perplexity: of the best weights by validation, of the last, and how measured.
 
     This is the only place where training meets the test split.
     """
+    epochs = run.epochs()
     best_epoch = min(epochs, key=lambda row: (math.isnan(row["valid_ppl"]), row["valid_ppl"]))["epoch"]
     best = score_run(run, corpus, device, "best")
     last = best if best_epoch == epochs[-1]["epoch"] else score_run(run, corpus, device, "last")
     return {
-        "best_epoch": best_epoch,
+        "epochs": len(epochs),
+        "best_epoch": int(best_epoch),
         "best": {f"{split}_ppl": value.ppl for split, value in best.items()},
         "last": {f"{split}_ppl": value.ppl for split, value in last.items()},
         "protocol": {split: value.protocol for split, value in best.items()},
+        "seconds": round(sum(row["seconds"] for row in epochs), 1),
+        "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }

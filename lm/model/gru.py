@@ -22,8 +22,8 @@ What is left for each step is the recursion
 
 and every weight's gradient is one product over all steps: d_W_x = sum d_a x^T, d_W_h = sum (d_a_r, d_a_z, d_q) h^T.
 
-Shape suffixes: T time, B batch columns, E embedding (the layer's input), H hidden. Gates are stacked as in torch.nn.GRU:
-r, z, g.
+Shape suffixes: T time, B batch columns, E embedding (the layer's input), H hidden. Gates are stacked r, z, g, as in
+torch.nn.GRU.
 """
 
 import math
@@ -63,7 +63,7 @@ class GRU(nn.Module):
         """
         if state_1BH is None:
             state_1BH = input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size)
-        output_TBH: Tensor = _ThroughTime.apply(
+        output_TBH: Tensor = _ThroughTime.apply(  # type: ignore[no-untyped-call]
             input_TBE, state_1BH[0], self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
         )
         return output_TBH, output_TBH[-1:]
@@ -71,6 +71,10 @@ class GRU(nn.Module):
     def extra_repr(self) -> str:
         """Return the sizes, for printing."""
         return f"{self.input_size}, {self.hidden_size}"
+
+
+_through_sigmoid = torch.ops.aten.sigmoid_backward  # (d_y, y) -> d_y * y * (1 - y), in one pass over memory
+_through_tanh = torch.ops.aten.tanh_backward  # (d_y, y) -> d_y * (1 - y^2)
 
 
 class _Factors(NamedTuple):
@@ -83,8 +87,8 @@ class _Factors(NamedTuple):
 
 
 def _factors(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> _Factors:
-    a_g = (1 - z) * (1 - g * g)
-    return _Factors(a_r=a_g * q * r * (1 - r), a_z=(h - g) * z * (1 - z), a_g=a_g, q=a_g * r)
+    a_g = _through_tanh(1 - z, g)
+    return _Factors(a_r=_through_sigmoid(a_g * q, r), a_z=_through_sigmoid(h - g, z), a_g=a_g, q=a_g * r)
 
 
 def immediate_gradients(
@@ -121,6 +125,8 @@ def immediate_gradients(
 
 class _ThroughTime(torch.autograd.Function):
     @staticmethod
+    # Under autocast, float32 in and float32 inside.
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)  # type: ignore[untyped-decorator]
     def forward(
         ctx: Any, x_TBE: Tensor, h0_BH: Tensor, weight_x: Tensor, weight_h: Tensor, bias_x: Tensor, bias_h: Tensor
     ) -> Tensor:
@@ -142,7 +148,8 @@ class _ThroughTime(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, d_output_TBH: Tensor) -> tuple[Tensor, ...]:
+    @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, d_output_TBH: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
         x_TBE, h0_BH, weight_x, weight_h, gates, g, output_TBH = ctx.saved_tensors
         (T, B, H), E = output_TBH.shape, x_TBE.shape[2]
         r, z, q = gates.view(T, B, 3, H).unbind(2)

@@ -1,15 +1,15 @@
 """Projection onto the vocabulary and cross-entropy in one, without holding the logits of all tokens at once.
 
-With logits a = W h + b of one token, m = max a, E = exp(a - m) and s = sum E, the token with target y and weight w costs
+With a = W h + b the logits of one token, m = max a, E = exp(a - m) and s = sum E, a token of target y and weight w has
 
-    w * nats    = w * (log s - (a_y - m))
-    d a         = w * (E / s - onehot(y)) = (w / s) * (E - s * onehot(y))
-    d h         = (w / s) * ((E - s * onehot(y)) W)
-    d W, d b    = sums over tokens of (E - s * onehot(y))^T (w / s) h, the same without h
+    loss    w * (log s - (a_y - m))
+    d_a     w * (E / s - onehot(y)) = (w / s) * (E - s * onehot(y))
+    d_h     W^T d_a
+    d_W     d_a h^T, summed over tokens
+    d_b     d_a, summed over tokens
 
-so E is never normalised: subtracting s at the target is the one correction, and w / s goes into the small factors.
-The loss and the gradients for an incoming gradient of one are computed in the same pass over chunks of tokens, in one
-buffer; the backward pass only scales them.
+The loss, and the gradients for an incoming gradient of one, are computed in the same pass over chunks of tokens, in one
+buffer that holds a, then E, then d_a; the backward pass only scales them.
 
 Shape suffixes: N tokens, C tokens of one chunk, V vocabulary, H hidden.
 """
@@ -30,14 +30,16 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Return the weighted sum of nats, sum_n weights_n * -log softmax(W hidden_n + b)[targets_n].
 
-    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once, in
-    `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
+    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once,
+    in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
     where the weight is zero; such a token adds exactly nothing to the loss and to the gradients. At most
     max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, and nothing waits for the device.
     """
     inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
     with_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    loss: Tensor = _LinearCrossEntropy.apply(*inputs, targets_N, weights_N.to(weight_VH.dtype), with_gradients)
+    loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        *inputs, targets_N, weights_N.to(weight_VH.dtype), with_gradients
+    )
     return loss
 
 
@@ -81,13 +83,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
             loss += torch.dot(weights_C.double(), nats_C.double())
             if gradients is not None:
                 exp_CV.scatter_add_(1, targets_C[:, None], -sum_C[:, None])
-                gradients.add(tokens, exp_CV, weights_C / sum_C)
+                exp_CV *= (weights_C / sum_C)[:, None]
+                gradients.add(tokens, exp_CV)
         if gradients is not None:
             ctx.save_for_backward(gradients.hidden_NH, gradients.weight_VH, gradients.bias_V)
         return loss.to(weight_VH.dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
         # Not in place: the graph may be walked again, and the optimiser then owns what it is given.
         scaled = (None if gradient is None else gradient * d_loss for gradient in ctx.saved_tensors)
@@ -111,14 +114,12 @@ class _Gradients:
         self.inputs = hidden_NH, weight_VH
         self.hidden_NH = torch.empty_like(hidden_NH)
         self.weight_VH = torch.empty_like(weight_VH)
-        self.bias_V = None if bias_V is None else torch.empty_like(bias_V)
+        self.bias_V = None if bias_V is None else torch.zeros_like(bias_V)
 
-    def add(self, tokens: slice, corrected_CV: Tensor, scale_C: Tensor) -> None:
-        """Add one chunk, given E - s * onehot(y) and w / s."""
+    def add(self, tokens: slice, d_logits_CV: Tensor) -> None:
         hidden_NH, weight_VH = self.inputs
-        hidden_CH = hidden_NH[tokens] * scale_C[:, None]
-        beta = 0 if tokens.start == 0 else 1  # the first chunk writes, so that nothing needs to be zeroed
-        torch.mm(corrected_CV, weight_VH, out=self.hidden_NH[tokens]).mul_(scale_C[:, None])
-        self.weight_VH.addmm_(corrected_CV.t(), hidden_CH, beta=beta)
+        beta = 0 if tokens.start == 0 else 1  # the first chunk overwrites, so that nothing needs to be zeroed
+        torch.mm(d_logits_CV, weight_VH, out=self.hidden_NH[tokens])
+        self.weight_VH.addmm_(d_logits_CV.t(), hidden_NH[tokens], beta=beta)
         if self.bias_V is not None:
-            self.bias_V.addmv_(corrected_CV.t(), scale_C, beta=beta)
+            self.bias_V += d_logits_CV.sum(0)

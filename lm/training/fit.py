@@ -2,6 +2,9 @@
 
 import logging
 import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,46 +23,71 @@ log = logging.getLogger(__name__)
 
 
 def fit(
-    settings: Settings, corpus: Corpus, run: Run, trainer_options: dict[str, Any], resume: bool = False
-) -> tuple[pl.Trainer, LanguageModel]:
-    """Train, and keep the best and the last weights in the run's folder.
+    settings: Settings,
+    corpus: Corpus,
+    run: Run,
+    trainer_options: dict[str, Any],
+    callbacks: Sequence[pl.Callback] = (),
+) -> pl.Trainer:
+    """Train, and keep the best and the last weights in the run's folder; go on from the last if they are there.
 
     Args:
         settings: the model and its training.
         corpus: what it learns.
         run: the folder that everything goes to.
         trainer_options: arguments of `pytorch_lightning.Trainer`.
-        resume: go on from the run's last checkpoint.
+        callbacks: what else is to happen while it trains.
     """
     pl.seed_everything(settings.seed, verbose=False)
     model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
-    log.info(_describe(model))
+    log.info(describe_parameters(model.parameter_counts()))
     task = LanguageModelling(model, settings, identity(settings, corpus))
+    if run.was_started:
+        run.check_same(task.identity)
     windows = StreamsDataModule(corpus, settings.batch_size, settings.seq_len)
-    trainer = _trainer(settings, run, trainer_options)
-    trainer.fit(task, windows, ckpt_path=run.checkpoints / "last.ckpt" if resume else None, weights_only=True)
-    return trainer, model
+    trainer = _trainer(settings, run, trainer_options, callbacks)
+    quiet_lightning()
+    trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
+    return trainer
 
 
-def _describe(model: LanguageModel) -> str:
-    counts = model.parameter_counts()
-    total = counts.pop("total")
-    return f"{total:,} parameters: " + ", ".join(f"{part} {count:,}" for part, count in counts.items())
+def quiet_lightning() -> None:
+    """Silence warnings of Lightning's that the user can do nothing about."""
+    for message in (
+        r".*LeafSpec.*is deprecated",  # its tree walk uses a name that torch deprecates
+        r"The number of training batches .* is smaller than the logging interval",  # there is a line an epoch as well
+        r"Checkpoint directory .* exists and is not empty",  # where a run goes on, that is meant
+    ):
+        warnings.filterwarnings("ignore", message)
 
 
-def _trainer(settings: Settings, run: Run, options: dict[str, Any]) -> pl.Trainer:
+def describe_parameters(counts: dict[str, int]) -> str:
+    """Return parameter counts by part in a sentence."""
+    parts = ", ".join(f"{part} {count:,}" for part, count in counts.items() if part != "total")
+    return f"{counts['total']:,} parameters: {parts}"
+
+
+def log_hyperparameters(trainer: pl.Trainer, settings: Settings, results: dict[str, Any]) -> None:
+    """Give TensorBoard's hparams tab a line that compares this run to others, by the best weights' perplexities."""
+    assert isinstance(trainer.logger, TensorBoardLogger)
+    metrics = {f"result/{name}": results["best"][name] for name in ("valid_ppl", "test_ppl")}
+    trainer.logger.log_hyperparams(asdict(settings), metrics)
+    trainer.logger.finalize("success")
+
+
+def _trainer(settings: Settings, run: Run, options: dict[str, Any], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     options = dict(options)
-    best = ModelCheckpoint(run.checkpoints, "best", monitor="valid_ppl", mode="min", enable_version_counter=False)
-    last = ModelCheckpoint(run.checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    epoch_log = EpochLog(run.epochs_path, options["log_every_n_steps"])
     # A bar in a file is thousands of lines; there the line an epoch says enough.
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
+    epoch_log = EpochLog(run.epochs_path, options["log_every_n_steps"])
+    best = ModelCheckpoint(run.checkpoints, "best", monitor="valid_ppl", mode="min", enable_version_counter=False)
+    last = ModelCheckpoint(run.checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     return pl.Trainer(
         **options,
-        enable_progress_bar=bool(bar),
         max_epochs=settings.epochs,
         logger=TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False),
-        callbacks=[epoch_log, best, last, *bar],
+        callbacks=[epoch_log, *callbacks, best, last, *bar],
+        enable_progress_bar=bool(bar),
         num_sanity_val_steps=0,
         enable_model_summary=False,
         use_distributed_sampler=False,

@@ -46,7 +46,7 @@ class EpochLog(pl.Callback):
     def __init__(self, path: Path, loss_every: int) -> None:
         self.path, self.loss_every = path, loss_every
         self.rows: list[dict[str, float]] = []
-        self._epoch_started = self._training_ended = 0.0
+        self._epoch_started = self._training_ended = self._lr = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the rows in the checkpoint, so that a resumed run's table has each epoch once."""
@@ -60,17 +60,18 @@ class EpochLog(pl.Callback):
         """Start the clock."""
         self._epoch_started = time.monotonic()
 
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Note the rate: after the epoch's last step it is already the next epoch's."""
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Add a point to the loss curve, in nats a word."""
+        """Stop the clock of training proper, which excludes the validation; add a point to the loss curve."""
+        self._training_ended = time.monotonic()
         if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
             loss = float(outputs["loss"]) / len(batch.targets_TB)
             trainer.logger.log_metrics({"loss/train": loss}, trainer.global_step)
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the clock of training proper."""
-        self._training_ended = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row wherever it is read."""
@@ -86,7 +87,7 @@ class EpochLog(pl.Callback):
         training_seconds = self._training_ended - self._epoch_started
         return {
             "epoch": trainer.current_epoch + 1,
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": self._lr,
             "train_online_ppl": float(task.train_perplexity.compute()),
             "valid_ppl": float(task.valid_perplexity.compute()),
             "grad_norm": float(task.grad_norm.compute()),

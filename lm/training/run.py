@@ -1,5 +1,6 @@
 """One run folder: what is in it, how it is written and read back."""
 
+import csv
 import json
 import pickle
 from dataclasses import asdict
@@ -34,6 +35,7 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.checkpoints = folder / "checkpoints"
+        self.best, self.last = self.checkpoints / "best.ckpt", self.checkpoints / "last.ckpt"
         self.results_path, self.epochs_path = folder / "results.json", folder / "epochs.csv"
 
     @classmethod
@@ -54,7 +56,12 @@ class Run:
     @property
     def was_started(self) -> bool:
         """Whether there is a checkpoint to go on from."""
-        return (self.checkpoints / "last.ckpt").is_file()
+        return self.last.is_file()
+
+    def epochs(self) -> list[dict[str, float]]:
+        """Return the rows of `epochs.csv`."""
+        with self.epochs_path.open(encoding="utf-8", newline="") as file:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
     def results(self) -> dict[str, Any]:
         """Return what `results.json` holds."""
@@ -86,6 +93,26 @@ class Run:
                 f"({type(error).__name__}): train the run again, or copy the file again"
             ) from error
         return checkpoint
+
+    def check_same(self, identity: dict[str, Any]) -> None:
+        """Make sure that the last checkpoint is of the same settings, but for the epochs, and of the same corpus.
+
+        Raises:
+            ValueError: where it is not.
+        """
+        found = self.checkpoint("last")["identity"]
+        if found["corpus"] != identity["corpus"]:
+            raise ValueError(
+                f"expected the corpus {found['corpus']['name']} ({found['corpus']['sha256'][:12]}) that '{self.folder}' "
+                f"was trained on, found {identity['corpus']['name']} ({identity['corpus']['sha256'][:12]}): "
+                "type the data options of that run, or another folder"
+            )
+        for name, value in found["settings"].items():
+            if name != "epochs" and identity["settings"][name] != value:
+                raise ValueError(
+                    f"expected {name}={value} as '{self.folder}' was trained with, found {identity['settings'][name]}: "
+                    f"type {name}={value}, or another folder"
+                )
 
     def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
         """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its identity.

@@ -1,9 +1,24 @@
 """All that defines a run, as typed and checked plain values."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Any
 
 from lm.model.cells import CELLS
+
+EXAMPLES: dict[str, int | float] = {
+    "hidden_size": 200,
+    "embedding_size": 200,
+    "num_layers": 2,
+    "init_range": 0.1,
+    "batch_size": 20,
+    "seq_len": 20,
+    "epochs": 25,
+    "lr": 1.0,
+    "lr_decay": 1.2,
+    "max_grad_norm": 5,
+}
+"""What must be positive, each with a value to type."""
 
 
 @dataclass(frozen=True)
@@ -31,38 +46,25 @@ class Settings:
     seed: int
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.type)
+        for name, example in EXAMPLES.items():
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} to be positive, found {getattr(self, name)}: type {name}={example}")
         if self.cell not in CELLS:
             raise ValueError(f"expected a cell of {', '.join(CELLS)}, found '{self.cell}': type cell=lstm")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected a dropout of at least 0 and below 1, found {self.dropout}: type dropout=0.25")
-        if self.epochs_at_full_rate < 0:
+        if self.epochs_at_full_rate < 0 or self.seed < 0:
             raise ValueError(
-                f"expected 0 or more epochs at the full rate, found {self.epochs_at_full_rate}: "
-                "type epochs_at_full_rate=4"
+                "expected epochs_at_full_rate and seed to be 0 or more, found "
+                f"{self.epochs_at_full_rate} and {self.seed}: type epochs_at_full_rate=4 seed=1"
             )
         if self.tie_weights and self.embedding_size != self.hidden_size:
             raise ValueError(
                 f"expected equal sizes with tie_weights=true, found embedding_size={self.embedding_size} and "
                 f"hidden_size={self.hidden_size}: type embedding_size={self.hidden_size}"
             )
-        self._check_positive()
-
-    def _check_positive(self) -> None:
-        examples: dict[str, int | float] = {
-            "hidden_size": 200,
-            "embedding_size": 200,
-            "num_layers": 2,
-            "init_range": 0.1,
-            "batch_size": 20,
-            "seq_len": 20,
-            "epochs": 25,
-            "lr": 1.0,
-            "lr_decay": 1.2,
-            "max_grad_norm": 5,
-        }
-        for name, example in examples.items():
-            if not getattr(self, name) > 0:
-                raise ValueError(f"expected {name} to be positive, found {getattr(self, name)}: type {name}={example}")
 
     def model_arguments(self) -> dict[str, Any]:
         """Return what `LanguageModel` takes beside the vocabulary's size."""
@@ -76,3 +78,11 @@ class Settings:
             "tie_weights",
         )
         return {name: getattr(self, name) for name in names}
+
+
+def _check_type(name: str, value: object, wanted: Any) -> None:
+    """A whole number is a float, too; a truth value is no number."""
+    allowed = {float: (int, float)}.get(wanted, wanted)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
+        words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}[wanted]
+        raise ValueError(f"expected {name} to be {words}, found '{value}': type {name}={EXAMPLES.get(name, 'VALUE')}")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics import MeanMetric
 
@@ -51,7 +52,7 @@ class LanguageModelling(pl.LightningModule):
         self._states[stream] = detached(after)
         return nats, (window.targets_TB != PADDING).sum()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return plain SGD with the schedule's rate for each epoch."""
         optimizer = torch.optim.SGD(self.model.parameters(), lr=self.settings.lr, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epochs_done: self._rate(epochs_done + 1))
@@ -61,9 +62,13 @@ class LanguageModelling(pl.LightningModule):
         """Return the rate of an epoch relative to the first one's."""
         return learning_rate(epoch, 1.0, self.settings.epochs_at_full_rate, self.settings.lr_decay)
 
-    def configure_gradient_clipping(self, *_: Any, **__: Any) -> None:
-        """Scale the gradient down to the largest norm allowed, and note the norm that it had."""
-        self.grad_norm.update(torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm))
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
+        """Have the optimiser scale the gradient down to the largest norm allowed, and note the norm that it had."""
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.grad_norm.update(norm)
+        # The fused update divides by this number as it reads the gradient: clipping costs no pass of its own.
+        optimizer.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0)  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums at zero."""

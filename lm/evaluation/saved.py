@@ -1,0 +1,108 @@
+"""A saved run -> its model and its corpus, ready to be evaluated, on whatever machine it lies now."""
+
+import json
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from lm.data.corpus import Corpus, load_corpus
+from lm.data.sources import make_source
+from lm.data.vocabulary import Vocabulary
+from lm.evaluation.options import check_choice
+from lm.evaluation.score import Score
+from lm.model.language_model import LanguageModel
+from lm.training.run import Run
+
+CHECKPOINTS = ("best", "last")
+
+
+def load_model(run: Run, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
+    """Return the model in evaluation mode, on the GPU where there is one, its vocabulary, and what it says of itself.
+
+    Raises:
+        ValueError: where `checkpoint` is not in `CHECKPOINTS`, or the file is damaged.
+        FileNotFoundError: where there is no such file.
+    """
+    check_choice("checkpoint", checkpoint, CHECKPOINTS)
+    model, vocabulary, identity = run.load(checkpoint)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), vocabulary, identity
+
+
+def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None) -> Corpus:
+    """Return the corpus that a run was trained on, made again as its config says.
+
+    Args:
+        run: its `.hydra/config.yaml` has the corpus's name and options.
+        identity: of its checkpoint, with the corpus's SHA-256.
+        folder: where the corpus's files lie now; None: where they lay in training.
+
+    Raises:
+        ValueError: where the corpus is another one.
+        FileNotFoundError: where its files, or the config, can't be found.
+    """
+    options = _with_folder(data_options(run), folder)
+    source = make_source(**options)
+    expected, found = identity["corpus"], source.key()
+    if found != expected["sha256"]:
+        mend = (
+            "type data.dir=FOLDER with the files of the training" if "dir" in options else "use Python as in training"
+        )
+        raise ValueError(
+            f"expected the corpus of the training ({expected['name']}, SHA-256 {expected['sha256'][:12]}…), "
+            f"found another (SHA-256 {found[:12]}…): {mend}"
+        )
+    return load_corpus(source)
+
+
+def data_options(run: Run) -> dict[str, Any]:
+    """Return the `data` section of the config that a run was started with.
+
+    Raises:
+        FileNotFoundError: where it was not saved.
+    """
+    path = run.folder / ".hydra" / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
+        )
+    options: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(path).data, resolve=True)  # type: ignore[assignment]
+    return options
+
+
+def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
+    if folder is None:
+        return options
+    if "dir" not in options:
+        raise ValueError(
+            f"expected no data.dir, as data={options['name']} reads no folder: leave data.dir={folder} out"
+        )
+    return options | {"dir": folder}
+
+
+def recorded_ppl(run: Run, checkpoint: str, split: str) -> tuple[float, int] | None:
+    """Return the perplexity that `results.json` holds and the columns it was scored in, or None where it holds none."""
+    try:
+        results = run.results()
+        return float(results[checkpoint][f"{split}_ppl"]), int(results["protocol"][split]["batch_size"])
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return None
+
+
+def comparison(score: Score, recorded: tuple[float, int] | None) -> str:
+    """Say how a perplexity compares to the recorded one."""
+    if recorded is None:
+        return "has no such number: the run was not finished"
+    ppl, batch_size = recorded
+    relative = score.ppl / ppl - 1
+    verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.3%} {_direction(relative)}"
+    return f"{ppl:.4f} in {columns(batch_size)}: {verdict}"
+
+
+def _direction(relative: float) -> str:
+    return "higher" if relative > 0 else "lower"
+
+
+def columns(batch_size: int) -> str:
+    """Return a width in words."""
+    return f"{batch_size} column{'s' if batch_size > 1 else ''}"

@@ -1,0 +1,1 @@
+"""Many run folders become one table and two figures."""

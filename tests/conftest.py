@@ -1,0 +1,56 @@
+"""What the tests share: a corpus of their own, and commands run as a user runs them, but in this process."""
+
+import random
+import sys
+from importlib import import_module
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+SENTENCES = {"train": 200, "valid": 40, "test": 40}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's cache."""
+    monkeypatch.setenv("LM_DATA", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def corpus_folder(tmp_path_factory):
+    """A folder with `train.txt`, `valid.txt` and `test.txt` of a toy English."""
+    folder, draw = tmp_path_factory.mktemp("corpus"), random.Random(1)
+    people, verbs, things = ["ada", "alan", "grace"], ["reads", "writes", "sees"], ["a book", "a proof", "the moon"]
+    for split, count in SENTENCES.items():
+        lines = [f"{draw.choice(people)} {draw.choice(verbs)} {draw.choice(things)}" for _ in range(count)]
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def run_command(monkeypatch, tmp_path):
+    """Return a function that runs `python -m <module> <words>` in `tmp_path`, and gives its exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(module, *words):
+        monkeypatch.setattr(sys, "argv", [module, *map(str, words)])
+        try:
+            import_module(module).main()
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr)
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        finally:
+            GlobalHydra.instance().clear()
+        return 0
+
+    return run
+
+
+@pytest.fixture
+def small(corpus_folder):
+    """The words that make a run small enough for a test."""
+    return (
+        "data=text", f"data.dir={corpus_folder}", "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2",
+        "precision=32-true", "trainer.accelerator=cpu", "trainer.log_every_n_steps=5",
+    )  # fmt: skip

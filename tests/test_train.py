@@ -1,0 +1,153 @@
+import csv
+import json
+import math
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lm.config import run_name
+from lm.data.corpus import load_corpus
+from lm.data.sources import make_source
+from lm.training.run import Run
+
+
+@pytest.fixture
+def trained(run_command, small, tmp_path):
+    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
+    return Run(tmp_path / "run")
+
+
+def test_a_run_leaves_everything_that_is_known_of_it(trained):
+    results = trained.results()
+    assert results["status"] == "finished"
+    assert results["cell"] == "lstm"
+    assert set(results["corpus"]["tokens"]) == {"train", "valid", "test"}
+    assert results["protocol"]["test"] == {
+        "batch_size": 1,
+        "tokens": results["corpus"]["tokens"]["test"] - 1,
+        "state": "carried",
+    }
+    assert results["parameters"]["total"] == sum(
+        results["parameters"][part] for part in ("embedding", "recurrent", "softmax")
+    )
+    assert {path.name for path in trained.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert (trained.folder / ".hydra" / "config.yaml").is_file()
+
+
+def test_epochs_are_counted_from_one_with_the_rate_of_each(run_command, small, tmp_path):
+    words = ("epochs=4", "epochs_at_full_rate=2", "lr=1.0", "lr_decay=2")
+    run_command("lm.train", *small, *words, "hydra.run.dir=run")
+    with (tmp_path / "run" / "epochs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["epoch"], float(row["lr"])) for row in rows] == [("1", 1.0), ("2", 1.0), ("3", 0.5), ("4", 0.25)]
+
+
+def test_the_best_weights_are_those_of_the_best_validation(trained):
+    results, epochs = trained.results(), trained.epochs()
+    best = min(epochs, key=lambda row: row["valid_ppl"])
+    assert results["best_epoch"] == best["epoch"]
+    # After each epoch four columns are scored, in the end one: three sentences fewer begin without a state.
+    assert results["best"]["valid_ppl"] == pytest.approx(best["valid_ppl"], rel=0.02)
+
+
+def test_the_results_are_those_of_a_brute_force_count_over_the_saved_weights(trained, corpus_folder):
+    """One word at a time, each probability from a softmax in float64."""
+    model, vocabulary, _ = trained.load("best")
+    model.double()
+    corpus = load_corpus(make_source("text", dir=str(corpus_folder)))
+    ids, nats, states = corpus.splits["test"].long(), 0.0, None
+    for word, following in zip(ids, ids[1:], strict=False):
+        logits, states = model.logits(word.view(1, 1), states)
+        nats -= math.log(logits.detach().softmax(-1)[0, 0, following])
+    assert trained.results()["best"]["test_ppl"] == pytest.approx(math.exp(nats / (len(ids) - 1)), rel=1e-5)
+    assert len(vocabulary) == len(corpus.vocabulary)
+
+
+def test_tensorboard_shows_the_run(trained):
+    events = EventAccumulator(str(trained.folder)).Reload()
+    tags = events.Tags()
+    assert {
+        "perplexity/train", "perplexity/valid", "loss/train", "optimiser/learning_rate", "optimiser/gradient_norm",
+        "speed/tokens_per_second", "result/valid_ppl", "result/test_ppl",
+    } <= set(tags["scalars"])  # fmt: skip
+    assert [event.step for event in events.Scalars("perplexity/valid")] == [1, 2]
+    assert "samples/text_summary" in tags["tensors"]
+    assert events.summary_metadata["_hparams_/session_start_info"]
+
+
+def test_a_run_with_a_checkpoint_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):
+    dropout = "dropout=0.25"
+    run_command("lm.train", *small, dropout, "epochs=4", "hydra.run.dir=whole")
+    run_command("lm.train", *small, dropout, "epochs=2", "hydra.run.dir=parts")
+    run_command("lm.train", *small, dropout, "epochs=4", "hydra.run.dir=parts")
+    whole, parts = (Run(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_folder_of_another_run_is_not_gone_on_with(run_command, small, trained, capsys):
+    assert run_command("lm.train", *small, "hidden_size=8", "hydra.run.dir=run") == 1
+    assert "expected hidden_size=16" in capsys.readouterr().err
+
+
+def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_path, capsys):
+    assert run_command("lm.train", "-m", "cell=lstm,gru", "dropout=0,0.25", *small, "hydra.sweep.dir=sweep") == 0
+    names = {path.name.split(",data=")[0] for path in (tmp_path / "sweep").iterdir() if "cell" in path.name}
+    assert names == {f"cell={cell},dropout={dropout}" for cell in ("lstm", "gru") for dropout in ("0", "0.25")}
+    files = {path.name for path in (tmp_path / "sweep").iterdir() if path.is_file()}
+    assert {"report.md", "table.csv", "table.tex", "convergence.png", "convergence.svg"} <= files
+    with (tmp_path / "sweep" / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["cell"], row["dropout"]) for row in rows] == [
+        ("lstm", "0"), ("lstm", "0.25"), ("gru", "0"), ("gru", "0.25"),
+    ]  # fmt: skip
+    assert "tensorboard --logdir" in capsys.readouterr().out
+
+
+def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, tmp_path, capsys):
+    assert run_command("lm.train", "-m", "dropout=1.5,0", *small, "hydra.sweep.dir=sweep") == 1
+    results = [json.loads(path.read_text()) for path in sorted((tmp_path / "sweep").glob("*/results.json"))]
+    assert sorted(result["status"] for result in results) == ["failed", "finished"]
+    assert "found 1.5" in capsys.readouterr().out
+
+
+def test_a_run_is_named_by_what_was_typed_for_it():
+    assert run_name(["cell=gru", "dropout=0.250", "data.dir=/some/where"]) == "cell=gru,dropout=0.25"
+    assert run_name(["dropout=0.0"]) == run_name(["dropout=0"]) == "dropout=0"
+    assert run_name(["+trainer.profiler=simple", "threads=1"]) == "trainer.profiler=simple"
+    assert run_name([]) == "default"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["cell=lsmt"], "Could not find 'cell/lsmt'"),
+        (["data=pbt"], "Could not find 'data/pbt'"),
+        (["hiden_size=3"], "Could not override 'hiden_size'"),
+        (["dropout=1"], "expected a dropout of at least 0 and below 1, found 1"),
+        (["dropout=-0.1"], "expected a dropout of at least 0 and below 1, found -0.1"),
+        (["hidden_size=0"], "expected hidden_size to be positive, found 0"),
+        (["num_layers=-1"], "expected num_layers to be positive, found -1"),
+        (["lr=0"], "expected lr to be positive, found 0"),
+        (["lr=nan"], "expected lr to be positive, found nan"),
+        (["lr_decay=-2"], "expected lr_decay to be positive, found -2"),
+        (["epochs=abc"], "expected epochs to be a whole number, found 'abc'"),
+        (["tie_weights=true", "embedding_size=8"], "expected equal sizes with tie_weights=true"),
+        (["batch_size=100000"], "expected a split with more words than batch_size=100000"),
+        (["hydra.run.dir=file/run"], "found: Not a directory"),
+        (["trainer.accelerator=abacus"], "invalid accelerator name"),
+    ],
+)
+def test_bad_input_is_told_in_one_sentence(run_command, small, tmp_path, capsys, words, sentence):
+    (tmp_path / "file").write_text("a file where a folder is asked for")
+    assert run_command("lm.train", *small, *words) == 1
+    error = capsys.readouterr().err.strip()
+    assert sentence in error
+    assert "\n" not in error.replace("Error executing job", "")
+    assert not list(tmp_path.rglob("*.ckpt"))
+    assert not list(tmp_path.rglob("results.json"))
+
+
+def test_an_unknown_cell_stops_a_sweep_before_its_first_run(run_command, small, tmp_path):
+    assert run_command("lm.train", "-m", "cell=lstm,lsmt", *small, "hydra.sweep.dir=sweep") == 1
+    assert not list(tmp_path.rglob("*.ckpt"))
