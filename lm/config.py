@@ -14,8 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 CONFIGS = Path(__file__).parents[1] / "conf"
 
-UNNAMED = ("data.dir", "resume", "threads", "experiment")
-"""Options that say where and how a run is made rather than which one it is, and so don't belong in its name."""
+UNNAMED = ("data.dir", "resume")
+"""Options that say where files lie rather than which run it is, and so don't belong in its name."""
 
 Task = Callable[[DictConfig], Any]
 

@@ -14,8 +14,10 @@ from lm.config import command
 from lm.reporting.report import write_report
 from lm.reporting.table import Extras
 from lm.reporting.tensorboard import log_report_to_tensorboard
+from lm.terminal import literal_options
 
 
+@literal_options("sweep")
 @command("report")
 def main(config: DictConfig) -> None:
     """Write the report of the sweep that the config names, and print it.

@@ -22,6 +22,7 @@ from lm.data.sources import make_source
 from lm.decoding.callback import WriteSamples
 from lm.evaluation.results import final_results
 from lm.model.language_model import LanguageModel
+from lm.terminal import literal_options
 from lm.training.fit import fit, log_hyperparameters
 from lm.training.machine import describe_device, keep_memory, set_precision, versions
 from lm.training.run import Run
@@ -107,6 +108,7 @@ def train_in_sweep(config: DictConfig, run: Run) -> float:
         return math.nan
 
 
+@literal_options("data.dir", "resume")
 @command("train")
 def main(config: DictConfig) -> float:
     """Train what the command line says; return the validation perplexity, which a sweeper may minimise."""

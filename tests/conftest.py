@@ -7,6 +7,8 @@ from importlib import import_module
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from tests.saved_run import copy_of_run, saved_run  # noqa: F401  # fixtures
+
 SENTENCES = {"train": 200, "valid": 40, "test": 40}
 
 

@@ -8,6 +8,7 @@ Shapes: T time, B batch columns, E embedding, H hidden, V vocabulary, N = T * B.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -52,7 +53,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         sizes = [embedding_size] + [hidden_size] * num_layers
-        self.layers = nn.ModuleList(recurrent_layer(cell, *pair) for pair in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(recurrent_layer(cell, *pair) for pair in pairwise(sizes))
         self.dropout = nn.Dropout(dropout)
         self.softmax = nn.Linear(hidden_size, vocabulary_size)
         if tie_weights:

@@ -1,8 +1,6 @@
 """A sweep's report: written from whatever its runs have left so far, and shown in the terminal."""
 
-import os
 import shlex
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +8,7 @@ from lm.reporting.document import report_markdown, unfinished_lines
 from lm.reporting.runs import Run, find_runs
 from lm.reporting.table import Extras, Setting, Table, build_table, settings_of
 from lm.reporting.text import csv_text, latex_text, plain_text
+from lm.training.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,10 @@ def _write_once(folder: Path, extras: Extras | None) -> Report:
     table = build_table(settings, extras=extras)
     if settings:
         _write_figures(folder, settings)
-        replace_file(folder / "table.csv", csv_text(table).encode())
-        replace_file(folder / "table.tex", latex_text(table).encode())
+        _replace(folder / "table.csv", csv_text(table))
+        _replace(folder / "table.tex", latex_text(table))
     page = report_markdown(folder.resolve(), runs, settings, table)
-    replace_file(folder / "report.md", page.encode())
+    _replace(folder / "report.md", page)
     return Report(folder, runs, table)
 
 
@@ -77,17 +76,13 @@ def _write_figures(folder: Path, settings: list[Setting]) -> None:
             if figure is None:
                 (folder / f"{name}.{form}").unlink(missing_ok=True)
             else:
-                replace_file(folder / f"{name}.{form}", image(figure, form))
+                with write_atomically(folder / f"{name}.{form}", "wb") as file:
+                    file.write(image(figure, form))
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Put a whole file in place of what is there; readers and other writers never see a part of it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+def _replace(path: Path, text: str) -> None:
+    with write_atomically(path) as file:
+        file.write(text)
 
 
 def _results_seen(folder: Path) -> dict[str, int]:

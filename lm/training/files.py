@@ -5,15 +5,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, Literal
 
 
 @contextmanager
-def write_atomically(path: Path) -> Iterator[TextIO]:
-    """Open a text file beside `path` that takes its place when the block ends without an error."""
+def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
+    """Open a file beside `path` that takes its place when the block ends without an error; text is UTF-8 as written."""
+    encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(descriptor, mode, encoding=encoding, newline=newline) as file:
             yield file
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)

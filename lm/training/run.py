@@ -15,9 +15,12 @@ from lm.model.language_model import LanguageModel
 from lm.training.files import write_atomically
 from lm.training.settings import Settings
 
+DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError)
+"""What PyTorch raises on files that are cut off, overwritten or no checkpoint at all."""
+
 
 def identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
-    """Return what a checkpoint says of itself, in plain values: it is read without the corpus, and without unpickling."""
+    """Return what a checkpoint says of itself, in plain values, so that it can be read without the corpus."""
     return {
         "settings": asdict(settings),
         "corpus": {"name": corpus.name, "sha256": corpus.sha256},
@@ -87,11 +90,8 @@ class Run:
         try:
             checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             checkpoint["identity"], checkpoint["state_dict"]
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"expected a checkpoint of this project, found '{path}' damaged or of another kind "
-                f"({type(error).__name__}): train the run again, or copy the file again"
-            ) from error
+        except DAMAGE as error:
+            raise _damaged(path, error) from error
         return checkpoint
 
     def check_same(self, identity: dict[str, Any]) -> None:
@@ -103,8 +103,9 @@ class Run:
         found = self.checkpoint("last")["identity"]
         if found["corpus"] != identity["corpus"]:
             raise ValueError(
-                f"expected the corpus {found['corpus']['name']} ({found['corpus']['sha256'][:12]}) that '{self.folder}' "
-                f"was trained on, found {identity['corpus']['name']} ({identity['corpus']['sha256'][:12]}): "
+                f"expected the corpus {found['corpus']['name']} ({found['corpus']['sha256'][:12]}) that "
+                f"'{self.folder}' was trained on, found {identity['corpus']['name']} "
+                f"({identity['corpus']['sha256'][:12]}): "
                 "type the data options of that run, or another folder"
             )
         for name, value in found["settings"].items():
@@ -121,11 +122,22 @@ class Run:
             FileNotFoundError, ValueError: as `checkpoint`.
         """
         checkpoint = self.checkpoint(name)
-        identity, vocabulary = checkpoint["identity"], Vocabulary(checkpoint["identity"]["words"])
-        model = LanguageModel(len(vocabulary), **Settings(**identity["settings"]).model_arguments())
-        prefix = "model."
-        weights = {
-            key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)
-        }
-        model.load_state_dict(weights)
-        return model.eval(), vocabulary, identity
+        try:
+            vocabulary = Vocabulary(checkpoint["identity"]["words"])
+            settings = Settings(**checkpoint["identity"]["settings"])
+            model = LanguageModel(len(vocabulary), **settings.model_arguments())
+            model.load_state_dict(_without_prefix(checkpoint["state_dict"], "model."))
+        except DAMAGE as error:
+            raise _damaged(self.checkpoints / f"{name}.ckpt", error) from error
+        return model.eval(), vocabulary, checkpoint["identity"]
+
+
+def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def _damaged(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"expected a checkpoint of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
+        "train the run again, or copy the file again"
+    )

@@ -46,7 +46,7 @@ class LanguageModelling(pl.LightningModule):
 
     def _advance(self, stream: str, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Return the nats and the number of a window's targets, and keep the state for the next one."""
-        # Not in on_train_epoch_start: a resumed run skips that hook where the checkpoint fell on an epoch's last window.
+        # Not in on_train_epoch_start: a run resumed from an epoch's last window skips that hook.
         before = None if batch_idx == 0 else self._states[stream]
         nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
         self._states[stream] = detached(after)
@@ -81,7 +81,7 @@ class LanguageModelling(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Give the validation perplexity to the checkpoints and the progress bar."""
-        self.log("valid_ppl", self.valid_perplexity.compute().float(), prog_bar=True)
+        self.log("valid_ppl", self.valid_perplexity.compute().float(), prog_bar=True, logger=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what an exact continuation needs beyond the weights, and what the checkpoint is of."""

@@ -1,0 +1,104 @@
+"""Score a saved run on a split of its corpus, or sentences of your own with it.
+
+    python -m lm.evaluate run=RUN_FOLDER split=test                        # perplexity, with its protocol
+    python -m lm.evaluate run=RUN_FOLDER split=test data.dir=FOLDER        # where the corpus lies on this machine
+    python -m lm.evaluate run=RUN_FOLDER text="the company said"           # log-probability of each word
+    python -m lm.evaluate run=RUN_FOLDER file=sentences.txt csv=table.csv  # of each sentence of a file
+
+Sentences need the run folder alone.
+"""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from lm.config import command
+from lm.data.module import evaluation_streams
+from lm.data.sources import SPLITS
+from lm.evaluation.options import check_choice, check_whole
+from lm.evaluation.results import widths
+from lm.evaluation.saved import columns, comparison, load_corpus_of, load_model, recorded_ppl
+from lm.evaluation.score import score
+from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
+from lm.evaluation.sentences import score_sentences, sentences_of_file, sentences_of_text
+from lm.terminal import literal_options, warn_of_unknown
+from lm.training.machine import exact_products
+from lm.training.run import Run
+
+STATES = ("reset", "carried")
+
+
+@literal_options("run", "data.dir", "text", "file", "csv")
+@command("evaluate")
+def main(config: DictConfig) -> None:
+    """Evaluate what the config names."""
+    print(evaluate(config))
+
+
+def evaluate(config: DictConfig) -> str:
+    """Return what is to be shown: a perplexity with its protocol, or a table of sentences.
+
+    Raises:
+        ValueError, FileNotFoundError: where the config asks for what can't be had.
+    """
+    if OmegaConf.is_missing(config, "run"):
+        raise ValueError("expected a run's folder, found none: type python -m lm.evaluate run=RUN_FOLDER split=test")
+    run = Run.existing(str(config.run))
+    with exact_products():
+        if config.text is None and config.file is None:
+            return evaluate_split(run, config.split, config.checkpoint, config.batch_size, config.data.dir)
+        return evaluate_sentences(run, config)
+
+
+def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None, folder: str | None) -> str:
+    """Score a split of the run's corpus; return its perplexity, the protocol, and what `results.json` says of it."""
+    check_choice("split", split, SPLITS)
+    model, _, identity = load_model(run, checkpoint)
+    corpus = load_corpus_of(run, identity, folder)
+    width = widths(identity["settings"]["batch_size"])[split] if batch_size is None else batch_size
+    check_whole("batch_size", width, 20)
+    found = score(model, evaluation_streams(corpus, split, width), model.softmax.weight.device, split)
+    settings = identity["settings"]
+    lines = {
+        f"{split} perplexity": f"{found.ppl:.4f}",
+        "weights": f"{checkpoint} of {settings['cell']}, dropout {settings['dropout']:g}, seed {settings['seed']}",
+        "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}…",
+        "protocol": f"{found.tokens:,} tokens scored once (all but the first) in {columns(width)}, state carried",
+        "products": "exact float32",
+        "results.json": comparison(found, recorded_ppl(run, checkpoint, split)),
+    }
+    return "\n".join(f"{name:18}{text}" for name, text in lines.items())
+
+
+def evaluate_sentences(run: Run, config: DictConfig) -> str:
+    """Score the sentences of `text` or `file`; write them to `csv` where that is given, and return them as a table."""
+    rows = config.rows or ("words" if config.file is None else "sentences")
+    check_choice("rows", rows, ROWS)
+    check_choice("state", config.state, STATES)
+    sentences = sentences_given(config.text, config.file)
+    model, vocabulary, _ = load_model(run, config.checkpoint)
+    warn_of_unknown((word for words in sentences for word in words), vocabulary)
+    scored = score_sentences(model, vocabulary, sentences, carried=config.state == "carried")
+    table = word_rows(scored, vocabulary) if rows == "words" else sentence_rows(scored, vocabulary)
+    if config.csv is not None:
+        write_csv(Path(config.csv), table)
+    return f"{plain_text(table)}\n\n{summary(scored)}"
+
+
+def sentences_given(text: str | None, file: str | None) -> list[list[str]]:
+    """Return the sentences of the one that is given.
+
+    Raises:
+        ValueError: where both are given, or there is no word in them, or the file is not UTF-8.
+        FileNotFoundError: where there is no such file.
+    """
+    if text is not None and file is not None:
+        raise ValueError("expected text= or file=, found both: leave one of them out")
+    sentences = sentences_of_text(str(text)) if file is None else sentences_of_file(Path(file))
+    if not sentences:
+        raise ValueError('expected at least one word to score, found none: type text="the company said"')
+    return sentences
+
+
+if __name__ == "__main__":
+    main()

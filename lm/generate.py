@@ -1,0 +1,109 @@
+"""Let a saved run write.
+
+    python -m lm.generate run=RUN_FOLDER prompt="the company" max_words=30 temperature=0.8      # by chance
+    python -m lm.generate run=RUN_FOLDER prompt="the company" samples=5 top_p=0.9 seed=2
+    python -m lm.generate run=RUN_FOLDER prompt="the company" beam.width=8 beam.length_penalty=1  # the likeliest text
+
+It needs the run folder alone. `conf/generate.yaml` explains all options, `lm/decoding/beam.py` the length penalty.
+"""
+
+import time
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from lm.config import command
+from lm.data.vocabulary import END, Vocabulary
+from lm.decoding.beam import Beam, beam_search
+from lm.decoding.decoder import Continuation, Decoder
+from lm.decoding.sampling import Sampling, sample
+from lm.evaluation.options import check_flag, check_whole
+from lm.evaluation.saved import load_model
+from lm.terminal import literal_options, warn_of_unknown
+from lm.training.machine import exact_products
+from lm.training.run import Run
+
+
+@literal_options("run", "prompt")
+@command("generate")
+def main(config: DictConfig) -> None:
+    """Write what the config asks for."""
+    print(generate(config))
+
+
+def generate(config: DictConfig) -> str:
+    """Return the texts, what the model gives them, and how fast they were written.
+
+    Raises:
+        ValueError, FileNotFoundError: where the config asks for what can't be had.
+    """
+    if OmegaConf.is_missing(config, "run"):
+        raise ValueError('expected a run\'s folder, found none: type python -m lm.generate run=RUN_FOLDER prompt="the"')
+    way = way_of(config)
+    model, vocabulary, _ = load_model(Run.existing(str(config.run)), config.checkpoint)
+    prompt = str(config.prompt).split()
+    warn_of_unknown(prompt, vocabulary)
+    decoder = Decoder(model, [] if config.allow_unknown else [vocabulary.unknown_id])
+    started = time.perf_counter()
+    with exact_products():
+        texts = write(decoder, vocabulary, prompt, config, way)
+    seconds = time.perf_counter() - started
+    shown = "\n".join(describe(prompt, text, vocabulary, way) for text in texts)
+    return f"{shown}\n\n{describe_speed(texts, decoder.tokens_read, seconds)}"
+
+
+def way_of(config: DictConfig) -> Sampling | Beam:
+    """Return how to write, checked: by search where a beam has a width, else by chance.
+
+    Raises:
+        ValueError: where an option has a value it can't have, or beside others that it can't go with.
+    """
+    check_whole("max_words", config.max_words, 30)
+    check_whole("samples", config.samples, 1)
+    check_whole("seed", config.seed, 1, least=0)
+    check_flag("stop_at_end", config.stop_at_end)
+    check_flag("allow_unknown", config.allow_unknown)
+    sampling = Sampling(config.temperature, config.top_k, config.top_p)
+    if config.beam.width is None:
+        return sampling
+    beam = Beam(config.beam.width, config.beam.length_penalty, config.beam.length_formula)
+    if sampling != Sampling():
+        raise ValueError(
+            "expected a search or draws, found options of both: leave out beam.width, or temperature and top"
+        )
+    if config.samples > beam.width:
+        raise ValueError(
+            f"expected at most as many samples as the beam is wide, found samples={config.samples} and "
+            f"beam.width={beam.width}: type beam.width={config.samples}"
+        )
+    return beam
+
+
+def write(
+    decoder: Decoder, vocabulary: Vocabulary, prompt: Sequence[str], config: DictConfig, way: Sampling | Beam
+) -> list[Continuation]:
+    """Return the texts; they go on from the prompt at the start of a sentence."""
+    ids = vocabulary.encode([END, *prompt])
+    end_id = vocabulary.end_id if config.stop_at_end else None
+    if isinstance(way, Beam):
+        return beam_search(decoder, ids, end_id, config.max_words, way)[: config.samples]
+    return sample(decoder, ids, end_id, config.max_words, config.samples, way, config.seed)
+
+
+def describe(prompt: Sequence[str], text: Continuation, vocabulary: Vocabulary, way: Sampling | Beam) -> str:
+    """Return a text, and under it what the model gives it."""
+    words = " ".join([*prompt, *vocabulary.decode(text.ids)])
+    length = f"{len(text.ids)} words" + (" and <eos>" if text.ended else "")
+    score = way.score(text.log_probability, text.num_tokens) if isinstance(way, Beam) else text.log_probability
+    shown_score = f", score {score:.4f}" if score != text.log_probability else ""
+    return f"{words}\n    {length}, log-probability {text.log_probability:.4f}{shown_score}"
+
+
+def describe_speed(texts: Sequence[Continuation], tokens_read: int, seconds: float) -> str:
+    """Say how fast it went; what was read includes the prompt, and texts that were followed and given up."""
+    written = sum(text.num_tokens for text in texts)
+    return f"{written:,} tokens written, {tokens_read:,} read in {seconds:.2f} s: {tokens_read / seconds:,.0f} tokens/s"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+import math
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from lm.data.streams import Streams
+from lm.evaluation.score import score
+from lm.model.language_model import LanguageModel
+
+WORDS = 30
+
+
+@pytest.fixture(params=["lstm", "gru", "rnn_tanh"])
+def model(request):
+    torch.manual_seed(0)
+    return LanguageModel(WORDS, request.param, 8, 8, dropout=0.5, init_range=0.5)
+
+
+@pytest.fixture
+def ids():
+    return torch.randint(WORDS, (203,), generator=torch.Generator().manual_seed(1))
+
+
+def test_every_word_is_scored_once_as_by_brute_force(model, ids):
+    model.eval()
+    logits, _ = model.logits(ids[:-1, None])
+    nats = cross_entropy(logits[:, 0], ids[1:], reduction="sum").item()
+    found = score(model, Streams(ids, 1, 20))
+    assert found.tokens == 202
+    assert found.ppl == pytest.approx(math.exp(nats / 202), rel=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 20])
+def test_the_number_does_not_depend_on_the_windows_length(model, ids, batch_size):
+    found = [score(model, Streams(ids, batch_size, seq_len)).nats for seq_len in (1, 7, 20, 1000)]
+    assert found == pytest.approx([found[0]] * 4, rel=1e-6)
+
+
+def test_the_width_changes_it_only_by_the_columns_cold_starts(model, ids):
+    """Each column scored alone, as a text of its own, adds up to the same."""
+    streams = Streams(ids, 3, 20)
+    starts, lengths = streams._starts_B.tolist(), streams._lengths_B.tolist()
+    columns = [ids[start : start + length + 1] for start, length in zip(starts, lengths, strict=True)]
+    alone = sum(score(model, Streams(column, 1, 20)).nats for column in columns)
+    assert score(model, streams).nats == pytest.approx(alone, rel=1e-6)
+
+
+def test_dropout_is_off_and_the_models_mode_is_given_back(model, ids):
+    model.train()
+    first, second = (score(model, Streams(ids, 2, 20)).nats for _ in range(2))
+    assert first == second
+    assert model.training

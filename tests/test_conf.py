@@ -1,0 +1,86 @@
+"""The configs compose, and say what the papers say."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+import lm.train  # noqa: F401  # registers what configs compute with
+from lm.config import CONFIGS
+from lm.data.sources import SOURCES
+from lm.model.cells import CELLS
+from lm.train import settings_of
+
+
+def composed(*overrides):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def names(group):
+    return {path.stem for path in (CONFIGS / group).glob("*.yaml")}
+
+
+def test_every_cell_and_every_corpus_has_its_file():
+    assert names("cell") == set(CELLS)
+    assert names("data") == set(SOURCES)
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_the_learning_rate_is_the_cells_unless_given(cell):
+    assert composed(f"cell={cell}").lr == composed(f"cell={cell}").cell.lr
+    assert composed(f"cell={cell}", "lr=0.123").lr == 0.123
+
+
+@pytest.mark.parametrize(
+    ("schedule", "dropout", "expected"),
+    [
+        ("table1", 0.25, (7, 1.2)),
+        ("table1", 0, (4, 1.8)),
+        ("table1", 0.0, (4, 1.8)),
+        ("as_printed", 0.25, (7, 1.8)),
+        ("as_printed", 0, (4, 1.2)),
+    ],
+)
+def test_the_schedule_depends_on_whether_there_is_dropout(schedule, dropout, expected):
+    config = composed(f"schedule={schedule}", f"dropout={dropout}")
+    assert (config.epochs_at_full_rate, config.lr_decay) == expected
+
+
+def test_the_schedule_can_be_given_by_hand():
+    config = composed("lr_decay=1.5", "epochs_at_full_rate=3")
+    assert (config.epochs_at_full_rate, config.lr_decay) == (3, 1.5)
+
+
+ZAREMBA = {  # section 4.1 and table 1 of arXiv:1409.2329, and the sizes of models that follow from them
+    "zaremba_small": dict(dropout=0, hidden_size=200, seq_len=20, epochs=13, epochs_at_full_rate=4, lr_decay=2.0,
+                          init_range=0.1, max_grad_norm=5),
+    "zaremba_medium": dict(dropout=0.5, hidden_size=650, seq_len=35, epochs=39, epochs_at_full_rate=6, lr_decay=1.2,
+                           init_range=0.05, max_grad_norm=5),
+    "zaremba_large": dict(dropout=0.65, hidden_size=1500, seq_len=35, epochs=55, epochs_at_full_rate=14,
+                          lr_decay=1.15, init_range=0.04, max_grad_norm=10),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("experiment", ZAREMBA)
+def test_zarembas_configurations_are_the_papers(experiment):
+    settings = settings_of(composed(f"experiment={experiment}"))
+    expected = ZAREMBA[experiment] | dict(cell="lstm", num_layers=2, batch_size=20, lr=1.0, tie_weights=False)
+    assert {name: getattr(settings, name) for name in expected} == expected
+    assert settings.embedding_size == settings.hidden_size
+
+
+def test_the_tables_grid_is_the_one_of_the_commands():
+    config = composed("experiment=table1")
+    settings = settings_of(config)
+    assert (settings.hidden_size, settings.num_layers, settings.epochs) == (200, 2, 25)
+    assert (settings.batch_size, settings.seq_len, settings.max_grad_norm) == (20, 20, 5)
+
+
+@pytest.mark.parametrize("experiment", ["table1", "demo"])
+def test_a_sweeps_experiment_holds_its_grid(experiment):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
+    assert config.hydra.sweeper.params == {"cell": "lstm,gru", "dropout": "0,0.25"}
+
+
+def test_the_demo_needs_no_download():
+    assert composed("experiment=demo").data.name == "python_docs"
