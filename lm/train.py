@@ -58,7 +58,17 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     }
     log_hyperparameters(trainer, settings, results)
     run.write_results(results)
+    log.info(summary(results, run))
     return results
+
+
+def summary(results: dict[str, Any], run: Run) -> str:
+    """Return what a run came to, in two lines."""
+    best = results["best"]
+    return (
+        f"best weights, of epoch {results['best_epoch']}: perplexity train {best['train_ppl']:.2f}, "
+        f"valid {best['valid_ppl']:.2f}, test {best['test_ppl']:.2f}\nall of it: {run.folder}"
+    )
 
 
 def settings_of(config: DictConfig) -> Settings:

@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lm.data.corpus import Corpus
 from lm.data.module import StreamsDataModule
@@ -47,7 +48,8 @@ def fit(
     windows = StreamsDataModule(corpus, settings.batch_size, settings.seq_len)
     trainer = _trainer(settings, run, trainer_options, callbacks)
     quiet_lightning()
-    trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
+    with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
+        trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
     return trainer
 
 
