@@ -4,6 +4,8 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
+NEWEST_SWEEP = $(or $(shell ls -td multirun/*/ 2>/dev/null | head -1),$(error no sweep in multirun/: make sweep first))
+NEWEST = $(or $(shell ls -td multirun/*/ outputs/*/*/ 2>/dev/null | head -1),$(error no results yet: make demo first))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo sweep board test lint types check clean
@@ -14,11 +16,11 @@ help:  ## list the targets
 demo: $(READY)  ## four small runs on Python's own documentation: table and figure in minutes, no download
 	$(BIN)/python -m lm.train -m experiment=demo $(ARGS)
 
-sweep: $(READY)  ## the whole table on the Penn Treebank; extra words: make sweep ARGS="data.dir=FOLDER"
-	$(BIN)/python -m lm.train -m cell=lstm,gru dropout=0,0.25 $(ARGS)
+sweep: $(READY)  ## the whole table on the Penn Treebank; extra words by ARGS="data.dir=FOLDER"; RESUME=1 goes on with the newest
+	$(BIN)/python -m lm.train -m cell=lstm,gru dropout=0,0.25 $(if $(RESUME),hydra.sweep.dir=$(NEWEST_SWEEP)) $(ARGS)
 
 board: $(READY)  ## TensorBoard on the newest results
-	$(BIN)/tensorboard --logdir "$$(ls -td multirun/*/ outputs/*/*/ 2>/dev/null | head -1)"
+	$(BIN)/tensorboard --logdir $(NEWEST)
 
 test: $(READY)  ## all tests, without network
 	$(BIN)/python -m pytest $(ARGS)

@@ -85,5 +85,23 @@ def _plain(value: str) -> str:
         return value.replace("/", "-")
 
 
+def run_folder(resume: str | None, otherwise: str) -> str:
+    """Return the folder of the run to go on with, or else a new one.
+
+    Raises:
+        FileNotFoundError: where the folder to go on with holds no run.
+    """
+    from lm.training.run import Run  # here, for most commands need no torch to compose their config
+
+    return otherwise if resume is None else str(Run.existing(resume).folder)
+
+
+def config_folder(folder: str) -> str | None:
+    """Return where in a run's folder Hydra is to save the config: nowhere, where the run has one and goes on."""
+    return None if (Path(folder) / "checkpoints" / "last.ckpt").is_file() else ".hydra"
+
+
 OmegaConf.register_new_resolver("by_dropout", by_dropout, replace=True)
+OmegaConf.register_new_resolver("config_folder", config_folder, replace=True)
+OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)

@@ -7,6 +7,8 @@ python -m lm.train --cfg job --resolve                     # all options, and wh
 
 import logging
 import math
+import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,20 +24,26 @@ from lm.data.sources import make_source
 from lm.decoding.callback import WriteSamples
 from lm.evaluation.results import final_results
 from lm.model.language_model import LanguageModel
+from lm.reporting.report import write_report
 from lm.terminal import literal_options
 from lm.training.fit import fit, log_hyperparameters
+from lm.training.interruption import Diverged, Interrupted
 from lm.training.machine import describe_device, keep_memory, set_precision, versions
-from lm.training.run import Run
+from lm.training.run import OtherRun, Run, identity
 from lm.training.settings import Settings
 
 log = logging.getLogger(__name__)
 
+GROUPS = ("cell", "data", "schedule", "experiment")
+"""Options that stand for several."""
+
 
 def train(config: DictConfig, run: Run) -> dict[str, Any]:
-    """Train one run, score it and write its results; return them.
+    """Train one run, score it and write its results; return them. A run that was broken off goes on.
 
     Raises:
         ValueError, FileNotFoundError: where the config asks for what can't be had.
+        Interrupted, Diverged: as `fit`.
     """
     settings = settings_of(config)
     keep_memory()
@@ -44,11 +52,17 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     precision, precision_in_words = set_precision(config.precision)
     log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**config.data))
+    if run.was_started:
+        run.check_same(identity(settings, corpus))
+    if run.finished(settings.epochs):
+        log.info(f"finished already: {run.folder}")
+        return run.results()
+    run.results_path.unlink(missing_ok=True)
     options = trainer_options(config) | {"precision": precision}
-    trainer = fit(settings, corpus, run, options, callbacks=[WriteSamples(corpus.vocabulary)])
+    trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
     device = trainer.strategy.root_device
     results = {
-        **outcome(settings, "finished"),
+        **outcome(config, "finished"),
         "parameters": LanguageModel(len(corpus.vocabulary), **settings.model_arguments()).parameter_counts(),
         **final_results(run, corpus, device),
         "corpus": describe_corpus(corpus),
@@ -84,15 +98,10 @@ def trainer_options(config: DictConfig) -> dict[str, Any]:
     return options
 
 
-def outcome(settings: Settings, status: str, error: str | None = None) -> dict[str, Any]:
+def outcome(config: DictConfig, status: str, error: str | None = None) -> dict[str, Any]:
     """Return what `results.json` says first: how the run ended, and which one it was."""
-    return {
-        "status": status,
-        "error": error,
-        "cell": settings.cell,
-        "dropout": settings.dropout,
-        "seed": settings.seed,
-    }
+    which = {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed}
+    return {"status": status, "error": error} | which
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
@@ -106,15 +115,48 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
+def resumed(config: DictConfig, run: Run, typed: Sequence[str]) -> DictConfig:
+    """Return the config that a run was started with, under what is typed now.
+
+    Raises:
+        ValueError: where a group of options is typed, which a run can't change on its way.
+        FileNotFoundError: where the run's config is missing.
+    """
+    saved = run.config()
+    for key in (override.lstrip("+").partition("=")[0] for override in typed):
+        if key in GROUPS:
+            raise ValueError(f"expected options of the run to go on, found {key}=: leave it out, or start a new run")
+        OmegaConf.update(saved, key, OmegaConf.select(config, key), force_add=True)
+    return saved
+
+
+def train_alone(config: DictConfig, run: Run) -> float:
+    """Train one run; an interruption or a divergence is written down and told."""
+    try:
+        return float(train(config, run)["best"]["valid_ppl"])
+    except Interrupted as stop:
+        run.write_results(outcome(config, "interrupted", str(stop)))
+        sys.exit(f"{stop}; to go on, type: python -m lm.train resume='{run.folder}'")
+    except Diverged as error:
+        run.write_results(outcome(config, "diverged", str(error)))
+        sys.exit(f"error: {error}")
+
+
 def train_in_sweep(config: DictConfig, run: Run) -> float:
     """Train one run of a sweep; a failure is written down, so that the sweep goes on with the others."""
     try:
         return float(train(config, run)["best"]["valid_ppl"])
+    except Interrupted as stop:
+        run.write_results(outcome(config, "interrupted", str(stop)))
+        write_report(run.folder.parent)
+        sys.exit(f"{stop}; to go on, type the same again with hydra.sweep.dir='{run.folder.parent}'")
+    except OtherRun as error:
+        sys.exit(f"error: {error}")  # the whole sweep is meant for another folder: what is there stays as it is
     except Exception as error:
-        expected = isinstance(error, ValueError | FileNotFoundError)
+        expected = isinstance(error, ValueError | FileNotFoundError | Diverged)
         log.error(f"{run.folder.name} failed: {error}", exc_info=None if expected else error)
-        failed = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-        run.write_results(failed | {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed})
+        status = "diverged" if isinstance(error, Diverged) else "failed"
+        run.write_results(outcome(config, status, f"{type(error).__name__}: {error}"))
         return math.nan
 
 
@@ -122,10 +164,13 @@ def train_in_sweep(config: DictConfig, run: Run) -> float:
 @command("train")
 def main(config: DictConfig) -> float:
     """Train what the command line says; return the validation perplexity, which a sweeper may minimise."""
-    run = Run(Path(HydraConfig.get().runtime.output_dir))
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
+    hydra = HydraConfig.get()
+    run = Run(Path(hydra.runtime.output_dir))
+    if hydra.mode == RunMode.MULTIRUN:
+        if config.resume is not None:
+            raise ValueError(f"expected one run to resume, found a sweep: type hydra.sweep.dir={config.resume}")
         return train_in_sweep(config, run)
-    return float(train(config, run)["best"]["valid_ppl"])
+    return train_alone(config if config.resume is None else resumed(config, run, hydra.overrides.task), run)
 
 
 if __name__ == "__main__":

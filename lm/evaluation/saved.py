@@ -41,7 +41,7 @@ def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None
         ValueError: where the corpus is another one.
         FileNotFoundError: where its files, or the config, can't be found.
     """
-    options = _with_folder(data_options(run), folder)
+    options = _with_folder(_data_options(run), folder)
     source = make_source(**options)
     expected, found = identity["corpus"], source.key()
     if found != expected["sha256"]:
@@ -55,18 +55,8 @@ def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None
     return load_corpus(source)
 
 
-def data_options(run: Run) -> dict[str, Any]:
-    """Return the `data` section of the config that a run was started with.
-
-    Raises:
-        FileNotFoundError: where it was not saved.
-    """
-    path = run.folder / ".hydra" / "config.yaml"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
-        )
-    options: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(path).data, resolve=True)  # type: ignore[assignment]
+def _data_options(run: Run) -> dict[str, Any]:
+    options: dict[str, Any] = OmegaConf.to_container(run.config().data, resolve=True)  # type: ignore[assignment]
     return options
 
 

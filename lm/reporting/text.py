@@ -10,7 +10,7 @@ from tabulate import tabulate
 from lm.reporting.runs import Value
 from lm.reporting.table import PERPLEXITIES, Table, shown
 
-NAMES = {"train_ppl": "train", "valid_ppl": "validation", "test_ppl": "test", "floor_ppl": "floor"}
+NAMES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test", "floor_ppl": "floor"}
 
 
 def csv_text(table: Table) -> str:

@@ -15,6 +15,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from lm.data.corpus import Corpus
 from lm.data.module import StreamsDataModule
 from lm.model.language_model import LanguageModel
+from lm.training.interruption import AtomicCheckpointIO, Checkpointer, StopOnDivergence
 from lm.training.progress import EpochLog, ProgressBar
 from lm.training.run import Run, identity
 from lm.training.settings import Settings
@@ -29,6 +30,7 @@ def fit(
     run: Run,
     trainer_options: dict[str, Any],
     callbacks: Sequence[pl.Callback] = (),
+    checkpoint_minutes: float = 10,
 ) -> pl.Trainer:
     """Train, and keep the best and the last weights in the run's folder; go on from the last if they are there.
 
@@ -38,15 +40,18 @@ def fit(
         run: the folder that everything goes to.
         trainer_options: arguments of `pytorch_lightning.Trainer`.
         callbacks: what else is to happen while it trains.
+        checkpoint_minutes: between two checkpoints within an epoch.
+
+    Raises:
+        Interrupted: where the process was told to end; the last checkpoint is of that moment.
+        Diverged: where the loss is no longer finite.
     """
     pl.seed_everything(settings.seed, verbose=False)
     model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
     log.info(describe_parameters(model.parameter_counts()))
     task = LanguageModelling(model, settings, identity(settings, corpus))
-    if run.was_started:
-        run.check_same(task.identity)
     windows = StreamsDataModule(corpus, settings.batch_size, settings.seq_len)
-    trainer = _trainer(settings, run, trainer_options, callbacks)
+    trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_minutes)
     quiet_lightning()
     with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
         trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
@@ -77,18 +82,21 @@ def log_hyperparameters(trainer: pl.Trainer, settings: Settings, results: dict[s
     trainer.logger.finalize("success")
 
 
-def _trainer(settings: Settings, run: Run, options: dict[str, Any], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+def _trainer(
+    settings: Settings, run: Run, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
+) -> pl.Trainer:
     options = dict(options)
     # A bar in a file is thousands of lines; there the line an epoch says enough.
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
     epoch_log = EpochLog(run.epochs_path, options["log_every_n_steps"])
     best = ModelCheckpoint(run.checkpoints, "best", monitor="valid_ppl", mode="min", enable_version_counter=False)
-    last = ModelCheckpoint(run.checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last, watch = Checkpointer(run.last, minutes), StopOnDivergence(options["log_every_n_steps"])
     return pl.Trainer(
         **options,
         max_epochs=settings.epochs,
         logger=TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False),
-        callbacks=[epoch_log, *callbacks, best, last, *bar],
+        callbacks=[epoch_log, *callbacks, watch, best, last, *bar],
+        plugins=[AtomicCheckpointIO()],
         enable_progress_bar=bool(bar),
         num_sanity_val_steps=0,
         enable_model_summary=False,

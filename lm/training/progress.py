@@ -47,14 +47,19 @@ class EpochLog(pl.Callback):
         self.path, self.loss_every = path, loss_every
         self.rows: list[dict[str, float]] = []
         self._epoch_started = self._training_ended = self._lr = 0.0
+        self._seconds_before = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Keep the rows in the checkpoint, so that a resumed run's table has each epoch once."""
-        return {"rows": self.rows}
+        """Keep the rows in the checkpoint, so that a resumed run's table has each epoch once, and the epoch's time."""
+        return {"rows": self.rows, "seconds": time.monotonic() - self._epoch_started}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the rows."""
-        self.rows = state_dict["rows"]
+        """Take up the rows and the time."""
+        self.rows, self._seconds_before = state_dict["rows"], state_dict["seconds"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on with the clock of an epoch that was broken off."""
+        self._epoch_started = time.monotonic() - self._seconds_before
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""

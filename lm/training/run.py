@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import Vocabulary
@@ -26,6 +27,10 @@ def identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
         "corpus": {"name": corpus.name, "sha256": corpus.sha256},
         "words": list(corpus.vocabulary.words),
     }
+
+
+class OtherRun(ValueError):
+    """A folder holds a run of other settings or of another corpus than the one that is to go there."""
 
 
 class Run:
@@ -61,6 +66,26 @@ class Run:
         """Whether there is a checkpoint to go on from."""
         return self.last.is_file()
 
+    def config(self) -> DictConfig:
+        """Return the config that the run was started with.
+
+        Raises:
+            FileNotFoundError: where it was not saved.
+        """
+        path = self.folder / ".hydra" / "config.yaml"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
+            )
+        return OmegaConf.create(OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[return-value]
+
+    def finished(self, epochs: int) -> bool:
+        """Say whether the run has its results, of so many epochs."""
+        if not (self.was_started and self.results_path.is_file()):
+            return False
+        results = self.results()
+        return bool(results["status"] == "finished" and results["epochs"] == epochs)
+
     def epochs(self) -> list[dict[str, float]]:
         """Return the rows of `epochs.csv`."""
         with self.epochs_path.open(encoding="utf-8", newline="") as file:
@@ -95,23 +120,22 @@ class Run:
         return checkpoint
 
     def check_same(self, identity: dict[str, Any]) -> None:
-        """Make sure that the last checkpoint is of the same settings, but for the epochs, and of the same corpus.
+        """Make sure that the last checkpoint is of the same settings and the same corpus; it may have fewer epochs.
 
         Raises:
-            ValueError: where it is not.
+            OtherRun: where it is not.
         """
         found = self.checkpoint("last")["identity"]
         if found["corpus"] != identity["corpus"]:
-            raise ValueError(
-                f"expected the corpus {found['corpus']['name']} ({found['corpus']['sha256'][:12]}) that "
-                f"'{self.folder}' was trained on, found {identity['corpus']['name']} "
-                f"({identity['corpus']['sha256'][:12]}): "
+            raise OtherRun(
+                f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(identity)}: "
                 "type the data options of that run, or another folder"
             )
         for name, value in found["settings"].items():
-            if name != "epochs" and identity["settings"][name] != value:
-                raise ValueError(
-                    f"expected {name}={value} as '{self.folder}' was trained with, found {identity['settings'][name]}: "
+            asked = identity["settings"][name]
+            if asked != value and not (name == "epochs" and asked >= len(self.epochs())):
+                raise OtherRun(
+                    f"expected {name}={value} as '{self.folder}' was trained with, found {asked}: "
                     f"type {name}={value}, or another folder"
                 )
 
@@ -130,6 +154,10 @@ class Run:
         except DAMAGE as error:
             raise _damaged(self.checkpoints / f"{name}.ckpt", error) from error
         return model.eval(), vocabulary, checkpoint["identity"]
+
+
+def _corpus(identity: dict[str, Any]) -> str:
+    return f"{identity['corpus']['name']} ({identity['corpus']['sha256'][:12]})"
 
 
 def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -31,6 +31,8 @@ class LanguageModelling(pl.LightningModule):
         self.model, self.settings, self.identity = model, settings, identity
         self.train_perplexity, self.valid_perplexity = Perplexity(), Perplexity()
         self.grad_norm = MeanMetric(nan_strategy="disable")
+        self.grad_norm.persistent(True)
+        self.last_norm = torch.zeros(())
         self._states: dict[str, list[State]] = {}
         self._rng_state: Tensor | None = None
 
@@ -67,6 +69,7 @@ class LanguageModelling(pl.LightningModule):
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         self.grad_norm.update(norm)
+        self.last_norm = norm
         # The fused update divides by this number as it reads the gradient: clipping costs no pass of its own.
         optimizer.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0)  # type: ignore[attr-defined]
 

@@ -136,7 +136,7 @@ def test_two_workers_may_write_at_once(grid: Path) -> None:
 def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
     lines = write_report(grid).terminal_text().splitlines()
 
-    assert lines[1].split() == ["cell", "dropout", "train", "validation", "test", "train", "validation", "test"]
+    assert lines[1].split() == ["cell", "dropout", "train", "valid", "test", "train", "valid", "test"]
     assert lines[4].split() == ["lstm", "0.25", "45.50", "91.00", "90.67", "43.80", "96.59", "92.67"]
     assert lines[-3:] == [
         f"Figure:      {grid / 'convergence.png'}",

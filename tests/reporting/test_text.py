@@ -58,10 +58,10 @@ def test_a_reader_of_csv_finds_numbers() -> None:
 
 def test_the_terminal_shows_two_decimals_in_aligned_columns() -> None:
     assert plain_text(TABLE).splitlines() == [
-        "                                                               published",
-        "cell        dropout    hidden_size    train     validation    validation",
-        "--------  ---------  -------------  -------  -------------  ------------",
-        "rnn_tanh          0            200    39.25  119.33 ± 0.13        119.84",
+        "                                                              published",
+        "cell        dropout    hidden_size    train          valid        valid",
+        "--------  ---------  -------------  -------  -------------  -----------",
+        "rnn_tanh          0            200    39.25  119.33 ± 0.13       119.84",
         "gru            0.25           1500  1234.50          96.20",
     ]
 
@@ -89,7 +89,7 @@ def test_markdown_is_a_table_with_numbers_to_the_right() -> None:
     lines = markdown_text(TABLE).splitlines()
 
     assert re.sub("-+", "-", lines[1]) == "|:-|-:|-:|-:|-:|-:|"
-    assert [cell.strip() for cell in lines[0].strip("|").split("|")][-2:] == ["validation", "published validation"]
+    assert [cell.strip() for cell in lines[0].strip("|").split("|")][-2:] == ["valid", "published valid"]
     assert [cell.strip() for cell in lines[2].strip("|").split("|")] == [
         "rnn_tanh",
         "0",
@@ -114,7 +114,7 @@ def test_latex_is_a_whole_tabular_with_rules() -> None:
         r"% Perplexities; put \usepackage{booktabs} into the preamble.",
         r"\begin{tabular}{lrrrrr}",
         r"\toprule",
-        r"cell & dropout & hidden\_size & train & validation & published validation \\",
+        r"cell & dropout & hidden\_size & train & valid & published valid \\",
         r"\midrule",
         r"rnn\_tanh & 0 & 200 & 39.25 & 119.33 $\pm$ 0.13 & 119.84 \\",
         r"gru & 0.25 & 1500 & 1234.50 & 96.20 & \\",

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 
 from lm.training.files import write_atomically
@@ -20,3 +22,29 @@ def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         file.writelines(["half", "\ud800"])
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_and_bytes_are_written_as_they_are(tmp_path):
+    with write_atomically(tmp_path / "text") as file:
+        file.write("±\r\nµ\n")
+    with write_atomically(tmp_path / "bytes", "wb") as file:
+        file.write(b"\x89PNG\r\n\x00")
+    assert (tmp_path / "text").read_bytes() == "±\r\nµ\n".encode()
+    assert (tmp_path / "bytes").read_bytes() == b"\x89PNG\r\n\x00"
+
+
+def test_a_file_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_text("old")
+    monkeypatch.setattr("os.replace", Mock(side_effect=OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"), write_atomically(path) as file:
+        file.write("new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_whoever_may_read_a_new_file_may_read_this_one(tmp_path):
+    (tmp_path / "usual").touch()
+    with write_atomically(tmp_path / "file"):
+        pass
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "usual").stat().st_mode

@@ -1,0 +1,119 @@
+"""Runs that can be stopped at any time: checkpoints within an epoch, and a last one when the process is told to end."""
+
+import math
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+from lightning_fabric.utilities.types import _PATH
+
+from lm.training.files import write_atomically
+from lm.training.task import LanguageModelling
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):
+    """The run was told to stop, and has written a checkpoint to go on from."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes checkpoints whole or not at all; Lightning's own way leads through what may be another disk."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
+        """Write beside `path`, then rename."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with write_atomically(Path(path), "wb") as file:
+            torch.save(checkpoint, file)
+
+
+class Checkpointer(pl.Callback):
+    """Keeps `last.ckpt` young: after each epoch, every few minutes within one, and at once on SIGINT and SIGTERM.
+
+    Signals are taken between two steps, so that a checkpoint never holds half an update; a second one ends at once.
+
+    Args:
+        path: of the checkpoint.
+        minutes: between two checkpoints within an epoch.
+
+    Raises:
+        Interrupted: from `Trainer.fit`, where a signal has come.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path, self.seconds = path, 60 * minutes
+        self._saved_at, self._signal = 0.0, 0
+        self._handlers: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock and listen for signals."""
+        self._saved_at, self._signal = time.monotonic(), 0
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python refuses
+            self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the signals back to whom they belonged."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+        signal.signal(number, self._handlers[number])
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Write a checkpoint if it is time; after an epoch's last step it is left to the epoch's end."""
+        if not trainer.is_last_batch and (self._signal or time.monotonic() - self._saved_at > self.seconds):
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write a checkpoint."""
+        self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._saved_at = time.monotonic()
+        if self._signal:
+            raise Interrupted(f"stopped by {signal.Signals(self._signal).name}")
+
+
+class StopOnDivergence(pl.Callback):
+    """Ends a run whose loss is not finite.
+
+    Args:
+        every: steps from one look to the next on a GPU, which has to wait for it; on a CPU every step is looked at.
+
+    Raises:
+        Diverged: from `Trainer.fit`; it says where, what was last finite, and what to try.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every, self._last = every, "no step was finite"
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at the loss."""
+        assert isinstance(pl_module, LanguageModelling)
+        every = 1 if outputs["loss"].device.type == "cpu" else self.every
+        if trainer.global_step % every and not trainer.is_last_batch:
+            return
+        nats = float(outputs["loss"]) / len(batch.targets_TB)
+        if not math.isfinite(nats):
+            raise Diverged(
+                f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._last}): "
+                f"type lr={pl_module.settings.lr / 2:g} or max_grad_norm={pl_module.settings.max_grad_norm / 2:g}"
+            )
+        self._last = f"last finite: perplexity {math.exp(min(nats, 700)):.4g}, gradient norm {pl_module.last_norm:.4g}"

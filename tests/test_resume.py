@@ -1,0 +1,160 @@
+"""Runs that are really killed in the middle of an epoch, and go on as if nothing had happened."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import lm.train
+from lm.decoding.callback import WriteSamples
+from lm.training.run import Run
+
+TIMES = ("seconds", "tokens_per_second")
+
+
+def start(folder, words):
+    """Start a run of many epochs in a process of its own that writes a checkpoint after every step."""
+    command = [sys.executable, "-m", "lm.train", *words, f"hydra.run.dir={folder}", "checkpoint_minutes=1e-9"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    root = Path(__file__).parents[1]
+    return subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for_epochs(process, run, epochs):
+    """Wait until so many epochs are written, and a little longer: then the process is within the next one."""
+    deadline = time.monotonic() + 300
+    while not run.epochs_path.is_file() or len(run.epochs()) < epochs:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.05)
+
+
+def untimed(rows):
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+def assert_same(run, reference):
+    """All but the times is equal to the last bit."""
+    for name in ("best", "last"):
+        found, expected = (each.checkpoint(name)["state_dict"] for each in (run, reference))
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[key], expected[key]) for key in found)
+    assert untimed(run.epochs()) == untimed(reference.epochs())
+    found, expected = ({k: v for k, v in each.results().items() if k not in TIMES} for each in (run, reference))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
+)
+def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, monkeypatch, cell, number):
+    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "threads=1")
+    threads = torch.get_num_threads()
+    run, reference = Run(tmp_path / "killed"), Run(tmp_path / "whole")
+    process = start(run.folder, words)
+    wait_for_epochs(process, run, 3)
+    process.send_signal(number)
+    output = process.communicate()[0]
+    assert process.returncode != 0
+    assert 3 <= len(run.epochs()) < 12
+    if number != signal.SIGKILL:
+        assert run.results()["status"] == "interrupted"
+        assert f"python -m lm.train resume='{run.folder}'" in output
+    try:
+        assert run_command("lm.train", f"resume={run.folder}") == 0
+        assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
+    finally:
+        torch.set_num_threads(threads)
+    assert_same(run, reference)
+
+
+def signal_at(step):
+    """Return a callback that sends this process SIGTERM during a step, counted from 1."""
+
+    class SignalAt(WriteSamples):
+        def on_train_batch_start(self, trainer, *_):
+            if trainer.global_step == step - 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    return SignalAt
+
+
+@pytest.mark.parametrize("step", [1, 25, 49, 50, 51, 149, 150])
+def test_it_does_not_matter_at_which_of_fifty_steps_an_epoch_is_left(run_command, small, tmp_path, monkeypatch, step):
+    words = (*small, "cell=gru", "dropout=0.25", "epochs=3")
+    with monkeypatch.context() as patch:
+        patch.setattr(lm.train, "WriteSamples", signal_at(step))
+        assert run_command("lm.train", *words, "hydra.run.dir=stopped") == 1
+    run, reference = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
+    assert run.checkpoint("last")["global_step"] == step
+    assert run_command("lm.train", "resume=stopped") == 0
+    assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
+    assert_same(run, reference)
+
+
+def test_a_folder_that_is_no_run_is_not_resumed(run_command, tmp_path, capsys):
+    assert run_command("lm.train", "resume=nowhere") == 1
+    assert "expected a run folder with checkpoints/last.ckpt, found none in 'nowhere'" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_run_is_not_trained_again(run_command, small, tmp_path):
+    run_command("lm.train", *small, "hydra.run.dir=run")
+    before = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+    assert run_command("lm.train", "resume=run") == 0
+    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == before
+
+
+def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tmp_path, capsys):
+    run_command("lm.train", *small, "hydra.run.dir=run")
+    assert run_command("lm.train", "resume=run", "epochs=3") == 0
+    assert len(Run(tmp_path / "run").epochs()) == 3
+    assert run_command("lm.train", "resume=run", "epochs=2") == 1
+    assert run_command("lm.train", "resume=run", "cell=gru") == 1
+    assert "expected options of the run to go on, found cell=" in capsys.readouterr().err
+
+
+def test_a_sweep_started_again_skips_resumes_and_runs_what_is_missing(run_command, small, tmp_path):
+    words = ("-m", *small, "hydra.sweep.dir=sweep")
+    run_command("lm.train", *words, "seed=1,2")
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/results.json")}
+    broken_off = next(path for path in finished if "seed=2" in str(path))
+    broken_off.unlink()
+    assert run_command("lm.train", *words, "seed=1,2,3") == 0
+    untouched = [path for path, changed in finished.items() if path.stat().st_mtime_ns == changed]
+    assert [path.parent.name[-6:] for path in untouched] == ["seed=1"]
+    with (tmp_path / "sweep" / "table.csv").open() as file:
+        assert next(csv.DictReader(file))["seeds"] == "3"
+
+
+def test_a_sweep_of_another_configuration_is_refused_and_left_as_it_was(run_command, small, tmp_path, capsys):
+    run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+    before = {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/*.*") if path.is_file()}
+    changed = [word.replace("batch_size=4", "+trainer.min_epochs=1") for word in small]
+    folder = next((tmp_path / "sweep").glob("*seed=1*"))
+    config = folder / ".hydra" / "config.yaml"
+    saved = config.read_text()
+    folder.rename(folder.with_name(folder.name.replace("batch_size=4", "trainer.min_epochs=1")))
+    assert run_command("lm.train", "-m", "seed=1,2", *changed, "hydra.sweep.dir=sweep") == 1
+    assert "expected batch_size=4" in capsys.readouterr().err
+    assert saved.count("batch_size: 4") == 1
+    assert json.loads(before[folder / "results.json"])["status"] == "finished"
+
+
+def test_a_run_that_diverges_stops_and_says_what_to_try(run_command, small, tmp_path, capsys):
+    assert run_command("lm.train", *small, "cell=rnn_relu", "lr=1e6", "max_grad_norm=1e9", "hydra.run.dir=run") == 1
+    error = capsys.readouterr().err
+    assert "expected a finite loss, found" in error
+    assert "type lr=500000" in error
+    assert Run(tmp_path / "run").results()["status"] == "diverged"
