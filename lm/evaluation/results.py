@@ -7,25 +7,32 @@ from typing import Any
 import torch
 
 from lm.data.corpus import Corpus
-from lm.data.module import evaluation_streams
 from lm.evaluation.score import Score, score
 from lm.training.machine import exact_products
 from lm.training.run import Run
+from lm.training.settings import Settings
 
 
-def widths(batch_size: int) -> dict[str, int]:
-    """Return the columns in which each split is scored: the held-out ones as one unbroken text, without cold starts."""
-    return {"train": batch_size, "valid": 1, "test": 1}
+def widths(settings: Settings) -> dict[str, int]:
+    """Return the columns in which each split is scored.
+
+    The held-out streams are one unbroken text, without cold starts; for sentences the width changes nothing.
+    """
+    held_out = 1 if settings.batching == "streams" else settings.batch_size
+    return {"train": settings.batch_size, "valid": held_out, "test": held_out}
 
 
 def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, Score]:
     """Score all splits with the weights of the checkpoint `best` or `last`, whatever precision they were trained in."""
     model, _, identity = run.load(name)
     model.to(device)
+    settings = Settings(**identity["settings"])
     with exact_products():
         return {
-            split: score(model, evaluation_streams(corpus, split, width), device, f"{split} with the {name} weights")
-            for split, width in widths(identity["settings"]["batch_size"]).items()
+            split: score(
+                model, settings.batches().evaluation(corpus, split, width), device, f"{split} with the {name} weights"
+            )
+            for split, width in widths(settings).items()
         }
 
 

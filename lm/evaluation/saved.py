@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from lm.data.batching import source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.data.vocabulary import Vocabulary
@@ -56,7 +57,7 @@ def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None
 
 
 def data_options(run: Run) -> dict[str, Any]:
-    """Return the `data` section of the config that a run was started with.
+    """Return the options of the corpus that a run was started with.
 
     Raises:
         FileNotFoundError: where it was not saved.
@@ -67,7 +68,7 @@ def data_options(run: Run) -> dict[str, Any]:
             f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
         )
     options: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(path).data, resolve=True)  # type: ignore[assignment]
-    return options
+    return source_options(options)
 
 
 def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:

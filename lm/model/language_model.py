@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lm.data.sentences import SentenceBatch, padding_last
 from lm.data.streams import PADDING
 from lm.model.cells import recurrent_layer
 from lm.model.softmax import linear_cross_entropy
@@ -93,6 +94,11 @@ class LanguageModel(nn.Module):
             hidden_TBH.flatten(0, 1), self.softmax.weight, self.softmax.bias, targets_N.clamp(min=0), scored_N
         )
         return nats, new_states
+
+    def sentence_nats(self, batch: SentenceBatch) -> Tensor:
+        """Return the summed nats of sentences, each read with a state of its own, wherever their padding stands."""
+        inputs_TB, targets_TB, _ = padding_last(batch)
+        return self.total_nats(inputs_TB, targets_TB)[0]
 
     def logits(self, tokens_TB: Tensor, states: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
         """Return the unnormalised log-probabilities of each next word, [T, B, V], and the new states."""

@@ -12,7 +12,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from lm.data.corpus import Corpus
-from lm.data.module import StreamsDataModule
+from lm.data.module import CorpusDataModule
+from lm.data.sentences import Sentences
 from lm.model.language_model import LanguageModel
 from lm.training.progress import EpochLog, ProgressBar
 from lm.training.run import Run, identity
@@ -44,7 +45,9 @@ def fit(
     task = LanguageModelling(model, settings, identity(settings, corpus))
     if run.was_started:
         run.check_same(task.identity)
-    windows = StreamsDataModule(corpus, settings.batch_size, settings.seq_len)
+    windows = CorpusDataModule(corpus, settings.batches())
+    if isinstance(windows.train, Sentences):
+        log.info(describe_sentences(windows.train))
     trainer = _trainer(settings, run, trainer_options, callbacks)
     quiet_lightning()
     trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
@@ -65,6 +68,12 @@ def describe_parameters(counts: dict[str, int]) -> str:
     """Return parameter counts by part in a sentence."""
     parts = ", ".join(f"{part} {count:,}" for part, count in counts.items() if part != "total")
     return f"{counts['total']:,} parameters: {parts}"
+
+
+def describe_sentences(batches: Sentences) -> str:
+    """Return in a sentence what sentence batches add to the text, and what they leave out."""
+    words = f"{batches.num_targets:,} words to predict in {len(batches):,} batches"
+    return f"sentences: {words}, {batches.padding:.1%} of the places padding, {batches.num_trimmed:,} words trimmed"
 
 
 def log_hyperparameters(trainer: pl.Trainer, settings: Settings, results: dict[str, Any]) -> None:

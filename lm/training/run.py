@@ -13,7 +13,7 @@ from lm.data.corpus import Corpus
 from lm.data.vocabulary import Vocabulary
 from lm.model.language_model import LanguageModel
 from lm.training.files import write_atomically
-from lm.training.settings import Settings
+from lm.training.settings import Settings, config_key
 
 DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError)
 """What PyTorch raises on files that are cut off, overwritten or no checkpoint at all."""
@@ -108,11 +108,11 @@ class Run:
                 f"({identity['corpus']['sha256'][:12]}): "
                 "type the data options of that run, or another folder"
             )
-        for name, value in found["settings"].items():
+        for name, value in asdict(Settings(**found["settings"])).items():
             if name != "epochs" and identity["settings"][name] != value:
                 raise ValueError(
-                    f"expected {name}={value} as '{self.folder}' was trained with, found {identity['settings'][name]}: "
-                    f"type {name}={value}, or another folder"
+                    f"expected {config_key(name)}={value} as '{self.folder}' was trained with, found "
+                    f"{identity['settings'][name]}: type {config_key(name)}={value}, or another folder"
                 )
 
     def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:

@@ -8,6 +8,7 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics import MeanMetric
 
+from lm.data.sentences import SentenceBatch
 from lm.data.streams import PADDING, Window
 from lm.model.language_model import LanguageModel, State, detached
 from lm.training.perplexity import Perplexity
@@ -18,7 +19,8 @@ from lm.training.settings import Settings
 class LanguageModelling(pl.LightningModule):
     """Trains by plain gradient descent with truncated back-propagation through time (Zaremba et al., 2014).
 
-    The hidden state is carried from window to window, and starts each epoch at zero.
+    On a stream the hidden state is carried from window to window, and starts each epoch at zero; every sentence has one
+    of its own.
 
     Args:
         model: what is trained.
@@ -34,23 +36,30 @@ class LanguageModelling(pl.LightningModule):
         self._states: dict[str, list[State]] = {}
         self._rng_state: Tensor | None = None
 
-    def training_step(self, window: Window, batch_idx: int) -> Tensor:
-        """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it."""
+    def training_step(self, window: Window | SentenceBatch, batch_idx: int) -> Tensor:
+        """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it.
+
+        A batch of sentences is divided by as many columns, also where it has fewer: so a word weighs the same in all
+        batches, and what it weighs in a stream, and a learning rate means the same for both.
+        """
         nats, tokens = self._advance("train", window, batch_idx)
         self.train_perplexity.update(nats, tokens)
-        return nats / window.targets_TB.shape[1]
+        return nats / self.settings.batch_size
 
-    def validation_step(self, window: Window, batch_idx: int) -> None:
+    def validation_step(self, window: Window | SentenceBatch, batch_idx: int) -> None:
         """Add the window to the validation perplexity."""
         self.valid_perplexity.update(*self._advance("valid", window, batch_idx))
 
-    def _advance(self, stream: str, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Return the nats and the number of a window's targets, and keep the state for the next one."""
+    def _advance(self, stream: str, window: Window | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Return the nats and the number of a window's targets; keep the state of a stream for its next window."""
+        tokens = (window.targets_TB != PADDING).sum()
+        if isinstance(window, SentenceBatch):
+            return self.model.sentence_nats(window), tokens
         # Not in on_train_epoch_start: a run resumed from an epoch's last window skips that hook.
         before = None if batch_idx == 0 else self._states[stream]
         nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
         self._states[stream] = detached(after)
-        return nats, (window.targets_TB != PADDING).sum()
+        return nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return plain SGD with the schedule's rate for each epoch."""
