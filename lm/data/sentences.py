@@ -49,10 +49,11 @@ class Sentences:
         trim: where a longer one is cut, `beginning` or `end`.
         pad: where a shorter one is filled up, `beginning` or `end`.
         bucket_width: sentences whose lengths fall into the same bucket of that many are mixed.
-        seed: of the order, which is another one in each epoch; None for one order, by length.
+        seed: of the order, which is another one in each epoch (`set_epoch`); None for one order, by length.
     """
 
     state = "reset"
+    batch_sampler = None  # Lightning asks for it where there is a `sampler`
 
     def __init__(
         self,
@@ -80,21 +81,20 @@ class Sentences:
         return -(-len(self._lengths_S) // self.batch_size)
 
     def __iter__(self) -> Iterator[SentenceBatch]:
-        """Yield an epoch's batches; the first time after `load_state_dict`, the rest of the epoch it broke off in."""
+        """Yield the epoch's batches; the first time after `load_state_dict`, from its position on."""
         first, self._resume_at = self._resume_at, 0
-        if first == 0:
-            self._epoch += 1
         for index, sentences_B in list(enumerate(self.batches(self._epoch)))[first:]:
             self._next_window = index + 1
             yield self.window(sentences_B)
 
     def batches(self, epoch: int) -> list[Tensor]:
-        """Return the numbers of the sentences in each batch of an epoch, counted from 1."""
+        """Return the numbers of the sentences in each batch of an epoch, counted from 0."""
         if self.seed is None:
-            return list(self._lengths_S.argsort(stable=True).split(self.batch_size))
+            return list(torch.split(self._lengths_S.argsort(stable=True), self.batch_size))
         generator = np.random.default_rng([self.seed, epoch])
         chance_S = torch.from_numpy(generator.random(len(self._lengths_S)))
-        by_bucket = (self._lengths_S // self.bucket_width + chance_S).argsort().split(self.batch_size)
+        order_S = (self._lengths_S // self.bucket_width + chance_S).argsort()
+        by_bucket = torch.split(order_S, self.batch_size)
         return [by_bucket[index] for index in generator.permutation(len(by_bucket))]
 
     def window(self, sentences_B: Tensor) -> SentenceBatch:
@@ -113,15 +113,24 @@ class Sentences:
     @property
     def padding(self) -> float:
         """The share of padding among all places of the first epoch's batches; in the others it differs by chance."""
-        places = sum(int(self._lengths_S[batch].max()) * len(batch) for batch in self.batches(epoch=1))
+        places = sum(int(self._lengths_S[batch].max()) * len(batch) for batch in self.batches(epoch=0))
         return 1 - self.num_targets / places
 
+    @property
+    def sampler(self) -> "Sentences":
+        """What Lightning tells the epoch, by `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of an epoch, counted from 0, from the next iteration on."""
+        self._epoch = epoch
+
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: the epoch, counted from 1, and its next batch."""
+        """Return the position: the epoch, and its next batch."""
         return {"epoch": self._epoch, "next_window": self._next_window}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a position that `state_dict` gave; after the last batch that is the next epoch."""
+        """Go on from a position that `state_dict` gave; after the last batch that is the first one."""
         self._epoch = state["epoch"]
         self._next_window = self._resume_at = state["next_window"] % len(self)
 

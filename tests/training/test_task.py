@@ -80,7 +80,8 @@ def test_training_equals_an_independent_loop(cell):
 def sentences_one_by_one(model, given, batches):
     """Plain gradient descent on the words of each sentence alone, a step for as many sentences as a batch has."""
     parameters = list(model.parameters())
-    for _ in range(given.epochs):
+    for epoch in range(given.epochs):
+        batches.set_epoch(epoch)
         for batch in batches:
             nats = torch.zeros(())
             for inputs_T, targets_T in zip(batch.inputs_TB.t(), batch.targets_TB.t(), strict=True):
