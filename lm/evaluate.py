@@ -17,7 +17,7 @@ from lm.data.sources import SPLITS
 from lm.evaluation.options import check_choice, check_whole
 from lm.evaluation.results import widths
 from lm.evaluation.saved import columns, comparison, load_corpus_of, load_model, recorded_ppl
-from lm.evaluation.score import score
+from lm.evaluation.score import Score, score
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
 from lm.evaluation.sentences import score_sentences, sentences_of_file, sentences_of_text
 from lm.terminal import literal_options, warn_of_unknown
@@ -63,6 +63,7 @@ def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None
     scored = "all but the first" if found.state == "carried" else "all"
     lines = {
         f"{split} perplexity": f"{found.ppl:.4f}",
+        **_given_length(found),
         "weights": f"{checkpoint} of {settings.cell}, dropout {settings.dropout:g}, seed {settings.seed}",
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}…",
         "protocol": f"{found.tokens:,} tokens scored once ({scored}) in {columns(width)}, state {found.state}",
@@ -70,6 +71,12 @@ def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None
         "results.json": comparison(found, recorded_ppl(run, checkpoint, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items())
+
+
+def _given_length(found: Score) -> dict[str, str]:
+    if found.ppl_given_length is None:
+        return {}
+    return {"given its length": f"{found.ppl_given_length:.4f}: told to the model, so not comparable with other models"}
 
 
 def evaluate_sentences(run: Run, config: DictConfig) -> str:
@@ -84,7 +91,8 @@ def evaluate_sentences(run: Run, config: DictConfig) -> str:
     table = word_rows(scored, vocabulary) if rows == "words" else sentence_rows(scored, vocabulary)
     if config.csv is not None:
         write_csv(Path(config.csv), table)
-    return f"{plain_text(table)}\n\n{summary(scored)}"
+    told = "\nthe length of each sentence was told to the model" if model.lengths is not None else ""
+    return f"{plain_text(table)}\n\n{summary(scored)}{told}"
 
 
 def sentences_given(text: str | None, file: str | None) -> list[list[str]]:

@@ -48,9 +48,16 @@ def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, A
     return {
         "epochs": len(epochs),
         "best_epoch": int(best_epoch),
-        "best": {f"{split}_ppl": value.ppl for split, value in best.items()},
-        "last": {f"{split}_ppl": value.ppl for split, value in last.items()},
+        "best": _perplexities(best),
+        "last": _perplexities(last),
         "protocol": {split: value.protocol for split, value in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
+    }
+
+
+def _perplexities(scores: dict[str, Score]) -> dict[str, float]:
+    told = {f"{split}_ppl_given_length": score.ppl_given_length for split, score in scores.items()}
+    return {f"{split}_ppl": score.ppl for split, score in scores.items()} | {
+        name: value for name, value in told.items() if value is not None
     }

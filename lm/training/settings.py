@@ -61,6 +61,7 @@ class Settings:
     trim: str = "end"
     pad: str = "end"
     bucket_width: int = 2
+    length_conditioning: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -83,6 +84,11 @@ class Settings:
                 f"hidden_size={self.hidden_size}: type embedding_size={self.hidden_size}"
             )
         self.batches()
+        if self.length_conditioning and self.batching != "sentences":
+            raise ValueError(
+                f"expected data.batching=sentences with length_conditioning=true, found {self.batching}: "
+                "type data.batching=sentences"
+            )
 
     def model_arguments(self) -> dict[str, Any]:
         """Return what `LanguageModel` takes beside the vocabulary's size."""
@@ -94,6 +100,7 @@ class Settings:
             "dropout",
             "init_range",
             "tie_weights",
+            "length_conditioning",
         )
         return {name: getattr(self, name) for name in names}
 

@@ -42,24 +42,30 @@ class LanguageModelling(pl.LightningModule):
         A batch of sentences is divided by as many columns, also where it has fewer: so a word weighs the same in all
         batches, and what it weighs in a stream, and a learning rate means the same for both.
         """
-        nats, tokens = self._advance("train", window, batch_idx)
+        loss, nats, tokens = self._advance("train", window, batch_idx)
         self.train_perplexity.update(nats, tokens)
-        return nats / self.settings.batch_size
+        return loss / self.settings.batch_size
 
     def validation_step(self, window: Window | SentenceBatch, batch_idx: int) -> None:
         """Add the window to the validation perplexity."""
-        self.valid_perplexity.update(*self._advance("valid", window, batch_idx))
+        _, nats, tokens = self._advance("valid", window, batch_idx)
+        self.valid_perplexity.update(nats, tokens)
 
-    def _advance(self, stream: str, window: Window | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Return the nats and the number of a window's targets; keep the state of a stream for its next window."""
+    def _advance(self, stream: str, window: Window | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what is to be minimised, the nats and the number of targets; keep a stream's state for its next one.
+
+        A predicted length counts among the nats of its sentence as it is predicted before the first word. So that it
+        can be predicted after a prompt, what is minimised has its average over all prompts of that sentence.
+        """
         tokens = (window.targets_TB != PADDING).sum()
         if isinstance(window, SentenceBatch):
-            return self.model.sentence_nats(window), tokens
+            found = self.model.sentence_nats(window)
+            return found.words + found.lengths_on_the_way, found.words + found.lengths, tokens
         # Not in on_train_epoch_start: a run resumed from an epoch's last window skips that hook.
         before = None if batch_idx == 0 else self._states[stream]
         nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
         self._states[stream] = detached(after)
-        return nats, tokens
+        return nats, nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return plain SGD with the schedule's rate for each epoch."""
