@@ -13,17 +13,17 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lm.config import command
-from lm.data.module import evaluation_streams
 from lm.data.sources import SPLITS
 from lm.evaluation.options import check_choice, check_whole
 from lm.evaluation.results import widths
 from lm.evaluation.saved import columns, comparison, load_corpus_of, load_model, recorded_ppl
-from lm.evaluation.score import score
+from lm.evaluation.score import Score, score
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
 from lm.evaluation.sentences import score_sentences, sentences_of_file, sentences_of_text
 from lm.terminal import literal_options, warn_of_unknown
 from lm.training.machine import exact_products
 from lm.training.run import Run
+from lm.training.settings import Settings
 
 STATES = ("reset", "carried")
 
@@ -55,19 +55,28 @@ def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None
     check_choice("split", split, SPLITS)
     model, _, identity = load_model(run, checkpoint)
     corpus = load_corpus_of(run, identity, folder)
-    width = widths(identity["settings"]["batch_size"])[split] if batch_size is None else batch_size
+    settings = Settings(**identity["settings"])
+    width = widths(settings)[split] if batch_size is None else batch_size
     check_whole("batch_size", width, 20)
-    found = score(model, evaluation_streams(corpus, split, width), model.softmax.weight.device, split)
-    settings = identity["settings"]
+    batches = settings.batches().evaluation(corpus, split, width)
+    found = score(model, batches, model.softmax.weight.device, split)
+    scored = "all but the first" if found.state == "carried" else "all"
     lines = {
         f"{split} perplexity": f"{found.ppl:.4f}",
-        "weights": f"{checkpoint} of {settings['cell']}, dropout {settings['dropout']:g}, seed {settings['seed']}",
+        **_given_length(found),
+        "weights": f"{checkpoint} of {settings.cell}, dropout {settings.dropout:g}, seed {settings.seed}",
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}…",
-        "protocol": f"{found.tokens:,} tokens scored once (all but the first) in {columns(width)}, state carried",
+        "protocol": f"{found.tokens:,} tokens scored once ({scored}) in {columns(width)}, state {found.state}",
         "products": "exact float32",
         "results.json": comparison(found, recorded_ppl(run, checkpoint, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items())
+
+
+def _given_length(found: Score) -> dict[str, str]:
+    if found.ppl_given_length is None:
+        return {}
+    return {"given its length": f"{found.ppl_given_length:.4f}: told to the model, so not comparable with other models"}
 
 
 def evaluate_sentences(run: Run, config: DictConfig) -> str:
@@ -82,7 +91,8 @@ def evaluate_sentences(run: Run, config: DictConfig) -> str:
     table = word_rows(scored, vocabulary) if rows == "words" else sentence_rows(scored, vocabulary)
     if config.csv is not None:
         write_csv(Path(config.csv), table)
-    return f"{plain_text(table)}\n\n{summary(scored)}"
+    told = "\nthe length of each sentence was told to the model" if model.lengths is not None else ""
+    return f"{plain_text(table)}\n\n{summary(scored)}{told}"
 
 
 def sentences_given(text: str | None, file: str | None) -> list[list[str]]:

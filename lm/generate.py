@@ -2,6 +2,7 @@
 
     python -m lm.generate run=RUN_FOLDER prompt="the company" max_words=30 temperature=0.8      # by chance
     python -m lm.generate run=RUN_FOLDER prompt="the company" samples=5 top_p=0.9 seed=2
+    python -m lm.generate run=RUN_FOLDER prompt="the company" length=12    # trained with length_conditioning=true
     python -m lm.generate run=RUN_FOLDER prompt="the company" beam.width=8 beam.length_penalty=1  # the likeliest text
 
 It needs the run folder alone. `conf/generate.yaml` explains all options, `lm/decoding/beam.py` the length penalty.
@@ -16,9 +17,11 @@ from lm.config import command
 from lm.data.vocabulary import END, Vocabulary
 from lm.decoding.beam import Beam, beam_search
 from lm.decoding.decoder import Continuation, Decoder
+from lm.decoding.lengths import TellingDecoder, decoder_for
 from lm.decoding.sampling import Sampling, sample
 from lm.evaluation.options import check_flag, check_whole
 from lm.evaluation.saved import load_model
+from lm.model.language_model import LanguageModel
 from lm.terminal import literal_options, warn_of_unknown
 from lm.training.machine import exact_products
 from lm.training.run import Run
@@ -43,13 +46,14 @@ def generate(config: DictConfig) -> str:
     model, vocabulary, _ = load_model(Run.existing(str(config.run)), config.checkpoint)
     prompt = str(config.prompt).split()
     warn_of_unknown(prompt, vocabulary)
-    decoder = Decoder(model, [] if config.allow_unknown else [vocabulary.unknown_id])
     started = time.perf_counter()
     with exact_products():
+        decoder = decoder_of(config, model, vocabulary, prompt, way)
         texts = write(decoder, vocabulary, prompt, config, way)
     seconds = time.perf_counter() - started
     shown = "\n".join(describe(prompt, text, vocabulary, way) for text in texts)
-    return f"{shown}\n\n{describe_speed(texts, decoder.tokens_read, seconds)}"
+    lines = [*describe_length(decoder, config.length), describe_speed(texts, decoder.tokens_read, seconds)]
+    return "\n".join([shown, "", *lines])
 
 
 def way_of(config: DictConfig) -> Sampling | Beam:
@@ -62,6 +66,8 @@ def way_of(config: DictConfig) -> Sampling | Beam:
     check_whole("samples", config.samples, 1)
     check_whole("seed", config.seed, 1, least=0)
     check_flag("stop_at_end", config.stop_at_end)
+    if config.length is not None:
+        check_whole("length", config.length, 12)
     check_flag("allow_unknown", config.allow_unknown)
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     if config.beam.width is None:
@@ -77,6 +83,36 @@ def way_of(config: DictConfig) -> Sampling | Beam:
             f"beam.width={beam.width}: type beam.width={config.samples}"
         )
     return beam
+
+
+def decoder_of(
+    config: DictConfig, model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], way: Sampling | Beam
+) -> Decoder:
+    """Return what writes; a model that can be told a length is told the one asked for, or one it predicts.
+
+    Raises:
+        ValueError: where no text of that length could be written.
+    """
+    if model.lengths is not None and not config.stop_at_end:
+        raise ValueError(
+            "expected texts that end, of a model trained on lengths, found stop_at_end=false: leave it out"
+        )
+    if config.length is not None and config.length - len(prompt) >= config.max_words:
+        raise ValueError(
+            f"expected max_words to leave room for length={config.length} and <eos>, found {config.max_words}: "
+            f"type max_words={config.length + 1}"
+        )
+    forbidden = [] if config.allow_unknown else [vocabulary.unknown_id]
+    seed = config.seed if isinstance(way, Sampling) else None
+    return decoder_for(model, vocabulary.encode([END, *prompt]), forbidden, config.length, seed)
+
+
+def describe_length(decoder: Decoder, asked: int | None) -> list[str]:
+    """Say what length the model was told, where it was told one."""
+    if not isinstance(decoder, TellingDecoder):
+        return []
+    origin = "predicted by the model" if asked is None else "as asked for"
+    return [f"length {decoder.length}, {origin}: words of a whole text, the prompt's included"]
 
 
 def write(

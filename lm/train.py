@@ -2,6 +2,7 @@
 
 python -m lm.train cell=lstm dropout=0.25                  # one run
 python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one table, one figure
+python -m lm.train data.batching=sentences                 # each sentence by itself, not one long text
 python -m lm.train --cfg job --resolve                     # all options, and what they come to
 """
 
@@ -19,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from lm.config import command
+from lm.data.batching import OPTIONS, describe, source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.decoding.callback import WriteSamples
@@ -51,7 +53,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
         torch.set_num_threads(config.threads)
     precision, precision_in_words = set_precision(config.precision)
     log.info(f"precision: {precision_in_words}")
-    corpus = load_corpus(make_source(**config.data))
+    corpus = load_corpus(make_source(**source_options(config.data)))
     if run.was_started:
         run.check_same(identity(settings, corpus))
     if run.finished(settings.epochs):
@@ -65,6 +67,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
         **outcome(config, "finished"),
         "parameters": LanguageModel(len(corpus.vocabulary), **settings.model_arguments()).parameter_counts(),
         **final_results(run, corpus, device),
+        "batching": describe(settings.batches().training(corpus)),
         "corpus": describe_corpus(corpus),
         "versions": versions(),
         "device": describe_device(device),
@@ -87,7 +90,9 @@ def summary(results: dict[str, Any], run: Run) -> str:
 
 def settings_of(config: DictConfig) -> Settings:
     """Return the config's typed settings, checked."""
-    return Settings(cell=config.cell.name, **{f.name: config[f.name] for f in fields(Settings) if f.name != "cell"})
+    names = [field.name for field in fields(Settings) if field.name != "cell"]
+    values = {name: config.data[name] if name in OPTIONS else config[name] for name in names}
+    return Settings(cell=config.cell.name, **values)
 
 
 def trainer_options(config: DictConfig) -> dict[str, Any]:

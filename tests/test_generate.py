@@ -109,6 +109,7 @@ def test_the_command_runs_as_it_is_typed(saved_run):
         (["top_k=0"], "expected top_k to be a whole number of at least 1, found 0"),
         (["top_p=2"], "expected top_p above 0 and at most 1, found 2"),
         (["max_words=0"], "expected max_words to be a whole number of at least 1, found 0"),
+        (["length=5"], "expected a run that was trained with length_conditioning=true for length=5, found one without"),
         (["samples=-3"], "expected samples to be a whole number of at least 1, found -3"),
         (["seed=a"], "expected seed to be a whole number of at least 0, found a"),
         (["allow_unknown=no"], "expected allow_unknown to be true or false, found no"),

@@ -65,6 +65,69 @@ def test_the_results_are_those_of_a_brute_force_count_over_the_saved_weights(tra
     assert len(vocabulary) == len(corpus.vocabulary)
 
 
+def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run_command, small, tmp_path):
+    sentences = ("data.max_len=4", "data.trim=beginning", "data.pad=beginning")
+    words = ("-m", "data.batching=streams,sentences", "cell=gru", *sentences, *small)
+    assert run_command("lm.train", *words, "hydra.sweep.dir=sweep") == 0
+    results = [json.loads(path.read_text()) for path in (tmp_path / "sweep").glob("*/results.json")]
+    found = {result["batching"]["batching"]: result for result in results}
+    assert {name: result["protocol"]["test"]["state"] for name, result in found.items()} == {
+        "streams": "carried", "sentences": "reset",
+    }  # fmt: skip
+    # All that is scored in the end is scored whole; the first word, too.
+    assert all(
+        found["sentences"]["protocol"][split] == {"batch_size": 4, "tokens": tokens, "state": "reset"}
+        for split, tokens in found["sentences"]["corpus"]["tokens"].items()
+    )
+    assert found["sentences"]["batching"]["trimmed_tokens"] == 200
+    assert 0 <= found["sentences"]["batching"]["padding"] < 0.1
+    run = next(path.parent for path in (tmp_path / "sweep").glob("*sentences*/results.json"))
+    assert run_command("lm.evaluate", f"run={run}", "split=test", "batch_size=7") == 0
+
+
+def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):
+    words = (*small, "dropout=0.25", "data.batching=sentences")
+    run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole")
+    run_command("lm.train", *words, "epochs=1", "hydra.run.dir=parts")
+    run_command("lm.train", *words, "epochs=3", "hydra.run.dir=parts")
+    whole, parts = (Run(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small, tmp_path, capsys):
+    words = (*small, "cell=gru", "data.batching=sentences", "length_conditioning=true", "hydra.run.dir=run")
+    assert run_command("lm.train", *words) == 0
+    results = Run(tmp_path / "run").results()
+    assert "not comparable" in results["protocol"]["test"]["lengths"]
+    for weights in ("best", "last"):
+        for split in ("train", "valid", "test"):
+            assert results[weights][f"{split}_ppl"] > results[weights][f"{split}_ppl_given_length"]
+    assert results["best"]["valid_ppl"] == pytest.approx(
+        min(row["valid_ppl"] for row in Run(tmp_path / "run").epochs())
+    )
+    assert results["parameters"]["total"] == sum(list(results["parameters"].values())[:-1])
+    capsys.readouterr()
+    assert run_command("lm.evaluate", "run=run", "split=test") == 0
+    shown = capsys.readouterr().out
+    assert f"given its length  {results['best']['test_ppl_given_length']:.4f}: told to the model" in shown
+    assert "state reset" in shown
+    assert "the same" in shown
+    assert run_command("lm.evaluate", "run=run", "text=ada reads a book") == 0
+    assert "the length of each sentence was told to the model" in capsys.readouterr().out
+    assert run_command("lm.generate", "run=run", "length=5", "prompt=ada", "samples=2") == 0
+    assert "length 5, as asked for: words of a whole text" in capsys.readouterr().out
+    assert run_command("lm.generate", "run=run", "beam.width=2") == 0
+    assert "predicted by the model" in capsys.readouterr().out
+    for words, sentence in {
+        ("length=40",): "expected max_words to leave room for length=40 and <eos>, found 30: type max_words=41",
+        ("length=0", "prompt=ada"): "expected length to be a whole number of at least 1, found 0",
+        ("length=1", "prompt=ada reads"): "expected length to be at least the 2 words of the prompt, found 1",
+        ("stop_at_end=false",): "found stop_at_end=false: leave it out",
+    }.items():
+        assert run_command("lm.generate", "run=run", *words) == 1
+        assert sentence in capsys.readouterr().err
+
+
 def test_tensorboard_shows_the_run(trained):
     events = EventAccumulator(str(trained.folder)).Reload()
     tags = events.Tags()
@@ -134,6 +197,9 @@ def test_a_run_is_named_by_what_was_typed_for_it():
         (["lr_decay=-2"], "expected lr_decay to be positive, found -2"),
         (["epochs=abc"], "expected epochs to be a whole number, found 'abc'"),
         (["tie_weights=true", "embedding_size=8"], "expected equal sizes with tie_weights=true"),
+        (["data.batching=sentence"], "expected data.batching to be streams or sentences, found 'sentence'"),
+        (["length_conditioning=true"], "expected data.batching=sentences with length_conditioning=true, found streams"),
+        (["data.max_len=a"], "expected data.max_len to be a whole number or null, found 'a'"),
         (["batch_size=100000"], "expected a split with more words than batch_size=100000"),
         (["hydra.run.dir=file/run"], "found: Not a directory"),
         (["trainer.accelerator=abacus"], "invalid accelerator name"),

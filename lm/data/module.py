@@ -1,40 +1,31 @@
-"""The LightningDataModule: a corpus's splits as streams of windows."""
+"""The LightningDataModule: a corpus's splits in batches."""
 
 import pytorch_lightning as pl
 
+from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
-from lm.data.streams import Streams
-
-EVALUATION_WINDOW = 4096
-"""Words in a window where no gradient is needed: any length gives the same number, and long ones are faster."""
 
 
-def evaluation_streams(corpus: Corpus, split: str, batch_size: int) -> Streams:
-    """Return a split's windows for scoring: the same columns as in training, cut into longer windows."""
-    return Streams(corpus.splits[split], batch_size, seq_len=max(1, EVALUATION_WINDOW // batch_size))
-
-
-class StreamsDataModule(pl.LightningDataModule):
-    """Batches a corpus as Zaremba et al. do: columns of one long stream, read window by window.
+class CorpusDataModule(pl.LightningDataModule):
+    """Batches a corpus: columns of one long stream as Zaremba et al. have them, or sentences.
 
     Args:
         corpus: the three splits.
-        batch_size: columns of the training and the validation stream.
-        seq_len: words a training window.
+        batching: how they are cut.
 
     Raises:
         ValueError: where a split is too short for that many columns.
     """
 
-    def __init__(self, corpus: Corpus, batch_size: int, seq_len: int) -> None:
+    def __init__(self, corpus: Corpus, batching: Batching) -> None:
         super().__init__()
-        self.train = Streams(corpus.splits["train"], batch_size, seq_len)
-        self.valid = evaluation_streams(corpus, "valid", batch_size)
+        self.train = batching.training(corpus)
+        self.valid = batching.evaluation(corpus, "valid", batching.batch_size)
 
-    def train_dataloader(self) -> Streams:
-        """Return the training windows."""
+    def train_dataloader(self) -> Batches:
+        """Return the training batches."""
         return self.train
 
-    def val_dataloader(self) -> Streams:
-        """Return the validation windows."""
+    def val_dataloader(self) -> Batches:
+        """Return the validation batches."""
         return self.valid

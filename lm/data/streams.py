@@ -41,6 +41,8 @@ class Streams:
         ValueError: where there are fewer targets than columns.
     """
 
+    state = "carried"
+
     def __init__(self, ids: Tensor, batch_size: int, seq_len: int) -> None:
         self.ids, self.batch_size, self.seq_len = ids, batch_size, seq_len
         self.num_targets = len(ids) - 1

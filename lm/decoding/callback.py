@@ -4,7 +4,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from lm.data.vocabulary import Vocabulary
-from lm.decoding.decoder import Decoder, evaluation_mode
+from lm.decoding.decoder import evaluation_mode
+from lm.decoding.lengths import decoder_for
 from lm.decoding.sampling import sample
 from lm.model.language_model import LanguageModel
 from lm.training.task import LanguageModelling
@@ -34,5 +35,6 @@ def sample_sentences(model: LanguageModel, vocabulary: Vocabulary, samples: int)
     """Return sentences without `<unk>` that the model writes, whatever its mode; it is given back in it."""
     end_id = vocabulary.end_id
     with evaluation_mode(model):
-        texts = sample(Decoder(model, [vocabulary.unknown_id]), [end_id], end_id, samples=samples)
+        decoder = decoder_for(model, [end_id], [vocabulary.unknown_id], length=None, seed=1)
+        texts = sample(decoder, [end_id], end_id, samples=samples)
     return [" ".join(vocabulary.decode(text.ids)) for text in texts]

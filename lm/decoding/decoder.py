@@ -52,11 +52,16 @@ class Decoder:
     @torch.inference_mode()
     def __call__(self, tokens_TB: Tensor, states: States | None = None) -> tuple[Tensor, States]:
         """Read on from the states; the softmax is computed for the last row alone."""
-        hidden_TBH, new_states = self.model(tokens_TB.to(self.model.softmax.weight.device), states)
+        hidden_TBH, new_states = self.read(tokens_TB.to(self.model.softmax.weight.device), states)
         log_probabilities_BV = self.model.softmax(hidden_TBH[-1]).float().log_softmax(dim=1).cpu()
         log_probabilities_BV[:, self.forbidden] = -torch.inf
         self.tokens_read += tokens_TB.numel()
         return log_probabilities_BV, new_states
+
+    def read(self, tokens_TB: Tensor, states: States | None) -> tuple[Tensor, States]:
+        """Return the hidden states of tokens on the model's device, [T, B, H], and the new states."""
+        hidden_TBH, new_states = self.model(tokens_TB, states)
+        return hidden_TBH, new_states
 
 
 def reorder(states: States, columns_B: Tensor) -> States:

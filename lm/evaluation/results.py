@@ -7,25 +7,32 @@ from typing import Any
 import torch
 
 from lm.data.corpus import Corpus
-from lm.data.module import evaluation_streams
 from lm.evaluation.score import Score, score
 from lm.training.machine import exact_products
 from lm.training.run import Run
+from lm.training.settings import Settings
 
 
-def widths(batch_size: int) -> dict[str, int]:
-    """Return the columns in which each split is scored: the held-out ones as one unbroken text, without cold starts."""
-    return {"train": batch_size, "valid": 1, "test": 1}
+def widths(settings: Settings) -> dict[str, int]:
+    """Return the columns in which each split is scored.
+
+    The held-out streams are one unbroken text, without cold starts; for sentences the width changes nothing.
+    """
+    held_out = 1 if settings.batching == "streams" else settings.batch_size
+    return {"train": settings.batch_size, "valid": held_out, "test": held_out}
 
 
 def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, Score]:
     """Score all splits with the weights of the checkpoint `best` or `last`, whatever precision they were trained in."""
     model, _, identity = run.load(name)
     model.to(device)
+    settings = Settings(**identity["settings"])
     with exact_products():
         return {
-            split: score(model, evaluation_streams(corpus, split, width), device, f"{split} with the {name} weights")
-            for split, width in widths(identity["settings"]["batch_size"]).items()
+            split: score(
+                model, settings.batches().evaluation(corpus, split, width), device, f"{split} with the {name} weights"
+            )
+            for split, width in widths(settings).items()
         }
 
 
@@ -41,9 +48,16 @@ def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, A
     return {
         "epochs": len(epochs),
         "best_epoch": int(best_epoch),
-        "best": {f"{split}_ppl": value.ppl for split, value in best.items()},
-        "last": {f"{split}_ppl": value.ppl for split, value in last.items()},
+        "best": _perplexities(best),
+        "last": _perplexities(last),
         "protocol": {split: value.protocol for split, value in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
+    }
+
+
+def _perplexities(scores: dict[str, Score]) -> dict[str, float]:
+    told = {f"{split}_ppl_given_length": score.ppl_given_length for split, score in scores.items()}
+    return {f"{split}_ppl": score.ppl for split, score in scores.items()} | {
+        name: value for name, value in told.items() if value is not None
     }

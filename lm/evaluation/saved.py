@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from lm.data.batching import source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.data.vocabulary import Vocabulary
@@ -57,7 +58,7 @@ def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None
 
 def _data_options(run: Run) -> dict[str, Any]:
     options: dict[str, Any] = OmegaConf.to_container(run.config().data, resolve=True)  # type: ignore[assignment]
-    return options
+    return source_options(options)
 
 
 def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:

@@ -5,18 +5,27 @@ from dataclasses import dataclass
 import torch
 from tqdm import tqdm
 
-from lm.data.streams import Streams
+from lm.data.batching import Batches
+from lm.data.sentences import SentenceBatch
 from lm.model.language_model import LanguageModel
 from lm.training.perplexity import perplexity
+
+LENGTHS = "predicted and counted in ppl; told, so not comparable with other models, in ppl_given_length"
 
 
 @dataclass(frozen=True)
 class Score:
-    """Nats and tokens of a text, and the columns it was read in: the state is carried down each and starts at zero."""
+    """Nats and tokens of a text, and the columns it was read in.
+
+    The state is `carried` down each, from zero at its top, or `reset` to zero at the start of every sentence. Of the
+    nats, `length_nats` are those of the sentences' predicted lengths; None where the model predicts none.
+    """
 
     nats: float
     tokens: int
     batch_size: int
+    state: str = "carried"
+    length_nats: float | None = None
 
     @property
     def ppl(self) -> float:
@@ -24,26 +33,40 @@ class Score:
         return perplexity(self.nats, self.tokens)
 
     @property
+    def ppl_given_length(self) -> float | None:
+        """The same of the words alone where their number was told: not comparable with a model that is not told."""
+        return None if self.length_nats is None else perplexity(self.nats - self.length_nats, self.tokens)
+
+    @property
     def protocol(self) -> dict[str, int | str]:
         """What the number is a number of, for the results."""
-        return {"batch_size": self.batch_size, "tokens": self.tokens, "state": "carried"}
+        known: dict[str, int | str] = {"batch_size": self.batch_size, "tokens": self.tokens, "state": self.state}
+        return known if self.length_nats is None else {**known, "lengths": LENGTHS}
 
 
 @torch.inference_mode()
-def score(model: LanguageModel, streams: Streams, device: torch.device | str = "cpu", progress: str = "") -> Score:
+def score(model: LanguageModel, batches: Batches, device: torch.device | str = "cpu", progress: str = "") -> Score:
     """Score a text with a model, whose mode is given back as it was.
 
     Args:
         model: on `device`.
-        streams: the text's windows.
+        batches: the text's, which leave nothing out.
         device: where to compute.
         progress: the words before a progress bar; none is shown without.
     """
     was_training = model.training
     model.eval()
-    nats, states = torch.zeros((), dtype=torch.float64, device=device), None
-    for window in tqdm(streams, desc=progress, disable=None if progress else True, leave=False):
-        window_nats, states = model.total_nats(window.inputs_TB.to(device), window.targets_TB.to(device), states)
-        nats += window_nats
+    nats, length_nats = torch.zeros(2, dtype=torch.float64, device=device)
+    states = None
+    for batch in tqdm(batches, desc=progress, disable=None if progress else True, leave=False):
+        if isinstance(batch, SentenceBatch):
+            found = model.sentence_nats(SentenceBatch(*(part_TB.to(device) for part_TB in batch)))
+            nats += found.words + found.lengths
+            length_nats += found.lengths
+        else:
+            inputs_TB, targets_TB = batch
+            window_nats, states = model.total_nats(inputs_TB.to(device), targets_TB.to(device), states)
+            nats += window_nats
     model.train(was_training)
-    return Score(float(nats), streams.num_targets, streams.batch_size)
+    of_lengths = None if model.lengths is None else float(length_nats)
+    return Score(float(nats), batches.num_targets, batches.batch_size, batches.state, of_lengths)

@@ -97,7 +97,8 @@ def score_sentences(
 
 def _score_as_one(model: LanguageModel, sentences: Sequence[Tensor], end_id: int) -> list[Tensor]:
     targets_TB = torch.cat(list(sentences))[:, None]
-    values_TB = log_probabilities(model, shifted(targets_TB, end_id), targets_TB)
+    left_TB = torch.cat([words_left(ids) for ids in sentences])[:, None]
+    values_TB = log_probabilities(model, shifted(targets_TB, end_id), targets_TB, left_TB)
     return list(torch.split(values_TB[:, 0], [len(ids) for ids in sentences]))
 
 
@@ -106,9 +107,15 @@ def _score_each(model: LanguageModel, sentences: Sequence[Tensor], end_id: int) 
     for batch in batches_of_similar_length([len(ids) for ids in sentences]):
         targets_TB = pad_sequence([sentences[index] for index in batch], padding_value=PADDING)
         # What is read where nothing is scored comes after all that is, and changes none of it.
-        values_TB = log_probabilities(model, shifted(targets_TB, end_id).clamp(min=0), targets_TB)
+        left_TB = pad_sequence([words_left(sentences[index]) for index in batch])
+        values_TB = log_probabilities(model, shifted(targets_TB, end_id).clamp(min=0), targets_TB, left_TB)
         scored |= {index: values_TB[: len(sentences[index]), column] for column, index in enumerate(batch)}
     return [scored[index] for index in range(len(sentences))]
+
+
+def words_left(ids_T: Tensor) -> Tensor:
+    """Return how many words come from each one on, its `<eos>` not counted: what length conditioning tells."""
+    return torch.arange(len(ids_T) - 1, -1, -1)
 
 
 def shifted(targets_TB: Tensor, end_id: int) -> Tensor:
@@ -129,15 +136,16 @@ def batches_of_similar_length(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def log_probabilities(model: LanguageModel, inputs_TB: Tensor, targets_TB: Tensor) -> Tensor:
+def log_probabilities(model: LanguageModel, inputs_TB: Tensor, targets_TB: Tensor, left_TB: Tensor) -> Tensor:
     """Return the natural logarithm of each target's probability, [T, B] in float64 on the CPU; 0 where it is `PADDING`.
 
     The state starts at zero; only `LOGITS_AT_ONCE` logits exist at any time.
     """
     device, states, parts = model.softmax.weight.device, None, []
     rows = max(1, LOGITS_AT_ONCE // (model.softmax.out_features * inputs_TB.shape[1]))
-    for inputs, targets in zip(torch.split(inputs_TB, rows), torch.split(targets_TB, rows), strict=True):
-        logits_TBV, states = model.logits(inputs.to(device), states)
+    windows = (torch.split(part_TB, rows) for part_TB in (inputs_TB, targets_TB, left_TB))
+    for inputs, targets, left in zip(*windows, strict=True):
+        logits_TBV, states = model.logits(inputs.to(device), states, left.to(device))
         nats_N = F.cross_entropy(logits_TBV.flatten(0, 1), targets.flatten().to(device), reduction="none")
         parts.append(-nats_N.view(targets.shape).double().cpu())
     return torch.cat(parts)

@@ -2,24 +2,40 @@
 
     ids -> embedding -> dropout -> layer 1 -> dropout -> ... -> layer L -> dropout -> softmax -> nats
 
-Dropout falls on the arrows drawn here, never on the recurrent ones (their figure 2).
+Dropout falls on the arrows drawn here, never on the recurrent ones (their figure 2). With length conditioning, an
+embedding of how many words are left is added to that of each word (`lm/model/lengths.py`).
 
 Shapes: T time, B batch columns, E embedding, H hidden, V vocabulary, N = T * B.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lm.data.sentences import SentenceBatch, padding_last
 from lm.data.streams import PADDING
 from lm.model.cells import recurrent_layer
+from lm.model.lengths import UNTOLD, LengthConditioning
 from lm.model.softmax import linear_cross_entropy
 
 State = Any
 """A layer's state as its cell has it: h [1, B, H], or the pair (h, c) for the LSTM. None stands for zeros."""
+
+
+class SentenceNats(NamedTuple):
+    """Summed nats of a batch of sentences: scalars; those of lengths are zero without length conditioning.
+
+    `words` are those of the words and ends, given the lengths where the model is told them; `lengths` those of the
+    lengths, predicted before the first word; `lengths_on_the_way` those of each sentence's length predicted before one
+    of its words, on average over its words.
+    """
+
+    words: Tensor
+    lengths: Tensor
+    lengths_on_the_way: Tensor
 
 
 class LanguageModel(nn.Module):
@@ -34,6 +50,7 @@ class LanguageModel(nn.Module):
         dropout: the probability with which a non-recurrent connection is dropped in training.
         init_range: every parameter starts uniform in ±`init_range`.
         tie_weights: use the embedding's matrix for the softmax, too.
+        length_conditioning: have the model told how many words are left, and predict it.
 
     Raises:
         ValueError: where the weights are to be tied and E is not H, or no cell has that name.
@@ -49,6 +66,7 @@ class LanguageModel(nn.Module):
         dropout: float = 0.0,
         init_range: float = 0.1,
         tie_weights: bool = False,
+        length_conditioning: bool = False,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
@@ -58,6 +76,7 @@ class LanguageModel(nn.Module):
         self.softmax = nn.Linear(hidden_size, vocabulary_size)
         if tie_weights:
             self._tie_weights(embedding_size, hidden_size)
+        self.lengths = LengthConditioning(embedding_size, hidden_size) if length_conditioning else None
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
 
@@ -69,24 +88,39 @@ class LanguageModel(nn.Module):
             )
         self.softmax.weight = self.embedding.weight
 
-    def forward(self, tokens_TB: Tensor, states: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
-        """Map ids to the hidden states that the softmax reads, and give each layer's state after the last word."""
+    def forward(
+        self, tokens_TB: Tensor, states: Sequence[State] | None = None, left_TB: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
+        """Map ids to the hidden states that the softmax reads, and give each layer's state after the last word.
+
+        With length conditioning, `left_TB` is how many words are left, from the next one on; None: it is not told.
+        """
         new_states = []
-        hidden_TBH = self.dropout(self.embedding(tokens_TB))
+        hidden_TBH = self.dropout(self._embedded(tokens_TB, left_TB))
         for layer, state in zip(self.layers, states or [None] * len(self.layers), strict=True):
             hidden_TBH, new_state = layer(hidden_TBH, state)
             hidden_TBH = self.dropout(hidden_TBH)
             new_states.append(new_state)
         return hidden_TBH, new_states
 
+    def _embedded(self, tokens_TB: Tensor, left_TB: Tensor | None) -> Tensor:
+        embedded_TBE: Tensor = self.embedding(tokens_TB)
+        if self.lengths is None:
+            return embedded_TBE
+        return embedded_TBE + self.lengths.embed(torch.full_like(tokens_TB, UNTOLD) if left_TB is None else left_TB)
+
     def total_nats(
-        self, tokens_TB: Tensor, targets_TB: Tensor, states: Sequence[State] | None = None
+        self,
+        tokens_TB: Tensor,
+        targets_TB: Tensor,
+        states: Sequence[State] | None = None,
+        left_TB: Tensor | None = None,
     ) -> tuple[Tensor, list[State]]:
         """Return the summed negative log-probability of the targets (a scalar, in nats) and the new states.
 
         Targets that are `PADDING` count nothing.
         """
-        hidden_TBH, new_states = self(tokens_TB, states)
+        hidden_TBH, new_states = self(tokens_TB, states, left_TB)
         targets_N = targets_TB.flatten()
         scored_N = (targets_N != PADDING).to(hidden_TBH.dtype)
         nats = linear_cross_entropy(
@@ -94,14 +128,29 @@ class LanguageModel(nn.Module):
         )
         return nats, new_states
 
-    def logits(self, tokens_TB: Tensor, states: Sequence[State] | None = None) -> tuple[Tensor, list[State]]:
+    def sentence_nats(self, batch: SentenceBatch) -> SentenceNats:
+        """Return the summed nats of sentences, each read with a state of its own, wherever their padding stands."""
+        inputs_TB, targets_TB, left_TB = padding_last(batch)
+        words, _ = self.total_nats(inputs_TB, targets_TB, left_TB=left_TB)
+        if self.lengths is None:
+            return SentenceNats(words, torch.zeros_like(words), torch.zeros_like(words))
+        untold_TBH, _ = self(inputs_TB)
+        scored_TB = targets_TB != PADDING
+        nats_TB = self.lengths.nats(untold_TBH, left_TB) * scored_TB
+        return SentenceNats(words, nats_TB[0].sum(), (nats_TB.sum(0) / scored_TB.sum(0)).sum())
+
+    def logits(
+        self, tokens_TB: Tensor, states: Sequence[State] | None = None, left_TB: Tensor | None = None
+    ) -> tuple[Tensor, list[State]]:
         """Return the unnormalised log-probabilities of each next word, [T, B, V], and the new states."""
-        hidden_TBH, new_states = self(tokens_TB, states)
+        hidden_TBH, new_states = self(tokens_TB, states, left_TB)
         return self.softmax(hidden_TBH), new_states
 
     def parameter_counts(self) -> dict[str, int]:
         """Count the parameters by part and in total; tied weights count once, in the embedding."""
-        parts = {"embedding": self.embedding, "recurrent": self.layers, "softmax": self.softmax}
+        parts: dict[str, nn.Module] = {"embedding": self.embedding, "recurrent": self.layers, "softmax": self.softmax}
+        if self.lengths is not None:
+            parts["lengths"] = self.lengths
         seen: set[Tensor] = set()
         counts = {}
         for name, part in parts.items():

@@ -32,7 +32,9 @@ def published_figures() -> tuple[Published, ...]:
 
 
 def published_for(run: Run) -> Published | None:
-    """Return the published figures whose configuration is the run's, key by key."""
+    """Return the published figures whose configuration is the run's, key by key; all are of streams."""
+    if run.value("data.batching") not in (None, "streams"):  # None: from before there were sentences
+        return None
     for figures in published_figures():
         if all(_same(run.value(key), value) for key, value in figures.when.items()):
             return figures

@@ -13,7 +13,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lm.data.corpus import Corpus
-from lm.data.module import StreamsDataModule
+from lm.data.module import CorpusDataModule
+from lm.data.sentences import Sentences
 from lm.model.language_model import LanguageModel
 from lm.training.interruption import AtomicCheckpointIO, Checkpointer, StopOnDivergence
 from lm.training.progress import EpochLog, ProgressBar
@@ -50,7 +51,9 @@ def fit(
     model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
     log.info(describe_parameters(model.parameter_counts()))
     task = LanguageModelling(model, settings, identity(settings, corpus))
-    windows = StreamsDataModule(corpus, settings.batch_size, settings.seq_len)
+    windows = CorpusDataModule(corpus, settings.batches())
+    if isinstance(windows.train, Sentences):
+        log.info(describe_sentences(windows.train))
     trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_minutes)
     quiet_lightning()
     with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
@@ -72,6 +75,12 @@ def describe_parameters(counts: dict[str, int]) -> str:
     """Return parameter counts by part in a sentence."""
     parts = ", ".join(f"{part} {count:,}" for part, count in counts.items() if part != "total")
     return f"{counts['total']:,} parameters: {parts}"
+
+
+def describe_sentences(batches: Sentences) -> str:
+    """Return in a sentence what sentence batches add to the text, and what they leave out."""
+    words = f"{batches.num_targets:,} words to predict in {len(batches):,} batches"
+    return f"sentences: {words}, {batches.padding:.1%} of the places padding, {batches.num_trimmed:,} words trimmed"
 
 
 def log_hyperparameters(trainer: pl.Trainer, settings: Settings, results: dict[str, Any]) -> None:

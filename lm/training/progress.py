@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+from lm.data.streams import PADDING
 from lm.training.files import write_atomically
 from lm.training.task import LanguageModelling
 
@@ -73,9 +74,10 @@ class EpochLog(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop the clock of training proper, which excludes the validation; add a point to the loss curve."""
+        assert isinstance(pl_module, LanguageModelling)
         self._training_ended = time.monotonic()
         if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
-            loss = float(outputs["loss"]) / len(batch.targets_TB)
+            loss = float(outputs["loss"]) * pl_module.settings.batch_size / int((batch.targets_TB != PADDING).sum())
             trainer.logger.log_metrics({"loss/train": loss}, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -14,7 +14,7 @@ from lm.data.corpus import Corpus
 from lm.data.vocabulary import Vocabulary
 from lm.model.language_model import LanguageModel
 from lm.training.files import write_atomically
-from lm.training.settings import Settings
+from lm.training.settings import Settings, config_key
 
 DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError)
 """What PyTorch raises on files that are cut off, overwritten or no checkpoint at all."""
@@ -131,12 +131,12 @@ class Run:
                 f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(identity)}: "
                 "type the data options of that run, or another folder"
             )
-        for name, value in found["settings"].items():
-            asked = identity["settings"][name]
+        for name, value in asdict(Settings(**found["settings"])).items():
+            asked, key = identity["settings"][name], config_key(name)
             if asked != value and not (name == "epochs" and asked >= len(self.epochs())):
                 raise OtherRun(
-                    f"expected {name}={value} as '{self.folder}' was trained with, found {asked}: "
-                    f"type {name}={value}, or another folder"
+                    f"expected {key}={value} as '{self.folder}' was trained with, found {asked}: "
+                    f"type {key}={value}, or another folder"
                 )
 
     def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:

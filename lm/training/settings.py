@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from lm.data.batching import OPTIONS, Batching
 from lm.model.cells import CELLS
 
 EXAMPLES: dict[str, int | float] = {
@@ -21,9 +22,20 @@ EXAMPLES: dict[str, int | float] = {
 """What must be positive, each with a value to type."""
 
 
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    int | None: "a whole number or null",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+}
+
+
 @dataclass(frozen=True)
 class Settings:
-    """One run's model and training, under the names that `conf/train.yaml` explains.
+    """One run's model and training, under the names that `conf/train.yaml` explains, those of `OPTIONS` under `data`.
+
+    Checkpoints of earlier versions lack the fields that have a value here.
 
     Raises:
         ValueError: where a value can't be used; the sentence says what was expected, found, and what to type instead.
@@ -44,6 +56,12 @@ class Settings:
     lr_decay: float
     max_grad_norm: float
     seed: int
+    batching: str = "streams"
+    max_len: int | None = None
+    trim: str = "end"
+    pad: str = "end"
+    bucket_width: int = 2
+    length_conditioning: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -65,6 +83,12 @@ class Settings:
                 f"expected equal sizes with tie_weights=true, found embedding_size={self.embedding_size} and "
                 f"hidden_size={self.hidden_size}: type embedding_size={self.hidden_size}"
             )
+        self.batches()
+        if self.length_conditioning and self.batching != "sentences":
+            raise ValueError(
+                f"expected data.batching=sentences with length_conditioning=true, found {self.batching}: "
+                "type data.batching=sentences"
+            )
 
     def model_arguments(self) -> dict[str, Any]:
         """Return what `LanguageModel` takes beside the vocabulary's size."""
@@ -76,13 +100,24 @@ class Settings:
             "dropout",
             "init_range",
             "tie_weights",
+            "length_conditioning",
         )
         return {name: getattr(self, name) for name in names}
+
+    def batches(self) -> Batching:
+        """Return how the corpus is cut into batches."""
+        return Batching(**{field.name: getattr(self, field.name) for field in fields(Batching)})
+
+
+def config_key(name: str) -> str:
+    """Return what is typed for a setting."""
+    return f"data.{name}" if name in OPTIONS else name
 
 
 def _check_type(name: str, value: object, wanted: Any) -> None:
     """A whole number is a float, too; a truth value is no number."""
     allowed = {float: (int, float)}.get(wanted, wanted)
     if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
-        words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}[wanted]
-        raise ValueError(f"expected {name} to be {words}, found '{value}': type {name}={EXAMPLES.get(name, 'VALUE')}")
+        words = WORDS[wanted]
+        key, example = config_key(name), EXAMPLES.get(name, "VALUE")
+        raise ValueError(f"expected {key} to be {words}, found '{value}': type {key}={example}")

@@ -8,6 +8,7 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics import MeanMetric
 
+from lm.data.sentences import SentenceBatch
 from lm.data.streams import PADDING, Window
 from lm.model.language_model import LanguageModel, State, detached
 from lm.training.perplexity import Perplexity
@@ -18,7 +19,8 @@ from lm.training.settings import Settings
 class LanguageModelling(pl.LightningModule):
     """Trains by plain gradient descent with truncated back-propagation through time (Zaremba et al., 2014).
 
-    The hidden state is carried from window to window, and starts each epoch at zero.
+    On a stream the hidden state is carried from window to window, and starts each epoch at zero; every sentence has one
+    of its own.
 
     Args:
         model: what is trained.
@@ -36,23 +38,36 @@ class LanguageModelling(pl.LightningModule):
         self._states: dict[str, list[State]] = {}
         self._rng_state: Tensor | None = None
 
-    def training_step(self, window: Window, batch_idx: int) -> Tensor:
-        """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it."""
-        nats, tokens = self._advance("train", window, batch_idx)
+    def training_step(self, window: Window | SentenceBatch, batch_idx: int) -> Tensor:
+        """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it.
+
+        A batch of sentences is divided by as many columns, also where it has fewer: so a word weighs the same in all
+        batches, and what it weighs in a stream, and a learning rate means the same for both.
+        """
+        loss, nats, tokens = self._advance("train", window, batch_idx)
         self.train_perplexity.update(nats, tokens)
-        return nats / window.targets_TB.shape[1]
+        return loss / self.settings.batch_size
 
-    def validation_step(self, window: Window, batch_idx: int) -> None:
+    def validation_step(self, window: Window | SentenceBatch, batch_idx: int) -> None:
         """Add the window to the validation perplexity."""
-        self.valid_perplexity.update(*self._advance("valid", window, batch_idx))
+        _, nats, tokens = self._advance("valid", window, batch_idx)
+        self.valid_perplexity.update(nats, tokens)
 
-    def _advance(self, stream: str, window: Window, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Return the nats and the number of a window's targets, and keep the state for the next one."""
+    def _advance(self, stream: str, window: Window | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what is to be minimised, the nats and the number of targets; keep a stream's state for its next one.
+
+        A predicted length counts among the nats of its sentence as it is predicted before the first word. So that it
+        can be predicted after a prompt, what is minimised has its average over all prompts of that sentence.
+        """
+        tokens = (window.targets_TB != PADDING).sum()
+        if isinstance(window, SentenceBatch):
+            found = self.model.sentence_nats(window)
+            return found.words + found.lengths_on_the_way, found.words + found.lengths, tokens
         # Not in on_train_epoch_start: a run resumed from an epoch's last window skips that hook.
         before = None if batch_idx == 0 else self._states[stream]
         nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
         self._states[stream] = detached(after)
-        return nats, (window.targets_TB != PADDING).sum()
+        return nats, nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return plain SGD with the schedule's rate for each epoch."""

@@ -1,9 +1,11 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from lm.data.sentences import Sentences
 from lm.data.streams import Streams
 from lm.evaluation.score import score
 from lm.model.language_model import LanguageModel
@@ -51,3 +53,15 @@ def test_dropout_is_off_and_the_models_mode_is_given_back(model, ids):
     first, second = (score(model, Streams(ids, 2, 20)).nats for _ in range(2))
     assert first == second
     assert model.training
+
+
+@pytest.mark.parametrize("pad", ["beginning", "end"])
+@pytest.mark.parametrize("batch_size", [1, 3, 50])
+def test_sentences_are_scored_whole_each_from_a_state_of_zeros(model, ids, batch_size, pad):
+    """A stream of one column a sentence, after the end of the one before it, adds up to the same."""
+    ids = torch.cat([ids, torch.zeros(1, dtype=torch.long)])
+    ends = [-1, *(ids == 0).nonzero()[:, 0].tolist()]
+    alone = [torch.cat([ids[-1:], ids[one + 1 : other + 1]]) for one, other in pairwise(ends)]
+    found = score(model, Sentences(ids, 0, batch_size, pad=pad))
+    assert found.nats == pytest.approx(sum(score(model, Streams(text, 1, 20)).nats for text in alone), rel=1e-6)
+    assert found.protocol == {"batch_size": batch_size, "tokens": len(ids), "state": "reset"}

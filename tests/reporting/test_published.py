@@ -82,3 +82,8 @@ def test_a_run_without_its_config_has_no_published_figures(make_run: MakeRun, sw
 
 def test_no_two_published_rows_are_one_configuration() -> None:
     assert len({str(sorted(figures.when.items())) for figures in published_figures()}) == 7
+
+
+def test_a_run_on_sentences_has_no_published_figures_as_they_are_all_of_a_stream():
+    assert published_for(run_of("cell=lstm", "dropout=0")) is not None
+    assert published_for(run_of("cell=lstm", "dropout=0", "data.batching=sentences")) is None

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lm.data.sentences import Sentences
 from lm.data.streams import Streams
 from lm.model.language_model import LanguageModel
 from lm.training.settings import Settings
@@ -23,13 +24,16 @@ def settings(**changes):
     return Settings(**values | changes)
 
 
-def train_with_lightning(model, given, streams):
-    task = LanguageModelling(model, given, identity={})
-    trainer = pl.Trainer(
+def trainer(given):
+    return pl.Trainer(
         max_epochs=given.epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, accelerator="cpu", log_every_n_steps=1, use_distributed_sampler=False,
     )  # fmt: skip
-    trainer.fit(task, streams, Streams(streams.ids, COLUMNS, ROWS))
+
+
+def train_with_lightning(model, given, streams):
+    task = LanguageModelling(model, given, identity={})
+    trainer(given).fit(task, streams, Streams(streams.ids, COLUMNS, ROWS))
     return task
 
 
@@ -70,4 +74,35 @@ def test_training_equals_an_independent_loop(cell):
     recurrent = [value for layer in model.layers for value in layer.parameters()]
     found = [model.embedding.weight, model.softmax.weight, model.softmax.bias, *recurrent]
     for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def sentences_one_by_one(model, given, batches):
+    """Plain gradient descent on the words of each sentence alone, a step for as many sentences as a batch has."""
+    parameters = list(model.parameters())
+    for epoch in range(given.epochs):
+        batches.set_epoch(epoch)
+        for batch in batches:
+            nats = torch.zeros(())
+            for inputs_T, targets_T in zip(batch.inputs_TB.t(), batch.targets_TB.t(), strict=True):
+                logits_TBV, _ = model.logits(inputs_T[targets_T >= 0][:, None])
+                nats = nats + F.cross_entropy(logits_TBV[:, 0], targets_T[targets_T >= 0], reduction="sum")
+            gradients = torch.autograd.grad(nats / COLUMNS, parameters)
+            norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.data -= gradient * min(1.0, given.max_grad_norm / norm)
+    return model
+
+
+@pytest.mark.parametrize("pad", ["beginning", "end"])
+def test_training_on_sentences_equals_an_independent_loop_without_padding(pad):
+    torch.manual_seed(0)
+    given = settings(cell="gru", batching="sentences", epochs=2, epochs_at_full_rate=2)
+    ids = torch.cat([torch.randint(6, (150,)), torch.zeros(1, dtype=torch.long)])
+    model, same = LanguageModel(WORDS, **given.model_arguments()), LanguageModel(WORDS, **given.model_arguments())
+    same.load_state_dict(model.state_dict())
+    sentences_one_by_one(same, given, Sentences(ids, 0, COLUMNS, pad=pad, seed=1))
+    task = LanguageModelling(model, given, identity={})
+    trainer(given).fit(task, Sentences(ids, 0, COLUMNS, pad=pad, seed=1), Sentences(ids, 0, COLUMNS))
+    for one, other in zip(model.parameters(), same.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)

@@ -1,0 +1,84 @@
+"""How a corpus is cut into batches: as one long stream, or sentence by sentence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lm.data.corpus import Corpus
+from lm.data.sentences import Sentences
+from lm.data.source import check_at_least
+from lm.data.streams import Streams
+
+Batches = Streams | Sentences
+
+EVALUATION_WINDOW = 4096
+"""Words in a window where no gradient is needed: any length gives the same number, and long ones are faster."""
+
+CHOICES = {"batching": ("streams", "sentences"), "trim": ("end", "beginning"), "pad": ("end", "beginning")}
+OPTIONS = ("batching", "max_len", "trim", "pad", "bucket_width")
+"""The keys of the config's `data` that are of batches, whatever the corpus; all others are the source's."""
+
+
+def source_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is the source's among the options of `data`."""
+    return {name: value for name, value in options.items() if name not in OPTIONS}
+
+
+@dataclass(frozen=True)
+class Batching:
+    """The options of `conf/train.yaml` by which batches are made.
+
+    Raises:
+        ValueError: where one has a value it can't have.
+    """
+
+    batching: str
+    batch_size: int
+    seq_len: int
+    max_len: int | None
+    trim: str
+    pad: str
+    bucket_width: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for option, choices in CHOICES.items():
+            value = getattr(self, option)
+            if value not in choices:
+                raise ValueError(
+                    f"expected data.{option} to be {' or '.join(choices)}, found '{value}': "
+                    f"type data.{option}={choices[0]}"
+                )
+        check_at_least("bucket_width", self.bucket_width, 1)
+        if self.max_len is not None:
+            check_at_least("max_len", self.max_len, 1)
+
+    def training(self, corpus: Corpus) -> Batches:
+        """Return the training split's batches.
+
+        Raises:
+            ValueError: where the split is too short for that many columns.
+        """
+        ids, end_id = corpus.splits["train"], corpus.vocabulary.end_id
+        if self.batching == "streams":
+            return Streams(ids, self.batch_size, self.seq_len)
+        order = (self.bucket_width, self.seed)
+        return Sentences(ids, end_id, self.batch_size, self.max_len, self.trim, self.pad, *order)
+
+    def evaluation(self, corpus: Corpus, split: str, batch_size: int) -> Batches:
+        """Return a split's batches for scoring, which leave nothing out: a stream in long windows, or whole sentences.
+
+        Raises:
+            ValueError: where the split is too short for that many columns.
+        """
+        ids = corpus.splits[split]
+        if self.batching == "streams":
+            return Streams(ids, batch_size, seq_len=max(1, EVALUATION_WINDOW // batch_size))
+        return Sentences(ids, corpus.vocabulary.end_id, batch_size, pad=self.pad)
+
+
+def describe(batches: Batches) -> dict[str, str | float]:
+    """Return what the results say of training batches: their kind, and of sentences what was added and left out."""
+    if isinstance(batches, Streams):
+        return {"batching": "streams"}
+    return {"batching": "sentences", "padding": round(batches.padding, 6), "trimmed_tokens": batches.num_trimmed}

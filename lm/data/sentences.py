@@ -1,0 +1,141 @@
+"""Sentences -> batches of [T, B], a sentence a column, each read with a state of its own that starts at zero.
+
+The sentences `a b .`, `c d e .` and `f .`, where `.` is `<eos>`, have nine targets: every word and every end. The
+first word is predicted from `<eos>`. Where a sentence is shorter there is padding (`-`), at the end or the beginning:
+
+    inputs      targets             inputs      targets
+    .  .  .     a  c  f             -  .  -     -  c  -
+    a  c  f     b  d  .             .  c  -     a  d  -
+    b  d  -     .  e  -             a  d  .     b  e  f
+    -  e  -     -  .  -             b  e  f     .  .  .
+
+With `max_len=3` the second one is trimmed to `c d e`, or at the beginning to `d e .`, of which the first is predicted
+from `c`: an input is always the word before its target.
+
+Where padding stands changes no number, for `padding_last` undoes it before the words are read. So that there is little
+of it, a batch is made of sentences of similar length.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lm.data.streams import PADDING
+
+
+class SentenceBatch(NamedTuple):
+    """Sentences side by side: `inputs_TB`, the word after each, and how many words come after that one; all int64.
+
+    Padding is where `targets_TB` is `PADDING`. `left_TB` counts the words from the target on, `<eos>` excluded, in the
+    sentence as it was before it was trimmed.
+    """
+
+    inputs_TB: Tensor
+    targets_TB: Tensor
+    left_TB: Tensor
+
+
+class Sentences:
+    """A sized, resumable iterable over batches of sentences, each of which stands in one batch of an epoch.
+
+    Args:
+        ids: the text, [N], any integer type, with `<eos>` after every sentence; it may be memory-mapped.
+        end_id: of `<eos>`.
+        batch_size: columns; the last batch in order of length may have fewer.
+        max_len: targets of a sentence at most, its `<eos>` counted; None for all.
+        trim: where a longer one is cut, `beginning` or `end`.
+        pad: where a shorter one is filled up, `beginning` or `end`.
+        bucket_width: sentences whose lengths fall into the same bucket of that many are mixed.
+        seed: of the order, which is another one in each epoch (`set_epoch`); None for one order, by length.
+    """
+
+    state = "reset"
+    batch_sampler = None  # Lightning asks for it where there is a `sampler`
+
+    def __init__(
+        self,
+        ids: Tensor,
+        end_id: int,
+        batch_size: int,
+        max_len: int | None = None,
+        trim: str = "end",
+        pad: str = "end",
+        bucket_width: int = 1,
+        seed: int | None = None,
+    ) -> None:
+        self.ids, self.end_id, self.batch_size = ids, end_id, batch_size
+        self.pad, self.bucket_width, self.seed = pad, bucket_width, seed
+        self._ends_S = (ids == end_id).nonzero()[:, 0] + 1
+        whole_S = self._ends_S.diff(prepend=self._ends_S.new_zeros(1))
+        self._lengths_S = whole_S if max_len is None else whole_S.clamp(max=max_len)
+        self._starts_S = self._ends_S - (whole_S if trim == "end" else self._lengths_S)
+        self.num_targets = int(self._lengths_S.sum())
+        self.num_trimmed = len(ids) - self.num_targets
+        self._epoch = self._next_window = self._resume_at = 0
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        return -(-len(self._lengths_S) // self.batch_size)
+
+    def __iter__(self) -> Iterator[SentenceBatch]:
+        """Yield the epoch's batches; the first time after `load_state_dict`, from its position on."""
+        first, self._resume_at = self._resume_at, 0
+        for index, sentences_B in list(enumerate(self.batches(self._epoch)))[first:]:
+            self._next_window = index + 1
+            yield self.window(sentences_B)
+
+    def batches(self, epoch: int) -> list[Tensor]:
+        """Return the numbers of the sentences in each batch of an epoch, counted from 0."""
+        if self.seed is None:
+            return list(torch.split(self._lengths_S.argsort(stable=True), self.batch_size))
+        generator = np.random.default_rng([self.seed, epoch])
+        chance_S = torch.from_numpy(generator.random(len(self._lengths_S)))
+        order_S = (self._lengths_S // self.bucket_width + chance_S).argsort()
+        by_bucket = torch.split(order_S, self.batch_size)
+        return [by_bucket[index] for index in generator.permutation(len(by_bucket))]
+
+    def window(self, sentences_B: Tensor) -> SentenceBatch:
+        """Return the sentences of these numbers as a batch."""
+        lengths_B = self._lengths_S[sentences_B]
+        longest = int(lengths_B.max())
+        rows_TB = torch.arange(longest)[:, None] - (longest - lengths_B if self.pad == "beginning" else 0)
+        padded_TB = (rows_TB < 0) | (rows_TB >= lengths_B)
+        positions_TB = (self._starts_S[sentences_B] + rows_TB).masked_fill(padded_TB, 0)
+        # Before the first word stands the end of the sentence before; before all words, at -1, the end of the text.
+        inputs_TB = self.ids[positions_TB - 1].long().masked_fill(padded_TB, self.end_id)
+        targets_TB = self.ids[positions_TB].long().masked_fill(padded_TB, PADDING)
+        left_TB = (self._ends_S[sentences_B] - 1 - positions_TB).masked_fill(padded_TB, 0)
+        return SentenceBatch(inputs_TB, targets_TB, left_TB)
+
+    @property
+    def padding(self) -> float:
+        """The share of padding among all places of the first epoch's batches; in the others it differs by chance."""
+        places = sum(int(self._lengths_S[batch].max()) * len(batch) for batch in self.batches(epoch=0))
+        return 1 - self.num_targets / places
+
+    @property
+    def sampler(self) -> "Sentences":
+        """What Lightning tells the epoch, by `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of an epoch, counted from 0, from the next iteration on."""
+        self._epoch = epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position: the epoch, and its next batch."""
+        return {"epoch": self._epoch, "next_window": self._next_window}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a position that `state_dict` gave; after the last batch that is the first one."""
+        self._epoch = state["epoch"]
+        self._next_window = self._resume_at = state["next_window"] % len(self)
+
+
+def padding_last(batch: SentenceBatch) -> SentenceBatch:
+    """Return the batch with the padding of every column moved behind its words, whose states it then can't reach."""
+    order_TB = (batch.targets_TB == PADDING).byte().argsort(dim=0, stable=True)
+    return SentenceBatch(*(part_TB.gather(0, order_TB) for part_TB in batch))
