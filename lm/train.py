@@ -25,7 +25,6 @@ from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.decoding.callback import WriteSamples
 from lm.evaluation.results import final_results
-from lm.model.language_model import LanguageModel
 from lm.reporting.report import write_report
 from lm.terminal import literal_options
 from lm.training.fit import fit, log_hyperparameters
@@ -33,6 +32,7 @@ from lm.training.interruption import Diverged, Interrupted
 from lm.training.machine import describe_device, keep_memory, set_precision, versions
 from lm.training.run import OtherRun, Run, identity
 from lm.training.settings import Settings
+from lm.training.task import LanguageModelling
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +62,11 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     run.results_path.unlink(missing_ok=True)
     options = trainer_options(config) | {"precision": precision}
     trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
-    device = trainer.strategy.root_device
+    task, device = trainer.lightning_module, trainer.strategy.root_device
+    assert isinstance(task, LanguageModelling)
     results = {
         **outcome(config, "finished"),
-        "parameters": LanguageModel(len(corpus.vocabulary), **settings.model_arguments()).parameter_counts(),
+        "parameters": task.model.parameter_counts(),
         **final_results(run, corpus, device),
         "batching": describe(settings.batches().training(corpus)),
         "corpus": describe_corpus(corpus),
