@@ -125,6 +125,18 @@ def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tm
     assert "expected options of the run to go on, found cell=" in capsys.readouterr().err
 
 
+def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small, tmp_path):
+    words = (*small, "lr=4", "dropout=0")  # a rate at which the first epoch is the best
+    run_command("lm.train", *words, "epochs=2", "hydra.run.dir=run")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    assert run_command("lm.train", "resume=moved", "epochs=3") == 0
+    assert run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole") == 0
+    moved, whole = Run(tmp_path / "moved"), Run(tmp_path / "whole")
+    assert moved.results()["best_epoch"] == 1
+    assert moved.results()["best"] == whole.results()["best"]
+    assert_same(moved, whole)
+
+
 def test_a_sweep_started_again_skips_resumes_and_runs_what_is_missing(run_command, small, tmp_path):
     words = ("-m", *small, "hydra.sweep.dir=sweep")
     run_command("lm.train", *words, "seed=1,2")

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -16,6 +15,7 @@ from lm.data.corpus import Corpus
 from lm.data.module import CorpusDataModule
 from lm.data.sentences import Sentences
 from lm.model.language_model import LanguageModel
+from lm.training.checkpoints import BestCheckpoint
 from lm.training.interruption import AtomicCheckpointIO, Checkpointer, StopOnDivergence
 from lm.training.progress import EpochLog, ProgressBar
 from lm.training.run import Run, identity
@@ -98,8 +98,8 @@ def _trainer(
     # A bar in a file is thousands of lines; there the line an epoch says enough.
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
     epoch_log = EpochLog(run.epochs_path, options["log_every_n_steps"])
-    best = ModelCheckpoint(run.checkpoints, "best", monitor="valid_ppl", mode="min", enable_version_counter=False)
-    last, watch = Checkpointer(run.last, minutes), StopOnDivergence(options["log_every_n_steps"])
+    best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes)
+    watch = StopOnDivergence(options["log_every_n_steps"])
     return pl.Trainer(
         **options,
         max_epochs=settings.epochs,
