@@ -4,12 +4,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lm.model import softmax
 from lm.model.softmax import linear_cross_entropy, plain_linear_cross_entropy, tokens_at_once
+from tests.waits import Waits
 
 # Logits at once and in the cache; with 13 words: single tokens, 2, 3 or all of them, in blocks of 1, 2, 4 or all.
 BUDGETS = [(1, 2**18), (30, 13), (40, 26), (2**22, 1), (2**22, 52), (2**22, 2**18)]
@@ -178,14 +178,6 @@ def test_without_gradients_nothing_of_the_weights_size_is_made(monkeypatch: pyte
         loss = linear_cross_entropy(*arguments)
     assert not loss.requires_grad
     assert largest.elements == 100 * tokens_at_once(100, 8)
-
-
-class Waits(TorchFunctionMode):
-    """Fails where a value is brought from the device to Python."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        assert func not in (Tensor.item, Tensor.__bool__, Tensor.__float__, Tensor.__int__, Tensor.tolist), func
-        return func(*args, **(kwargs or {}))
 
 
 def test_nothing_waits_for_the_device():

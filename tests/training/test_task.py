@@ -11,6 +11,7 @@ from lm.data.streams import Streams
 from lm.model.language_model import LanguageModel
 from lm.training.settings import Settings
 from lm.training.task import LanguageModelling
+from tests.waits import Waits
 
 WORDS, SIZE, COLUMNS, ROWS = 50, 16, 4, 7
 
@@ -106,3 +107,17 @@ def test_training_on_sentences_equals_an_independent_loop_without_padding(pad):
     trainer(given).fit(task, Sentences(ids, 0, COLUMNS, pad=pad, seed=1), Sentences(ids, 0, COLUMNS))
     for one, other in zip(model.parameters(), same.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_step_waits_for_nothing_before_its_update(cell):
+    ids = torch.randint(WORDS, (COLUMNS * 24 + 1,))
+    given = settings(cell=cell, dropout=0.5)
+    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={})
+    optimizer = task.configure_optimizers()["optimizer"]
+    windows = list(Streams(ids, COLUMNS, ROWS))
+    with Waits():
+        for index, window in enumerate(windows):
+            task.training_step(window, index).backward()
+            task.configure_gradient_clipping(optimizer)
+            optimizer.zero_grad()
