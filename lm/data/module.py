@@ -1,5 +1,7 @@
 """The LightningDataModule: a corpus's splits in batches."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 
 from lm.data.batching import Batches, Batching
@@ -29,3 +31,9 @@ class CorpusDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> Batches:
         """Return the validation batches."""
         return self.valid
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Give a GPU its batch in memory that it fetches from by itself; Lightning then does not wait for the copy."""
+        if self.trainer is None or self.trainer.strategy.root_device.type != "cuda":
+            return batch
+        return type(batch)(*(part_TB.pin_memory() for part_TB in batch))

@@ -26,7 +26,6 @@ Shape suffixes: T time, B batch columns, E embedding (the layer's input), H hidd
 torch.nn.GRU.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -34,43 +33,32 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
-class GRU(nn.Module):
-    """One GRU layer with the parameters, the outputs and the gradients of `torch.nn.GRU(input_size, hidden_size)`.
+class GRU(nn.GRU):
+    """`torch.nn.GRU(input_size, hidden_size)` with the gradients above where it computes on a CPU.
 
-    State dicts interchange with torch.nn.GRU's. It is differentiable once.
+    On a GPU it is PyTorch's own, which has cuDNN do all steps at once. It is differentiable once.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__()
-        self.input_size, self.hidden_size = input_size, hidden_size
-        self.weight_ih_l0 = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh_l0 = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias_ih_l0 = nn.Parameter(torch.empty(3 * hidden_size))
-        self.bias_hh_l0 = nn.Parameter(torch.empty(3 * hidden_size))
-        self.reset_parameters()
+        super().__init__(input_size, hidden_size)
 
-    def reset_parameters(self) -> None:
-        """Draw all parameters from the uniform distribution between ±1/sqrt(hidden_size), as torch.nn.GRU does."""
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -1 / math.sqrt(self.hidden_size), 1 / math.sqrt(self.hidden_size))
-
-    def forward(self, input_TBE: Tensor, state_1BH: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(  # type: ignore[override]
+        self, input_TBE: Tensor, state_1BH: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return the states after each step, [T, B, H], and the last of them, [1, B, H].
 
         Args:
             input_TBE: at least one step of input.
             state_1BH: the state before the first step; zeros if left out.
         """
+        if input_TBE.device.type != "cpu":
+            return super().forward(input_TBE, state_1BH)
         if state_1BH is None:
             state_1BH = input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size)
         output_TBH: Tensor = _ThroughTime.apply(  # type: ignore[no-untyped-call]
             input_TBE, state_1BH[0], self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
         )
         return output_TBH, output_TBH[-1:]
-
-    def extra_repr(self) -> str:
-        """Return the sizes, for printing."""
-        return f"{self.input_size}, {self.hidden_size}"
 
 
 _through_sigmoid = torch.ops.aten.sigmoid_backward  # (d_y, y) -> d_y * y * (1 - y), in one pass over memory

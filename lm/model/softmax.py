@@ -9,11 +9,13 @@ With a = W h + b the logits of one token, m = max a, E = exp(a - m) and s = sum 
     d_b     d_a, summed over tokens
 
 The loss, and the gradients for an incoming gradient of one, are computed in the same pass over chunks of tokens, in one
-buffer that holds a, then E, then d_a; the backward pass only scales them.
+buffer that holds a, then E, then d_a; the backward pass only scales them. A chunk is as large as the matrix products
+like it; what is done to it number by number is done block by block, each small enough to stay in the processor's cache.
 
-Shape suffixes: N tokens, C tokens of one chunk, V vocabulary, H hidden.
+Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H hidden.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -23,6 +25,9 @@ from torch.autograd.function import once_differentiable
 
 # 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
 LOGITS_AT_ONCE = 2**22
+
+# 1 MB of float32, which fits into the second-level cache of a processor's core, where the next pass finds it again.
+LOGITS_IN_CACHE = 2**18
 
 
 def linear_cross_entropy(
@@ -75,16 +80,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
         chunk = tokens_at_once(*weight_VH.shape)
         buffer_CV = hidden_NH.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
-        for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk
+        for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients
             tokens = slice(start, start + chunk)
             hidden_CH, targets_C, weights_C = hidden_NH[tokens], targets_N[tokens], weights_N[tokens]
             logits_CV = torch.mm(hidden_CH, weight_VH.t(), out=buffer_CV[: len(hidden_CH)])
-            exp_CV, sum_C, nats_C = _exponentiate(logits_CV, bias_V, targets_C)
-            loss += torch.dot(weights_C.double(), nats_C.double())
+            for block in _blocks(logits_CV):
+                loss += _nats(logits_CV[block], bias_V, targets_C[block], weights_C[block], gradients)
             if gradients is not None:
-                exp_CV.scatter_add_(1, targets_C[:, None], -sum_C[:, None])
-                exp_CV *= (weights_C / sum_C)[:, None]
-                gradients.add(tokens, exp_CV)
+                gradients.add(tokens, logits_CV)
         if gradients is not None:
             ctx.save_for_backward(gradients.hidden_NH, gradients.weight_VH, gradients.bias_V)
         return loss.to(weight_VH.dtype)
@@ -97,18 +100,38 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (*scaled, None, None, None)
 
 
-def _exponentiate(logits_CV: Tensor, bias_V: Tensor | None, targets_C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _blocks(logits_CV: Tensor) -> Iterator[slice]:
+    """Divide a chunk's tokens; a GPU takes all at once, for it has no such cache and every call has its price."""
+    tokens, vocabulary = logits_CV.shape
+    size = max(1, LOGITS_IN_CACHE // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
+    return (slice(start, start + size) for start in range(0, tokens, size))
+
+
+def _nats(
+    logits_RV: Tensor, bias_V: Tensor | None, targets_R: Tensor, weights_R: Tensor, gradients: "_Gradients | None"
+) -> Tensor:
+    """Return the weighted sum of nats (float64) by logits without bias; with gradients, leave d_a in their place."""
+    exp_RV, sum_R, nats_R = _exponentiate(logits_RV, bias_V, targets_R)
+    if gradients is not None:
+        exp_RV.scatter_add_(1, targets_R[:, None], -sum_R[:, None])
+        exp_RV *= (weights_R / sum_R)[:, None]
+        if gradients.bias_V is not None:
+            gradients.bias_V += exp_RV.sum(0)
+    return torch.dot(weights_R.double(), nats_R.double())
+
+
+def _exponentiate(logits_RV: Tensor, bias_V: Tensor | None, targets_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Turn logits without bias into E in place; return E, its row sums and the nats of the targets."""
     if bias_V is not None:
-        logits_CV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
-    logits_CV -= logits_CV.amax(1, keepdim=True)
-    target_C = logits_CV.gather(1, targets_C[:, None]).squeeze(1)
-    sum_C = logits_CV.exp_().sum(1)
-    return logits_CV, sum_C, sum_C.log() - target_C
+        logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
+    logits_RV -= logits_RV.amax(1, keepdim=True)
+    target_R = logits_RV.gather(1, targets_R[:, None]).squeeze(1)
+    sum_R = logits_RV.exp_().sum(1)
+    return logits_RV, sum_R, sum_R.log() - target_R
 
 
 class _Gradients:
-    """The sums over chunks that become d hidden, d weight and d bias."""
+    """The sums that become d hidden, d weight and d bias: those of products over chunks, the bias's over blocks."""
 
     def __init__(self, hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None):
         self.inputs = hidden_NH, weight_VH
@@ -121,5 +144,3 @@ class _Gradients:
         beta = 0 if tokens.start == 0 else 1  # the first chunk overwrites, so that nothing needs to be zeroed
         torch.mm(d_logits_CV, weight_VH, out=self.hidden_NH[tokens])
         self.weight_VH.addmm_(d_logits_CV.t(), hidden_NH[tokens], beta=beta)
-        if self.bias_V is not None:
-            self.bias_V += d_logits_CV.sum(0)

@@ -34,14 +34,28 @@ def has_bfloat16_products() -> bool:
 def set_precision(precision: str) -> tuple[str, str]:
     """Choose how matrix products are computed; return Lightning's precision and a sentence that says what was chosen.
 
-    `auto` keeps every tensor in float32 and lets products of matrices round their factors to bfloat16 where the
-    hardware has them (`torch.set_float32_matmul_precision`: sums stay in float32). All else is Lightning's own.
+    `auto` keeps every tensor in float32 and lets products of matrices round their factors where the hardware has that
+    (`torch.set_float32_matmul_precision`: sums stay in float32): to bfloat16, on a GPU to TensorFloat-32, in cuDNN's
+    layers, too. All else is Lightning's own.
+
+    Raises:
+        ValueError: for 16-mixed, whose scaled gradients have another norm than the one that is to be clipped.
     """
+    if str(precision) in ("16", "16-mixed"):
+        raise ValueError(f"expected a precision without scaled gradients, found {precision}: type precision=bf16-mixed")
     fast = precision == "auto" and has_bfloat16_products()
-    torch.set_float32_matmul_precision("medium" if fast else "highest")
+    _round_factors(fast)
     if fast:
-        return "32-true", "float32, matrix products from bfloat16 factors (precision=32-true for exact ones)"
+        kind = "TensorFloat-32" if torch.cuda.is_available() else "bfloat16"
+        return "32-true", f"float32, matrix products from {kind} factors (precision=32-true for exact ones)"
     return ("32-true", "float32") if precision == "auto" else (precision, precision)
+
+
+def _round_factors(allowed: bool) -> None:
+    torch.set_float32_matmul_precision("medium" if allowed else "highest")
+    torch.backends.cudnn.allow_tf32 = (
+        allowed  # PyTorch's default lets cuDNN's layers round, whatever holds for products
+    )
 
 
 def describe_device(device: torch.device) -> str:
@@ -69,9 +83,10 @@ def _commit() -> str:
 @contextmanager
 def exact_products() -> Iterator[None]:
     """Compute matrix products in full float32 for a while."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    _round_factors(False)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]

@@ -11,6 +11,7 @@ from torchmetrics import MeanMetric
 from lm.data.sentences import SentenceBatch
 from lm.data.streams import PADDING, Window
 from lm.model.language_model import LanguageModel, State, detached
+from lm.training.descent import Descent, total_norm
 from lm.training.perplexity import Perplexity
 from lm.training.schedule import learning_rate
 from lm.training.settings import Settings
@@ -70,8 +71,11 @@ class LanguageModelling(pl.LightningModule):
         return nats, nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return plain SGD with the schedule's rate for each epoch."""
-        optimizer = torch.optim.SGD(self.model.parameters(), lr=self.settings.lr, fused=True)
+        """Return plain gradient descent with the schedule's rate for each epoch."""
+        on_cpu = self.device.type == "cpu"
+        self.model.embedding.sparse = on_cpu and not self.settings.tie_weights  # a GPU would have to be waited for
+        descent = Descent if on_cpu else torch.optim.SGD
+        optimizer = descent(self.model.parameters(), lr=self.settings.lr, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epochs_done: self._rate(epochs_done + 1))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 
@@ -82,10 +86,10 @@ class LanguageModelling(pl.LightningModule):
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Have the optimiser scale the gradient down to the largest norm allowed, and note the norm that it had."""
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = total_norm(gradients)
         self.grad_norm.update(norm)
         self.last_norm = norm
-        # The fused update divides by this number as it reads the gradient: clipping costs no pass of its own.
+        # The update divides by this number as it reads the gradient: clipping costs no pass of its own.
         optimizer.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0)  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self) -> None:

@@ -143,6 +143,16 @@ def test_inputs_stay_as_they_were():
     torch.testing.assert_close(list(inputs), before, rtol=0, atol=0)
 
 
+def test_anywhere_but_on_a_cpu_it_is_torchs_own(monkeypatch: pytest.MonkeyPatch):
+    calls, forward = [], nn.GRU.forward
+    monkeypatch.setattr(nn.GRU, "forward", lambda layer, *args: calls.append(layer) or forward(layer, *args))
+    for device in ("cpu", "meta"):  # a device without numbers stands for the GPU
+        layer = GRU(3, 4).to(device)
+        output_TBH, state_1BH = layer(torch.ones(5, 2, 3, device=device))
+        assert (output_TBH.shape, state_1BH.shape) == ((5, 2, 4), (1, 2, 4))
+    assert calls == [layer]
+
+
 def test_parameters_have_torchs_names_shapes_and_range():
     ours, torchs = GRU(5, 7), nn.GRU(5, 7)
     shapes = [{name: value.shape for name, value in layer.state_dict().items()} for layer in (ours, torchs)]

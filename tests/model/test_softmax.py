@@ -4,14 +4,15 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lm.model import softmax
 from lm.model.softmax import linear_cross_entropy, plain_linear_cross_entropy, tokens_at_once
+from tests.waits import Waits
 
-BUDGETS = [1, 30, 40, 2**22]  # logits at once; with 13 words: single tokens, 2, 3 and all of them
+# Logits at once and in the cache; with 13 words: single tokens, 2, 3 or all of them, in blocks of 1, 2, 4 or all.
+BUDGETS = [(1, 2**18), (30, 13), (40, 26), (2**22, 1), (2**22, 52), (2**22, 2**18)]
 
 
 def case(
@@ -41,24 +42,28 @@ def loss_and_gradients(function, arguments, scale: float = 1.0) -> list[Tensor]:
 
 
 @pytest.fixture(params=BUDGETS)
-def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(softmax, "LOGITS_AT_ONCE", request.param)
+def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    monkeypatch.setattr(softmax, "LOGITS_AT_ONCE", request.param[0])
+    monkeypatch.setattr(softmax, "LOGITS_IN_CACHE", request.param[1])
     return request.param
 
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("function", [linear_cross_entropy, plain_linear_cross_entropy])
-def test_equals_cross_entropy_of_each_token_however_it_is_chunked(function, bias: bool, budget: int):
+def test_equals_cross_entropy_of_each_token_however_it_is_chunked(function, bias: bool, budget: tuple[int, int]):
     arguments = case(bias=bias)
     found, expected = (loss_and_gradients(f, arguments, scale=3.0) for f in (function, reference))
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 6), st.booleans(), st.integers(1, 40))
-def test_equals_the_plain_path_for_any_shape(tokens: int, vocabulary: int, hidden: int, bias: bool, budget: int):
+@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 6), st.booleans(), st.integers(1, 40), st.integers(1, 40))
+def test_equals_the_plain_path_for_any_shape(
+    tokens: int, vocabulary: int, hidden: int, bias: bool, budget: int, cache: int
+):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(softmax, "LOGITS_AT_ONCE", budget)
+        patch.setattr(softmax, "LOGITS_IN_CACHE", cache)
         arguments = case(tokens, vocabulary, hidden, bias)
         found = loss_and_gradients(linear_cross_entropy, arguments)
     expected = loss_and_gradients(plain_linear_cross_entropy, arguments)
@@ -66,7 +71,7 @@ def test_equals_the_plain_path_for_any_shape(tokens: int, vocabulary: int, hidde
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_gradients_equal_finite_differences(bias: bool, budget: int):
+def test_gradients_equal_finite_differences(bias: bool, budget: tuple[int, int]):
     *inputs, targets_N, weights_N = case(tokens=5, vocabulary=7, hidden=3, bias=bias)
     leaves = [x for x in inputs if x is not None]
 
@@ -173,14 +178,6 @@ def test_without_gradients_nothing_of_the_weights_size_is_made(monkeypatch: pyte
         loss = linear_cross_entropy(*arguments)
     assert not loss.requires_grad
     assert largest.elements == 100 * tokens_at_once(100, 8)
-
-
-class Waits(TorchFunctionMode):
-    """Fails where a value is brought from the device to Python."""
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        assert func not in (Tensor.item, Tensor.__bool__, Tensor.__float__, Tensor.__int__, Tensor.tolist), func
-        return func(*args, **(kwargs or {}))
 
 
 def test_nothing_waits_for_the_device():

@@ -9,8 +9,10 @@ from torch import nn
 from lm.data.sentences import Sentences
 from lm.data.streams import Streams
 from lm.model.language_model import LanguageModel
+from lm.training.descent import Descent
 from lm.training.settings import Settings
 from lm.training.task import LanguageModelling
+from tests.waits import Waits
 
 WORDS, SIZE, COLUMNS, ROWS = 50, 16, 4, 7
 
@@ -106,3 +108,47 @@ def test_training_on_sentences_equals_an_independent_loop_without_padding(pad):
     trainer(given).fit(task, Sentences(ids, 0, COLUMNS, pad=pad, seed=1), Sentences(ids, 0, COLUMNS))
     for one, other in zip(model.parameters(), same.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_step_waits_for_nothing_before_its_update(cell):
+    ids = torch.randint(WORDS, (COLUMNS * 24 + 1,))
+    given = settings(cell=cell, dropout=0.5)
+    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={})
+    optimizer = task.configure_optimizers()["optimizer"]
+    windows = list(Streams(ids, COLUMNS, ROWS))
+    with Waits():
+        for index, window in enumerate(windows):
+            task.training_step(window, index).backward()
+            task.configure_gradient_clipping(optimizer)
+            optimizer.zero_grad()
+
+
+@pytest.mark.parametrize(
+    ("tied", "device", "sparse"), [(False, "cpu", True), (True, "cpu", False), (False, "meta", False)]
+)
+def test_the_embeddings_gradient_is_sparse_where_it_helps(tied, device, sparse):
+    given = settings(tie_weights=tied)
+    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={}).to(device)
+    optimizer = task.configure_optimizers()["optimizer"]
+    assert task.model.embedding.sparse == sparse
+    assert isinstance(optimizer, Descent if device == "cpu" else torch.optim.SGD)
+    assert optimizer.param_groups[0]["fused"]
+
+
+def test_a_step_of_tied_weights_equals_an_independent_one():
+    torch.manual_seed(0)
+    given, ids = settings(tie_weights=True), torch.randint(WORDS, (COLUMNS * ROWS + 1,))
+    model = LanguageModel(WORDS, **given.model_arguments())
+    task = LanguageModelling(model, given, identity={})
+    optimizer = task.configure_optimizers()["optimizer"]
+    window = Streams(ids, COLUMNS, ROWS).window(0)
+    logits_TBV, _ = model.logits(window.inputs_TB)
+    mean = F.cross_entropy(logits_TBV.flatten(0, 1), window.targets_TB.flatten())
+    gradients = torch.autograd.grad(mean * ROWS, list(model.parameters()))
+    scale = min(1.0, given.max_grad_norm / torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    expected = [value - scale * gradient for value, gradient in zip(model.parameters(), gradients, strict=True)]
+    task.training_step(window, 0).backward()
+    task.configure_gradient_clipping(optimizer)
+    optimizer.step()
+    torch.testing.assert_close(list(model.parameters()), expected, atol=1e-6, rtol=0)

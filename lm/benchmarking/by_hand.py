@@ -1,0 +1,91 @@
+"""What is measured beside training itself: this project's step without Lightning, evaluation, and matrix products."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from statistics import median
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from lm.benchmarking.job import Job
+from lm.benchmarking.loop import Loop
+from lm.data.batching import EVALUATION_WINDOW
+from lm.data.corpus import Corpus
+from lm.data.streams import Streams
+from lm.evaluation.score import score
+from lm.model.language_model import LanguageModel
+from lm.training.machine import describe_device, exact_products, keep_memory, set_precision, versions
+from lm.training.task import LanguageModelling
+
+EVALUATIONS = ("validation", "final scoring in columns", "final scoring unbroken")
+"""As after each epoch, in the precision of training; as at the end of a run in exact float32, of training and held-out
+text."""
+
+
+class StepByHand(Loop):
+    """The task's own step, with nothing around it: what Lightning adds is the difference."""
+
+    def __init__(self, job: Job, corpus: Corpus) -> None:
+        super().__init__(job)
+        keep_memory()
+        _, self.precision = set_precision(job.precision)
+        pl.seed_everything(job.settings.seed, verbose=False)
+        model = LanguageModel(len(corpus.vocabulary), **job.settings.model_arguments())
+        self.corpus, self.windows = corpus, job.windows_of(corpus)
+        self.task = LanguageModelling(model, job.settings, identity={}).to(self.clock.device)
+        self.optimizer = self.task.configure_optimizers()["optimizer"]
+
+    def step(self, index: int) -> Tensor:
+        """Train on a window."""
+        window = self.windows.window(index)
+        loss = self.task.training_step(type(window)(*(part.to(self.clock.device) for part in window)), index)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.task.configure_gradient_clipping(self.optimizer)
+        self.optimizer.step()
+        return loss.detach()
+
+    def machine(self) -> dict[str, Any]:
+        """Return what the machine and its precision are, in words."""
+        return {"device": describe_device(self.clock.device), "precision": self.precision, "versions": versions()}
+
+    def evaluate(self) -> dict[str, float]:
+        """Return tokens a second for each of `EVALUATIONS`, over the beginning of the training text."""
+        columns = self.job.settings.batch_size
+        return {
+            name: self._tokens_per_second(width, exact)
+            for name, width, exact in zip(EVALUATIONS, (columns, columns, 1), (False, True, True), strict=True)
+        }
+
+    def _tokens_per_second(self, width: int, exact: bool) -> float:
+        ids = self.corpus.splits["train"][: EVALUATION_WINDOW + 1]
+        batches = Streams(ids, width, max(1, EVALUATION_WINDOW // width))
+        with exact_products() if exact else nullcontext():
+            started = time.perf_counter()
+            found = score(self.task.model, batches, self.clock.device)  # it waits for the device itself
+            return found.tokens / (time.perf_counter() - started)
+
+    def ceiling(self) -> dict[str, float]:
+        """Return the floating-point operations a second of large matrix products: exact, and as training has them."""
+        with exact_products():
+            exact = product_rate(self.clock.device)
+        return {"float32": exact, "in_force": product_rate(self.clock.device)}
+
+
+def product_rate(device: torch.device, repetitions: int = 7) -> float:
+    """Return the floating-point operations a second of a product of two large square float32 matrices, their median."""
+    size = 8192 if device.type == "cuda" else 2048
+    left, right, product = (torch.full((size, size), 0.5, device=device) for _ in range(3))
+    seconds = [_seconds(lambda: torch.mm(left, right, out=product), device) for _ in range(repetitions + 1)]
+    return 2 * size**3 / median(seconds[1:])
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    started = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started

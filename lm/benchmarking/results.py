@@ -1,0 +1,78 @@
+"""What was measured -> what it says: medians, rates, shares and ratios."""
+
+from statistics import median
+from typing import Any
+
+from lm.benchmarking.clock import PARTS
+from lm.benchmarking.contest import BY_HAND, PLAIN, TRAIN, Contest
+from lm.benchmarking.cost import model_without_weights, step_bytes, step_flops
+from lm.benchmarking.job import Job
+from lm.benchmarking.loop import Round
+from lm.data.corpus import Corpus
+
+Results = dict[str, Any]
+
+
+def results_of(job: Job, corpus: Corpus, measured: Contest, first_step: list[float]) -> Results:
+    """Return all that is said of a benchmark, in plain values: milliseconds, and per second what is a rate."""
+    model = model_without_weights(len(corpus.vocabulary), job.settings)
+    flops, moved = step_flops(model, job.tokens), step_bytes(model, job.tokens)
+    ceilings = {PLAIN: measured.ceiling["float32"]} | dict.fromkeys((BY_HAND, TRAIN), measured.ceiling["in_force"])
+    contenders = {
+        name: _contender(rounds, job.tokens, sum(flops.values()), ceilings[name], measured.peak_memory[name])
+        for name, rounds in measured.rounds.items()
+    }
+    return {
+        "model": _model(job, corpus, model.parameter_counts()),
+        "machine": measured.machine,
+        "steps": job.steps_a_round * job.rounds,
+        "rounds": job.rounds,
+        "flops": flops,
+        "bytes": moved,
+        "ceiling": measured.ceiling,
+        "contenders": contenders,
+        "speedup": _speedup(measured.rounds[PLAIN], measured.rounds[TRAIN]),
+        "lightning_ms": _difference(measured.rounds[BY_HAND], measured.rounds[TRAIN]),
+        "evaluation": _evaluation(measured.evaluations, contenders[TRAIN]["tokens_per_second"]),
+        "first_step_seconds": first_step,
+    }
+
+
+def _model(job: Job, corpus: Corpus, parameters: dict[str, int]) -> Results:
+    names = ("cell", "dropout", "hidden_size", "embedding_size", "num_layers", "tie_weights", "batch_size", "seq_len")
+    known = {name: getattr(job.settings, name) for name in names}
+    return known | {"vocabulary": len(corpus.vocabulary), "corpus": corpus.name, "parameters": parameters}
+
+
+def _contender(rounds: list[Round], tokens: int, flops: int, ceiling: float, memory: int) -> Results:
+    steps = [step for one in rounds for step in one["steps"]]
+    milliseconds = median(sum(step.values()) for step in steps)
+    rate = flops / milliseconds * 1000
+    return {
+        "step_ms": milliseconds,
+        "parts_ms": {part: median(step[part] for step in steps) for part in PARTS},
+        "tokens_per_second": tokens / milliseconds * 1000,
+        "flops_per_second": rate,
+        "share_of_ceiling": rate / ceiling,
+        "peak_memory": memory,
+        "nats": [nats for one in rounds for nats in one["nats"]],
+    }
+
+
+def _medians(rounds: list[Round]) -> list[float]:
+    return [median(sum(step.values()) for step in one["steps"]) for one in rounds]
+
+
+def _speedup(before: list[Round], after: list[Round]) -> Results:
+    """Rounds are compared with those beside them in time."""
+    ratios = [one / other for one, other in zip(_medians(before), _medians(after), strict=True)]
+    return {"median": median(ratios), "least": min(ratios), "greatest": max(ratios)}
+
+
+def _difference(before: list[Round], after: list[Round]) -> float:
+    return median(other - one for one, other in zip(_medians(before), _medians(after), strict=True))
+
+
+def _evaluation(rates: list[dict[str, float]], training: float) -> Results:
+    medians = {kind: median(rate[kind] for rate in rates) for kind in rates[0]}
+    return {kind: {"tokens_per_second": rate, "times_training": rate / training} for kind, rate in medians.items()}
