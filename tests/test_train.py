@@ -165,7 +165,9 @@ def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_p
     assert [(row["cell"], row["dropout"]) for row in rows] == [
         ("lstm", "0"), ("lstm", "0.25"), ("gru", "0"), ("gru", "0.25"),
     ]  # fmt: skip
-    assert "tensorboard --logdir" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.count("with one bias a gate") == 4
+    assert "tensorboard --logdir" in shown
 
 
 def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, tmp_path, capsys):

@@ -19,6 +19,7 @@ from lm.data.sentences import SentenceBatch, padding_last
 from lm.data.streams import PADDING
 from lm.model.cells import recurrent_layer
 from lm.model.lengths import UNTOLD, LengthConditioning
+from lm.model.parameters import BIASES
 from lm.model.softmax import linear_cross_entropy
 
 State = Any
@@ -146,12 +147,16 @@ class LanguageModel(nn.Module):
         hidden_TBH, new_states = self(tokens_TB, states, left_TB)
         return self.softmax(hidden_TBH), new_states
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Count the parameters by part and in total; tied weights count once, in the embedding."""
+    def parameter_counts(self, biases: int = BIASES) -> dict[str, int]:
+        """Count the parameters by part and in total; tied weights count once, in the embedding.
+
+        With `biases=1` each gate counts with one bias, as in the textbooks, and not with the two that PyTorch keeps.
+        """
         parts: dict[str, nn.Module] = {"embedding": self.embedding, "recurrent": self.layers, "softmax": self.softmax}
         if self.lengths is not None:
             parts["lengths"] = self.lengths
-        seen: set[Tensor] = set()
+        # PyTorch's second bias, the one on the state
+        seen = {value for name, value in self.named_parameters() if "bias_hh" in name and biases < BIASES}
         counts = {}
         for name, part in parts.items():
             own = set(part.parameters()) - seen
