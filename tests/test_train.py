@@ -170,6 +170,26 @@ def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_p
     assert "tensorboard --logdir" in shown
 
 
+def test_a_sweep_at_equal_parameters_compares_the_cells_at_equal_size_and_with_equally_many(
+    run_command, small, tmp_path, corpus_folder
+):
+    vocabulary = load_corpus(make_source("text", dir=str(corpus_folder))).vocabulary
+    sizes = (f"equal_parameters.vocabulary_size={len(vocabulary)}", "equal_parameters.hidden_size=40")
+    words = [word for word in small if not word.startswith("hidden_size")]
+    preset = ("-m", "experiment=equal_parameters", "hydra.sweep.dir=sweep")
+    assert run_command("lm.train", *preset, *sizes, *words) == 0
+    with (tmp_path / "sweep" / "table.csv").open() as file:
+        rows = {(row["cell"], row["hidden_size"]): int(row["parameters"]) for row in csv.DictReader(file)}
+    assert set(rows) == {("lstm", "40"), ("lstm", "47"), ("gru", "40"), ("gru", "47")}
+    assert rows["gru", "47"] == pytest.approx(rows["lstm", "40"], rel=0.02)
+    assert rows["gru", "40"] < 0.8 * rows["lstm", "40"]
+
+
+def test_sizes_that_match_for_another_vocabulary_are_refused(run_command, small, capsys):
+    assert run_command("lm.train", "experiment=equal_parameters", *small) == 1
+    assert "expected a corpus of 10000 words, for which the sizes match, found" in capsys.readouterr().err
+
+
 def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, tmp_path, capsys):
     assert run_command("lm.train", "-m", "dropout=1.5,0", *small, "hydra.sweep.dir=sweep") == 1
     results = [json.loads(path.read_text()) for path in sorted((tmp_path / "sweep").glob("*/results.json"))]

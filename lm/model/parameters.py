@@ -68,7 +68,13 @@ def matching_hidden_size(
         vocabulary_size: V of both.
         embedding_size: E of both.
         num_layers: of both.
+
+    Raises:
+        ValueError: where a size is not a whole number above 0, or no cell has that name.
     """
+    for size in (reference_size, vocabulary_size, embedding_size, num_layers):
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"expected sizes that are whole numbers above 0, found '{size}': type one, such as 200")
 
     def total(cell: str, hidden_size: int) -> int:
         return model_parameters(cell, vocabulary_size, embedding_size, hidden_size, num_layers)["total"]

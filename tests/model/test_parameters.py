@@ -65,3 +65,9 @@ def test_a_cell_matches_itself_at_its_own_size():
 def test_an_unknown_cell_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="expected a cell of lstm, gru, rnn_tanh, rnn_relu, found 'lsmt'"):
         layer_parameters("lsmt", 200, 200)
+
+
+@pytest.mark.parametrize("size", [0, -200, 0.5, "big", True])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ValueError, match=f"expected sizes that are whole numbers above 0, found '{size}'"):
+        matching_hidden_size("lstm", size, "gru", 1000, 50, 2)
