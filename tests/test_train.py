@@ -115,7 +115,9 @@ def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run
     assert run_command("lm.evaluate", "run=run", "text=ada reads a book") == 0
     assert "the length of each sentence was told to the model" in capsys.readouterr().out
     assert run_command("lm.generate", "run=run", "length=5", "prompt=ada", "samples=2") == 0
-    assert "length 5, as asked for: words of a whole text" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "length 5, as asked for: words of a whole text" in shown
+    assert "away from length 5: " in shown
     assert run_command("lm.generate", "run=run", "beam.width=2") == 0
     assert "predicted by the model" in capsys.readouterr().out
     for words, sentence in {
