@@ -30,8 +30,8 @@ class SentenceNats(NamedTuple):
     """Summed nats of a batch of sentences: scalars; those of lengths are zero without length conditioning.
 
     `words` are those of the words and ends, given the lengths where the model is told them; `lengths` those of the
-    lengths, predicted before the first word; `lengths_on_the_way` those of each sentence's length predicted before one
-    of its words, on average over its words.
+    lengths, predicted before the first word; `lengths_on_the_way` those of the lengths predicted before each word, the
+    n-th of a sentence with a weight of 1/n.
     """
 
     words: Tensor
@@ -136,9 +136,10 @@ class LanguageModel(nn.Module):
         if self.lengths is None:
             return SentenceNats(words, torch.zeros_like(words), torch.zeros_like(words))
         untold_TBH, _ = self(inputs_TB)
-        scored_TB = targets_TB != PADDING
-        nats_TB = self.lengths.nats(untold_TBH, left_TB) * scored_TB
-        return SentenceNats(words, nats_TB[0].sum(), (nats_TB.sum(0) / scored_TB.sum(0)).sum())
+        nats_TB = self.lengths.nats(untold_TBH, left_TB) * (targets_TB != PADDING)
+        # Weights that know the sentence's length, as in a mean over its words, would make the model predict short ones.
+        weights_T = 1 / torch.arange(1, len(nats_TB) + 1, dtype=nats_TB.dtype, device=nats_TB.device)
+        return SentenceNats(words, nats_TB[0].sum(), weights_T @ nats_TB.sum(1))
 
     def logits(
         self, tokens_TB: Tensor, states: Sequence[State] | None = None, left_TB: Tensor | None = None
