@@ -12,6 +12,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lm.model.parameters import matching_hidden_size
+
 CONFIGS = Path(__file__).parents[1] / "conf"
 
 UNNAMED = ("data.dir", "resume")
@@ -103,5 +105,6 @@ def config_folder(folder: str) -> str | None:
 
 OmegaConf.register_new_resolver("by_dropout", by_dropout, replace=True)
 OmegaConf.register_new_resolver("config_folder", config_folder, replace=True)
+OmegaConf.register_new_resolver("matching_hidden_size", matching_hidden_size, replace=True)
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)

@@ -10,6 +10,7 @@ It needs the run folder alone. `conf/generate.yaml` explains all options, `lm/de
 
 import time
 from collections.abc import Sequence
+from statistics import fmean, stdev
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -52,8 +53,9 @@ def generate(config: DictConfig) -> str:
         texts = write(decoder, vocabulary, prompt, config, way)
     seconds = time.perf_counter() - started
     shown = "\n".join(describe(prompt, text, vocabulary, way) for text in texts)
-    lines = [*describe_length(decoder, config.length), describe_speed(texts, decoder.tokens_read, seconds)]
-    return "\n".join([shown, "", *lines])
+    told = told_length(decoder)
+    lines = [*describe_length(told, config.length), *describe_lengths(texts, len(prompt), told)]
+    return "\n".join([shown, "", *lines, describe_speed(texts, decoder.tokens_read, seconds)])
 
 
 def way_of(config: DictConfig) -> Sampling | Beam:
@@ -107,12 +109,34 @@ def decoder_of(
     return decoder_for(model, vocabulary.encode([END, *prompt]), forbidden, config.length, seed)
 
 
-def describe_length(decoder: Decoder, asked: int | None) -> list[str]:
+def told_length(decoder: Decoder) -> int | None:
+    """Return what length the model was told, None where it was told none."""
+    return decoder.length if isinstance(decoder, TellingDecoder) else None
+
+
+def describe_length(told: int | None, asked: int | None) -> list[str]:
     """Say what length the model was told, where it was told one."""
-    if not isinstance(decoder, TellingDecoder):
+    if told is None:
         return []
     origin = "predicted by the model" if asked is None else "as asked for"
-    return [f"length {decoder.length}, {origin}: words of a whole text, the prompt's included"]
+    return [f"length {told}, {origin}: words of a whole text, the prompt's included"]
+
+
+def describe_lengths(texts: Sequence[Continuation], prompt_words: int, told: int | None) -> list[str]:
+    """Say of several texts how long they came out, and how far from the length that the model was told."""
+    if len(texts) < 2:
+        return []
+    lengths = [prompt_words + len(text.ids) for text in texts]
+    ended = sum(text.ended for text in texts)
+    lines = [f"{len(texts)} texts of {_mean(lengths)} words (mean ± standard deviation), {ended} ended by themselves"]
+    if told is None:
+        return lines
+    misses = [abs(length - told) for length in lengths]
+    return [*lines, f"away from length {told}: {_mean(misses)} words, {misses.count(0)} texts exactly of that length"]
+
+
+def _mean(values: Sequence[int]) -> str:
+    return f"{fmean(values):.2f} ± {stdev(values):.2f}"
 
 
 def write(

@@ -54,6 +54,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     precision, precision_in_words = set_precision(config.precision)
     log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**source_options(config.data)))
+    check_vocabulary(config, corpus)
     if run.was_started:
         run.check_same(identity(settings, corpus))
     if run.finished(settings.epochs):
@@ -102,6 +103,20 @@ def trainer_options(config: DictConfig) -> dict[str, Any]:
     if options["accelerator"] == "auto" and not torch.cuda.is_available():
         options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
     return options
+
+
+def check_vocabulary(config: DictConfig, corpus: Corpus) -> None:
+    """Make sure that sizes matched for equal parameters (`conf/experiment/`) were matched for this corpus.
+
+    Raises:
+        ValueError: where they were not.
+    """
+    expected, found = OmegaConf.select(config, "equal_parameters.vocabulary_size"), len(corpus.vocabulary)
+    if expected not in (None, found):
+        raise ValueError(
+            f"expected a corpus of {expected} words, for which the sizes match, found {found} in {corpus.name}: "
+            f"type equal_parameters.vocabulary_size={found}"
+        )
 
 
 def outcome(config: DictConfig, status: str, error: str | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import lm.train  # noqa: F401  # registers what configs compute with
 from lm.config import CONFIGS
 from lm.data.sources import SOURCES
 from lm.model.cells import CELLS
+from lm.model.language_model import LanguageModel
 from lm.train import settings_of
 
 
@@ -80,6 +81,27 @@ def test_a_sweeps_experiment_holds_its_grid(experiment):
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
     assert config.hydra.sweeper.params == {"cell": "lstm,gru", "dropout": "0,0.25"}
+
+
+def counted(*overrides):
+    """The parameters of the model that a run of these words trains on 10,000 words."""
+    return LanguageModel(10_000, **settings_of(composed(*overrides)).model_arguments()).parameter_counts()["total"]
+
+
+@pytest.mark.parametrize(("size", "layers"), [(200, 2), (200, 1), (650, 2)])
+def test_the_preset_for_equal_parameters_sweeps_over_the_given_size_and_the_computed_one(size, layers):
+    words = ("experiment=equal_parameters", f"equal_parameters.hidden_size={size}", f"num_layers={layers}")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("train", list(words), return_hydra_config=True)
+    matching = config.equal_parameters.matching_size
+    assert dict(config.hydra.sweeper.params) == {"cell": "lstm,gru", "hidden_size": f"{size},{matching}"}
+    lstm = counted(*words, "cell=lstm", f"hidden_size={size}")
+    assert counted(*words, "cell=gru", f"hidden_size={size}") < 0.99 * lstm
+    assert counted(*words, "cell=gru", f"hidden_size={matching}") == pytest.approx(lstm, rel=0.005)
+
+
+def test_equal_parameters_leave_the_embedding_as_it_is():
+    assert settings_of(composed("experiment=equal_parameters", "hidden_size=211")).embedding_size == 200
 
 
 def test_the_demo_needs_no_download():

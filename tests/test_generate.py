@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lm.decoding.decoder import Continuation
-from lm.generate import describe_speed
+from lm.generate import describe_lengths, describe_speed
 
 
 def texts_shown(out):
@@ -91,6 +91,24 @@ def test_nothing_is_left_behind(run_command, saved_run, tmp_path):
 def test_the_speed_counts_what_was_read():
     texts = [Continuation((3, 4), -1.0, ended=True), Continuation((3, 4, 5), -1.0, ended=False)]
     assert describe_speed(texts, 1200, 0.5) == "6 tokens written, 1,200 read in 0.50 s: 2,400 tokens/s"
+
+
+def test_several_texts_are_told_to_be_as_long_as_they_are():
+    texts = [Continuation((3,) * words, -1.0, ended) for words, ended in ((4, True), (6, True), (5, True), (9, False))]
+    assert describe_lengths(texts[:1], 1, told=5) == []
+    assert describe_lengths(texts, 1, told=None) == [
+        "4 texts of 7.00 ± 2.16 words (mean ± standard deviation), 3 ended by themselves"
+    ]
+    assert describe_lengths(texts, 1, told=6)[1:] == [
+        "away from length 6: 1.50 ± 1.73 words, 1 texts exactly of that length"
+    ]
+
+
+def test_the_lengths_that_are_said_are_those_of_the_texts(run_command, saved_run, capsys):
+    run_command("lm.generate", f"run={saved_run}", "prompt=ada", "samples=7")
+    out = capsys.readouterr().out
+    mean = sum(len(text.split()) for text in texts_shown(out)) / 7
+    assert f"7 texts of {mean:.2f} ± " in out
 
 
 def test_the_command_runs_as_it_is_typed(saved_run):

@@ -115,7 +115,9 @@ def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run
     assert run_command("lm.evaluate", "run=run", "text=ada reads a book") == 0
     assert "the length of each sentence was told to the model" in capsys.readouterr().out
     assert run_command("lm.generate", "run=run", "length=5", "prompt=ada", "samples=2") == 0
-    assert "length 5, as asked for: words of a whole text" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "length 5, as asked for: words of a whole text" in shown
+    assert "away from length 5: " in shown
     assert run_command("lm.generate", "run=run", "beam.width=2") == 0
     assert "predicted by the model" in capsys.readouterr().out
     for words, sentence in {
@@ -165,7 +167,29 @@ def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_p
     assert [(row["cell"], row["dropout"]) for row in rows] == [
         ("lstm", "0"), ("lstm", "0.25"), ("gru", "0"), ("gru", "0.25"),
     ]  # fmt: skip
-    assert "tensorboard --logdir" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert shown.count("with one bias a gate") == 4
+    assert "tensorboard --logdir" in shown
+
+
+def test_a_sweep_at_equal_parameters_compares_the_cells_at_equal_size_and_with_equally_many(
+    run_command, small, tmp_path, corpus_folder
+):
+    vocabulary = load_corpus(make_source("text", dir=str(corpus_folder))).vocabulary
+    sizes = (f"equal_parameters.vocabulary_size={len(vocabulary)}", "equal_parameters.hidden_size=40")
+    words = [word for word in small if not word.startswith("hidden_size")]
+    preset = ("-m", "experiment=equal_parameters", "hydra.sweep.dir=sweep")
+    assert run_command("lm.train", *preset, *sizes, *words) == 0
+    with (tmp_path / "sweep" / "table.csv").open() as file:
+        rows = {(row["cell"], row["hidden_size"]): int(row["parameters"]) for row in csv.DictReader(file)}
+    assert set(rows) == {("lstm", "40"), ("lstm", "47"), ("gru", "40"), ("gru", "47")}
+    assert rows["gru", "47"] == pytest.approx(rows["lstm", "40"], rel=0.02)
+    assert rows["gru", "40"] < 0.8 * rows["lstm", "40"]
+
+
+def test_sizes_that_match_for_another_vocabulary_are_refused(run_command, small, capsys):
+    assert run_command("lm.train", "experiment=equal_parameters", *small) == 1
+    assert "expected a corpus of 10000 words, for which the sizes match, found" in capsys.readouterr().err
 
 
 def test_a_sweep_reads_its_corpus_once(run_command, small, tmp_path, monkeypatch):

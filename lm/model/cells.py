@@ -1,4 +1,4 @@
-"""Cell names -> recurrent layers. A new cell is one entry in `CELLS`.
+"""Cell names -> recurrent layers. A new cell is one entry in `CELLS`, and one in `GATES` of `lm/model/parameters.py`.
 
 A layer maps (inputs [T, B, E], state or None) to (outputs [T, B, H], state), as PyTorch's recurrent modules do.
 """

@@ -19,6 +19,7 @@ from lm.data.sentences import SentenceBatch, padding_last
 from lm.data.streams import PADDING
 from lm.model.cells import recurrent_layer
 from lm.model.lengths import UNTOLD, LengthConditioning
+from lm.model.parameters import BIASES
 from lm.model.softmax import linear_cross_entropy
 
 State = Any
@@ -29,8 +30,8 @@ class SentenceNats(NamedTuple):
     """Summed nats of a batch of sentences: scalars; those of lengths are zero without length conditioning.
 
     `words` are those of the words and ends, given the lengths where the model is told them; `lengths` those of the
-    lengths, predicted before the first word; `lengths_on_the_way` those of each sentence's length predicted before one
-    of its words, on average over its words.
+    lengths, predicted before the first word; `lengths_on_the_way` those of the lengths predicted before each word, the
+    n-th of a sentence with a weight of 1/n.
     """
 
     words: Tensor
@@ -135,9 +136,10 @@ class LanguageModel(nn.Module):
         if self.lengths is None:
             return SentenceNats(words, torch.zeros_like(words), torch.zeros_like(words))
         untold_TBH, _ = self(inputs_TB)
-        scored_TB = targets_TB != PADDING
-        nats_TB = self.lengths.nats(untold_TBH, left_TB) * scored_TB
-        return SentenceNats(words, nats_TB[0].sum(), (nats_TB.sum(0) / scored_TB.sum(0)).sum())
+        nats_TB = self.lengths.nats(untold_TBH, left_TB) * (targets_TB != PADDING)
+        # Weights that know the sentence's length, as in a mean over its words, would make the model predict short ones.
+        weights_T = 1 / torch.arange(1, len(nats_TB) + 1, dtype=nats_TB.dtype, device=nats_TB.device)
+        return SentenceNats(words, nats_TB[0].sum(), weights_T @ nats_TB.sum(1))
 
     def logits(
         self, tokens_TB: Tensor, states: Sequence[State] | None = None, left_TB: Tensor | None = None
@@ -146,12 +148,16 @@ class LanguageModel(nn.Module):
         hidden_TBH, new_states = self(tokens_TB, states, left_TB)
         return self.softmax(hidden_TBH), new_states
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Count the parameters by part and in total; tied weights count once, in the embedding."""
+    def parameter_counts(self, biases: int = BIASES) -> dict[str, int]:
+        """Count the parameters by part and in total; tied weights count once, in the embedding.
+
+        With `biases=1` each gate counts with one bias, as in the textbooks, and not with the two that PyTorch keeps.
+        """
         parts: dict[str, nn.Module] = {"embedding": self.embedding, "recurrent": self.layers, "softmax": self.softmax}
         if self.lengths is not None:
             parts["lengths"] = self.lengths
-        seen: set[Tensor] = set()
+        # PyTorch's second bias, the one on the state
+        seen = {value for name, value in self.named_parameters() if "bias_hh" in name and biases < BIASES}
         counts = {}
         for name, part in parts.items():
             own = set(part.parameters()) - seen

@@ -10,19 +10,27 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lm.reporting.report import Report, write_report
+from lm.reporting.table import Extras
 
 log = logging.getLogger(__name__)
 
 
 class ReportCallback(Callback):
-    """Writes the sweep's report whenever a run ends, in the process that ran it, and shows it at the end."""
+    """Writes the sweep's report whenever a run ends, in the process that ran it, and shows it at the end.
+
+    Args:
+        extras: the table's further columns, as `Extras` takes them.
+    """
+
+    def __init__(self, **extras: Any) -> None:
+        self.extras = Extras(**extras)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Bring the report up to date; a report that fails must not take the sweep with it."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         try:
-            write_report(sweep_folder(config))
+            write_report(sweep_folder(config), self.extras)
         except Exception as error:
             log.warning("the sweep's report could not be written: %s: %s", type(error).__name__, error)
 
@@ -40,7 +48,7 @@ class ReportCallback(Callback):
         from lm.reporting.tensorboard import log_report_to_tensorboard
 
         try:
-            report = write_report(folder)
+            report = write_report(folder, self.extras)
             log_report_to_tensorboard(report)
         except Exception as error:
             log.warning("the sweep's report could not be written: %s: %s", type(error).__name__, error)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
+from tabulate import tabulate
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lm.data.corpus import Corpus
@@ -49,7 +50,7 @@ def fit(
     """
     pl.seed_everything(settings.seed, verbose=False)
     model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
-    log.info(describe_parameters(model.parameter_counts()))
+    log.info(describe_parameters(model))
     task = LanguageModelling(model, settings, identity(settings, corpus))
     windows = CorpusDataModule(corpus, settings.batches())
     if isinstance(windows.train, Sentences):
@@ -71,10 +72,12 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-def describe_parameters(counts: dict[str, int]) -> str:
-    """Return parameter counts by part in a sentence."""
-    parts = ", ".join(f"{part} {count:,}" for part, count in counts.items() if part != "total")
-    return f"{counts['total']:,} parameters: {parts}"
+def describe_parameters(model: LanguageModel) -> str:
+    """Return the parameters by part as a table, beside them those of the same cells with one bias a gate."""
+    counts, textbook = model.parameter_counts(), model.parameter_counts(biases=1)
+    rows = [(part, f"{count:,}", f"{textbook[part]:,}") for part, count in counts.items()]
+    header = ("part", "parameters", "with one bias a gate")
+    return tabulate(rows, header, "simple", colalign=("left", "right", "right"), disable_numparse=True)
 
 
 def describe_sentences(batches: Sentences) -> str:

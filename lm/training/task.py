@@ -58,7 +58,7 @@ class LanguageModelling(pl.LightningModule):
         """Return what is to be minimised, the nats and the number of targets; keep a stream's state for its next one.
 
         A predicted length counts among the nats of its sentence as it is predicted before the first word. So that it
-        can be predicted after a prompt, what is minimised has its average over all prompts of that sentence.
+        can be predicted after a prompt, what is minimised has it as predicted before each of the others, too.
         """
         tokens = (window.targets_TB != PADDING).sum()
         if isinstance(window, SentenceBatch):

@@ -33,7 +33,7 @@ def nats_of_length(network, hidden_H, left):
 
 
 def one_by_one(network, sentences):
-    """Words, lengths, and lengths on average over prompts, each summed over the sentences."""
+    """Words, lengths, and lengths before each word with that word's weight, each summed over the sentences."""
     totals = torch.zeros(3, dtype=torch.float64)
     for words in sentences:
         inputs_T1, left_T1 = torch.tensor([END, *words])[:, None], torch.arange(len(words), -1, -1)[:, None]
@@ -41,7 +41,8 @@ def one_by_one(network, sentences):
         nats = F.cross_entropy(logits_TBV[:, 0], torch.tensor([*words, END]), reduction="sum")
         hidden_TH = network(inputs_T1)[0][:, 0]
         ways = torch.stack([nats_of_length(network, h, int(left)) for h, left in zip(hidden_TH, left_T1, strict=True)])
-        totals = totals + torch.stack([nats, ways[0], ways.mean()])
+        weighed = sum(way / number for number, way in enumerate(ways, start=1))
+        totals = totals + torch.stack([nats, ways[0], weighed])
     return totals
 
 
@@ -54,6 +55,15 @@ def test_nats_of_words_and_lengths_are_those_of_sentences_one_by_one(cell, pad, 
     torch.testing.assert_close(found, expected)
     gradients = (torch.autograd.grad(total.sum(), parameters) for total in (found, expected))
     torch.testing.assert_close(*gradients)
+
+
+def test_a_length_is_learnt_alike_from_short_sentences_and_from_long_ones(text):  # noqa: F811
+    network, logits = model(), []
+    network.lengths.head.register_forward_hook(lambda module, inputs, output: logits.append(output))
+    found = network.sentence_nats(batch_of(text, "end"))
+    of_first = torch.autograd.grad(found.lengths, logits, retain_graph=True)[0][0]
+    on_the_way = torch.autograd.grad(found.lengths_on_the_way, logits)[0][0]
+    torch.testing.assert_close(on_the_way, of_first)
 
 
 def test_a_model_without_it_is_told_nothing_and_has_no_nats_of_lengths(text):  # noqa: F811
