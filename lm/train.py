@@ -6,6 +6,7 @@ python -m lm.train data.batching=sentences                 # each sentence by it
 python -m lm.train --cfg job --resolve                     # all options, and what they come to
 """
 
+import gc
 import logging
 import math
 import sys
@@ -19,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from lm.config import command
+from lm.config import MENDABLE, command, sentence
 from lm.data.batching import OPTIONS, describe, source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
@@ -29,7 +30,7 @@ from lm.reporting.report import write_report
 from lm.terminal import literal_options
 from lm.training.fit import fit, log_hyperparameters
 from lm.training.interruption import Diverged, Interrupted
-from lm.training.machine import describe_device, keep_memory, set_precision, versions
+from lm.training.machine import describe_device, keep_memory, set_precision, told_where_memory_ends, versions
 from lm.training.run import OtherRun, Run, identity
 from lm.training.settings import Settings
 from lm.training.task import LanguageModelling
@@ -40,14 +41,17 @@ GROUPS = ("cell", "data", "schedule", "experiment")
 """Options that stand for several."""
 
 
+@told_where_memory_ends()
 def train(config: DictConfig, run: Run) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. A run that was broken off goes on.
 
     Raises:
         ValueError, FileNotFoundError: where the config asks for what can't be had.
+        OSError, MemoryError: where the disk or the memory is too small.
         Interrupted, Diverged: as `fit`.
     """
     settings = settings_of(config)
+    gc.collect()  # cycles may still hold the run before, which may have been too large
     keep_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -159,11 +163,20 @@ def train_in_sweep(config: DictConfig, run: Run) -> float:
     except OtherRun as error:
         sys.exit(f"error: {error}")  # the whole sweep is meant for another folder: what is there stays as it is
     except Exception as error:
-        expected = isinstance(error, ValueError | FileNotFoundError | Diverged)
-        log.error(f"{run.folder.name} failed: {error}", exc_info=None if expected else error)
+        expected = isinstance(error, (*MENDABLE, Diverged))
+        told = sentence(error) if expected else str(error)
+        log.error(f"{run.folder.name} failed: {told}", exc_info=None if expected else error)
         status = "diverged" if isinstance(error, Diverged) else "failed"
-        run.write_results(outcome(config, status, f"{type(error).__name__}: {error}"))
+        write_if_possible(run, outcome(config, status, f"{type(error).__name__}: {told}"))
         return math.nan
+
+
+def write_if_possible(run: Run, results: dict[str, Any]) -> None:
+    """Write how a run failed; where not even that can be written, the report has it as broken off."""
+    try:
+        run.write_results(results)
+    except OSError as error:
+        log.error(sentence(error))
 
 
 @literal_options("data.dir", "resume")

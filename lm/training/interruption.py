@@ -31,10 +31,19 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints whole or not at all; Lightning's own way leads through what may be another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
-        """Write beside `path`, then rename."""
+        """Write beside `path`, then rename.
+
+        Raises:
+            OSError: where that fails, as on a full disk.
+        """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(Path(path), "wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # PyTorch puts its own, of positions in the file, above the system's
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
 
 
 class Checkpointer(pl.Callback):
