@@ -9,8 +9,10 @@ python -m lm.train --cfg job --resolve                     # all options, and wh
 import gc
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from typing import Any
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 
 from lm.config import MENDABLE, command, sentence
 from lm.data.batching import OPTIONS, describe, source_options
@@ -45,6 +48,8 @@ GROUPS = ("cell", "data", "schedule", "experiment")
 def train(config: DictConfig, run: Run) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. A run that was broken off goes on.
 
+    With several devices each has a process, and all but the first are done when the training is: they return nothing.
+
     Raises:
         ValueError, FileNotFoundError: where the config asks for what can't be had.
         OSError, MemoryError: where the disk or the memory is too small.
@@ -55,6 +60,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     keep_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
+        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # or Lightning takes a number of its own for each device
     precision, precision_in_words = set_precision(config.precision)
     log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**source_options(config.data)))
@@ -66,6 +72,8 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     run.results_path.unlink(missing_ok=True)
     options = trainer_options(config) | {"precision": precision}
     trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
+    if not trainer.is_global_zero:
+        return {}
     task, device = trainer.lightning_module, trainer.strategy.root_device
     assert isinstance(task, LanguageModelling)
     results = {
@@ -75,7 +83,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
         "batching": describe(settings.batches().training(corpus)),
         "corpus": describe_corpus(corpus),
         "versions": versions(),
-        "device": describe_device(device),
+        "device": describe_device(device, trainer.world_size),
         "precision": precision_in_words,
     }
     log_hyperparameters(trainer, settings, results)
@@ -171,6 +179,14 @@ def train_in_sweep(config: DictConfig, run: Run) -> float:
         return math.nan
 
 
+def take_part(config: DictConfig, run: Run) -> float:
+    """Train on one of several devices, for the process of the first, which alone writes and tells."""
+    logging.disable()
+    with suppress(Interrupted, Diverged):
+        train(config, run)
+    return math.nan
+
+
 def write_if_possible(run: Run, results: dict[str, Any]) -> None:
     """Write how a run failed; where not even that can be written, the report has it as broken off."""
     try:
@@ -188,8 +204,25 @@ def main(config: DictConfig) -> float:
     if hydra.mode == RunMode.MULTIRUN:
         if config.resume is not None:
             raise ValueError(f"expected one run to resume, found a sweep: type hydra.sweep.dir={config.resume}")
+        check_one_device(config.trainer.devices)
         return train_in_sweep(config, run)
-    return train_alone(config if config.resume is None else resumed(config, run, hydra.overrides.task), run)
+    config = config if config.resume is None else resumed(config, run, hydra.overrides.task)
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    return train_alone(config, run) if is_first else take_part(config, run)
+
+
+def check_one_device(devices: Any) -> None:
+    """Make sure that a sweep is of runs on one device each, for Lightning would have further ones run the whole sweep.
+
+    Raises:
+        ValueError: where it is not.
+    """
+    one_by_name = isinstance(devices, ListConfig) and len(devices) == 1
+    if devices not in (1, "1") and not one_by_name:
+        raise ValueError(
+            f"expected one device for each run of a sweep, found trainer.devices={devices}: "
+            "type trainer.devices=1, or each run by itself, without -m"
+        )
 
 
 if __name__ == "__main__":

@@ -137,7 +137,8 @@ class LanguageModel(nn.Module):
         untold_TBH, _ = self(inputs_TB)
         scored_TB = targets_TB != PADDING
         nats_TB = self.lengths.nats(untold_TBH, left_TB) * scored_TB
-        return SentenceNats(words, nats_TB[0].sum(), (nats_TB.sum(0) / scored_TB.sum(0)).sum())
+        num_scored_B = scored_TB.sum(0).clamp(min=1)  # a column may be padding alone
+        return SentenceNats(words, nats_TB[0].sum(), (nats_TB.sum(0) / num_scored_B).sum())
 
     def logits(
         self, tokens_TB: Tensor, states: Sequence[State] | None = None, left_TB: Tensor | None = None

@@ -65,8 +65,10 @@ def set_precision(precision: str) -> tuple[str, str]:
     return ("32-true", "float32") if precision == "auto" else (precision, precision)
 
 
-def describe_device(device: torch.device) -> str:
-    """Return a device in words, as `cpu (x86_64, AVX512, 2 threads)`."""
+def describe_device(device: torch.device, devices: int = 1) -> str:
+    """Return a device in words, as `cpu (x86_64, AVX512, 2 threads)`, or several of them, as `2 x cpu (...)`."""
+    if devices > 1:
+        return f"{devices} x {describe_device(device)}"
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
