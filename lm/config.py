@@ -1,5 +1,6 @@
 """What every command shares: how its config is composed, the words a config may compute with, how errors are told."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ CONFIGS = Path(__file__).parents[1] / "conf"
 
 UNNAMED = ("data.dir", "resume")
 """Options that say where files lie rather than which run it is, and so don't belong in its name."""
+
+MENDABLE = (ValueError, OSError, MemoryError, OmegaConfBaseException)
+"""Errors that the user can mend: told in one sentence, without a traceback."""
 
 Task = Callable[[DictConfig], Any]
 
@@ -54,7 +58,7 @@ def in_one_sentence(task: Task) -> Task:
     def wrapped(config: DictConfig) -> Any:
         try:
             return task(config)
-        except (ValueError, OSError, OmegaConfBaseException) as error:
+        except MENDABLE as error:
             sys.exit(f"error: {sentence(error)}")
 
     return wrapped
@@ -62,8 +66,10 @@ def in_one_sentence(task: Task) -> Task:
 
 def sentence(error: Exception) -> str:
     """Return what an error says as one line."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"expected to use the file or folder '{error.filename}', found: {error.strerror}; type another one"
+    if isinstance(error, OSError) and error.strerror:
+        place = "a file or folder" if error.filename is None else f"the file or folder '{error.filename}'"
+        advice = "make room for it" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "type another one"
+        return f"expected to use {place}, found: {error.strerror}; {advice}"
     text, _, _ = str(error).partition("Config search path")
     return " ".join(text.split())
 

@@ -6,10 +6,13 @@ python -m lm.train data.batching=sentences                 # each sentence by it
 python -m lm.train --cfg job --resolve                     # all options, and what they come to
 """
 
+import gc
 import logging
 import math
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,9 +20,10 @@ from typing import Any
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 
-from lm.config import command
+from lm.config import MENDABLE, command, sentence
 from lm.data.batching import OPTIONS, describe, source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
@@ -29,7 +33,7 @@ from lm.reporting.report import write_report
 from lm.terminal import literal_options
 from lm.training.fit import fit, log_hyperparameters
 from lm.training.interruption import Diverged, Interrupted
-from lm.training.machine import describe_device, keep_memory, set_precision, versions
+from lm.training.machine import describe_device, keep_memory, set_precision, told_where_memory_ends, versions
 from lm.training.run import OtherRun, Run, identity
 from lm.training.settings import Settings
 from lm.training.task import LanguageModelling
@@ -40,17 +44,23 @@ GROUPS = ("cell", "data", "schedule", "experiment")
 """Options that stand for several."""
 
 
+@told_where_memory_ends()
 def train(config: DictConfig, run: Run) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. A run that was broken off goes on.
 
+    With several devices each has a process, and all but the first are done when the training is: they return nothing.
+
     Raises:
         ValueError, FileNotFoundError: where the config asks for what can't be had.
+        OSError, MemoryError: where the disk or the memory is too small.
         Interrupted, Diverged: as `fit`.
     """
     settings = settings_of(config)
+    gc.collect()  # cycles may still hold the run before, which may have been too large
     keep_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
+        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # or Lightning takes a number of its own for each device
     precision, precision_in_words = set_precision(config.precision)
     log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**source_options(config.data)))
@@ -63,6 +73,8 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     run.results_path.unlink(missing_ok=True)
     options = trainer_options(config) | {"precision": precision}
     trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
+    if not trainer.is_global_zero:
+        return {}
     task, device = trainer.lightning_module, trainer.strategy.root_device
     assert isinstance(task, LanguageModelling)
     results = {
@@ -72,7 +84,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
         "batching": describe(settings.batches().training(corpus)),
         "corpus": describe_corpus(corpus),
         "versions": versions(),
-        "device": describe_device(device),
+        "device": describe_device(device, trainer.world_size),
         "precision": precision_in_words,
     }
     log_hyperparameters(trainer, settings, results)
@@ -174,11 +186,28 @@ def train_in_sweep(config: DictConfig, run: Run) -> float:
     except OtherRun as error:
         sys.exit(f"error: {error}")  # the whole sweep is meant for another folder: what is there stays as it is
     except Exception as error:
-        expected = isinstance(error, ValueError | FileNotFoundError | Diverged)
-        log.error(f"{run.folder.name} failed: {error}", exc_info=None if expected else error)
+        expected = isinstance(error, (*MENDABLE, Diverged))
+        told = sentence(error) if expected else str(error)
+        log.error(f"{run.folder.name} failed: {told}", exc_info=None if expected else error)
         status = "diverged" if isinstance(error, Diverged) else "failed"
-        run.write_results(outcome(config, status, f"{type(error).__name__}: {error}"))
+        write_if_possible(run, outcome(config, status, f"{type(error).__name__}: {told}"))
         return math.nan
+
+
+def take_part(config: DictConfig, run: Run) -> float:
+    """Train on one of several devices, for the process of the first, which alone writes and tells."""
+    logging.disable()
+    with suppress(Interrupted, Diverged):
+        train(config, run)
+    return math.nan
+
+
+def write_if_possible(run: Run, results: dict[str, Any]) -> None:
+    """Write how a run failed; where not even that can be written, the report has it as broken off."""
+    try:
+        run.write_results(results)
+    except OSError as error:
+        log.error(sentence(error))
 
 
 @literal_options("data.dir", "resume")
@@ -190,8 +219,25 @@ def main(config: DictConfig) -> float:
     if hydra.mode == RunMode.MULTIRUN:
         if config.resume is not None:
             raise ValueError(f"expected one run to resume, found a sweep: type hydra.sweep.dir={config.resume}")
+        check_one_device(config.trainer.devices)
         return train_in_sweep(config, run)
-    return train_alone(config if config.resume is None else resumed(config, run, hydra.overrides.task), run)
+    config = config if config.resume is None else resumed(config, run, hydra.overrides.task)
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    return train_alone(config, run) if is_first else take_part(config, run)
+
+
+def check_one_device(devices: Any) -> None:
+    """Make sure that a sweep is of runs on one device each, for Lightning would have further ones run the whole sweep.
+
+    Raises:
+        ValueError: where it is not.
+    """
+    one_by_name = isinstance(devices, ListConfig) and len(devices) == 1
+    if devices not in (1, "1") and not one_by_name:
+        raise ValueError(
+            f"expected one device for each run of a sweep, found trainer.devices={devices}: "
+            "type trainer.devices=1, or each run by itself, without -m"
+        )
 
 
 if __name__ == "__main__":

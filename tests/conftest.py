@@ -1,7 +1,9 @@
 """What the tests share: a corpus of their own, and commands run as a user runs them, but in this process."""
 
 import random
+import resource
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 
 import pytest
@@ -10,6 +12,17 @@ from hydra.core.global_hydra import GlobalHydra
 from tests.saved_run import copy_of_run, saved_run  # noqa: F401  # fixtures
 
 SENTENCES = {"train": 200, "valid": 40, "test": 40}
+
+
+@contextmanager
+def no_file_larger_than(size):
+    """Have the kernel refuse to write on in the middle of a file, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(autouse=True)

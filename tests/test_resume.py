@@ -19,9 +19,10 @@ from lm.training.run import Run
 TIMES = ("seconds", "tokens_per_second")
 
 
-def start(folder, words):
-    """Start a run of many epochs in a process of its own that writes a checkpoint after every step."""
-    command = [sys.executable, "-m", "lm.train", *words, f"hydra.run.dir={folder}", "checkpoint_minutes=1e-9"]
+def start(folder, words, checkpoint_minutes=1e-9):
+    """Start a run in a process of its own that writes a checkpoint after every step, or so many minutes."""
+    options = (f"hydra.run.dir={folder}", f"checkpoint_minutes={checkpoint_minutes}")
+    command = [sys.executable, "-m", "lm.train", *words, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     root = Path(__file__).parents[1]
     return subprocess.Popen(

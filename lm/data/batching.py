@@ -6,6 +6,7 @@ from typing import Any
 
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
+from lm.data.shares import ALL, Share
 from lm.data.source import check_at_least
 from lm.data.streams import Streams
 
@@ -53,28 +54,30 @@ class Batching:
         if self.max_len is not None:
             check_at_least("max_len", self.max_len, 1)
 
-    def training(self, corpus: Corpus) -> Batches:
-        """Return the training split's batches.
+    def training(self, corpus: Corpus, share: Share = ALL) -> Batches:
+        """Return the training split's batches, or a device's share of each.
 
         Raises:
             ValueError: where the split is too short for that many columns.
         """
         ids, end_id = corpus.splits["train"], corpus.vocabulary.end_id
         if self.batching == "streams":
-            return Streams(ids, self.batch_size, self.seq_len)
+            return Streams(ids, self.batch_size, self.seq_len, share)
         order = (self.bucket_width, self.seed)
-        return Sentences(ids, end_id, self.batch_size, self.max_len, self.trim, self.pad, *order)
+        return Sentences(ids, end_id, self.batch_size, self.max_len, self.trim, self.pad, *order, share)
 
-    def evaluation(self, corpus: Corpus, split: str, batch_size: int) -> Batches:
+    def evaluation(self, corpus: Corpus, split: str, batch_size: int, share: Share = ALL) -> Batches:
         """Return a split's batches for scoring, which leave nothing out: a stream in long windows, or whole sentences.
+
+        With a `share`, that of one device: together they leave nothing out.
 
         Raises:
             ValueError: where the split is too short for that many columns.
         """
         ids = corpus.splits[split]
         if self.batching == "streams":
-            return Streams(ids, batch_size, seq_len=max(1, EVALUATION_WINDOW // batch_size))
-        return Sentences(ids, corpus.vocabulary.end_id, batch_size, pad=self.pad)
+            return Streams(ids, batch_size, max(1, EVALUATION_WINDOW // batch_size), share)
+        return Sentences(ids, corpus.vocabulary.end_id, batch_size, pad=self.pad, share=share)
 
 
 def describe(batches: Batches) -> dict[str, str | float]:

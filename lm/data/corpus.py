@@ -70,6 +70,10 @@ def encode(folder: Path, source: Source, key: str) -> Corpus:
         (part / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
+    except OSError as error:
+        if error.errno and error.filename is None:
+            error.filename = str(folder)  # a full disk's error names none
+        raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     corpus = read(folder, source, key)

@@ -6,10 +6,13 @@ import pytorch_lightning as pl
 
 from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
+from lm.data.shares import Share
 
 
 class CorpusDataModule(pl.LightningDataModule):
     """Batches a corpus: columns of one long stream as Zaremba et al. have them, or sentences.
+
+    With several devices, each has its share of the columns.
 
     Args:
         corpus: the three splits.
@@ -21,16 +24,23 @@ class CorpusDataModule(pl.LightningDataModule):
 
     def __init__(self, corpus: Corpus, batching: Batching) -> None:
         super().__init__()
+        self.corpus, self.batching = corpus, batching
         self.train = batching.training(corpus)
         self.valid = batching.evaluation(corpus, "valid", batching.batch_size)
 
+    @property
+    def share(self) -> Share:
+        """The device's share, which is known only when all devices have been started."""
+        assert self.trainer is not None
+        return Share(self.trainer.global_rank, self.trainer.world_size)
+
     def train_dataloader(self) -> Batches:
         """Return the training batches."""
-        return self.train
+        return self.batching.training(self.corpus, self.share)
 
     def val_dataloader(self) -> Batches:
         """Return the validation batches."""
-        return self.valid
+        return self.batching.evaluation(self.corpus, "valid", self.batching.batch_size, self.share)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Give a GPU its batch in memory that it fetches from by itself; Lightning then does not wait for the copy."""

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lm.data.shares import ALL, Share
 from lm.data.streams import PADDING
 
 
@@ -50,6 +51,7 @@ class Sentences:
         pad: where a shorter one is filled up, `beginning` or `end`.
         bucket_width: sentences whose lengths fall into the same bucket of that many are mixed.
         seed: of the order, which is another one in each epoch (`set_epoch`); None for one order, by length.
+        share: of each batch's columns that are given out.
     """
 
     state = "reset"
@@ -65,9 +67,10 @@ class Sentences:
         pad: str = "end",
         bucket_width: int = 1,
         seed: int | None = None,
+        share: Share = ALL,
     ) -> None:
         self.ids, self.end_id, self.batch_size = ids, end_id, batch_size
-        self.pad, self.bucket_width, self.seed = pad, bucket_width, seed
+        self.pad, self.bucket_width, self.seed, self.share = pad, bucket_width, seed, share
         self._ends_S = (ids == end_id).nonzero()[:, 0] + 1
         whole_S = self._ends_S.diff(prepend=self._ends_S.new_zeros(1))
         self._lengths_S = whole_S if max_len is None else whole_S.clamp(max=max_len)
@@ -85,7 +88,7 @@ class Sentences:
         first, self._resume_at = self._resume_at, 0
         for index, sentences_B in list(enumerate(self.batches(self._epoch)))[first:]:
             self._next_window = index + 1
-            yield self.window(sentences_B)
+            yield self._own(sentences_B)
 
     def batches(self, epoch: int) -> list[Tensor]:
         """Return the numbers of the sentences in each batch of an epoch, counted from 0."""
@@ -96,6 +99,14 @@ class Sentences:
         order_S = (self._lengths_S // self.bucket_width + chance_S).argsort()
         by_bucket = torch.split(order_S, self.batch_size)
         return [by_bucket[index] for index in generator.permutation(len(by_bucket))]
+
+    def _own(self, sentences_B: Tensor) -> SentenceBatch:
+        """A device that is left without a sentence has one of padding alone, for all devices take every step."""
+        own_B = self.share.of(sentences_B)
+        if len(own_B):
+            return self.window(own_B)
+        batch = self.window(sentences_B[:1])
+        return batch._replace(targets_TB=torch.full_like(batch.targets_TB, PADDING))
 
     def window(self, sentences_B: Tensor) -> SentenceBatch:
         """Return the sentences of these numbers as a batch."""

@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lm.data.shares import ALL, Share
+
 PADDING = -100
 """The target where there is none: PyTorch's `ignore_index`."""
 
@@ -36,6 +38,7 @@ class Streams:
         ids: the stream, [N], any integer type; it may be memory-mapped.
         batch_size: columns.
         seq_len: rows of a window; the last window may have fewer.
+        share: of the columns that are given out.
 
     Raises:
         ValueError: where there are fewer targets than columns.
@@ -43,7 +46,7 @@ class Streams:
 
     state = "carried"
 
-    def __init__(self, ids: Tensor, batch_size: int, seq_len: int) -> None:
+    def __init__(self, ids: Tensor, batch_size: int, seq_len: int, share: Share = ALL) -> None:
         self.ids, self.batch_size, self.seq_len = ids, batch_size, seq_len
         self.num_targets = len(ids) - 1
         if self.num_targets < batch_size:
@@ -51,15 +54,16 @@ class Streams:
                 f"expected a split with more words than batch_size={batch_size}, found {len(ids)}: "
                 f"type batch_size={max(1, self.num_targets)} or less, or give a longer text"
             )
-        columns = torch.arange(batch_size)
+        columns = share.of(torch.arange(batch_size))
         length, longer = divmod(self.num_targets, batch_size)
+        self._rows = length + (longer > 0)  # of the whole batch: all devices have as many windows
         self._starts_B = columns * length + columns.clamp(max=longer)
         self._lengths_B = length + (columns < longer).long()
         self._next_window = self._resume_at = 0
 
     def __len__(self) -> int:
         """How many windows there are."""
-        return -(-int(self._lengths_B[0]) // self.seq_len)
+        return -(-self._rows // self.seq_len)
 
     def __iter__(self) -> Iterator[Window]:
         """Yield the windows in order; the first time after `load_state_dict`, from its position on."""
@@ -70,8 +74,7 @@ class Streams:
 
     def window(self, index: int) -> Window:
         """Return window `index`, counted from 0."""
-        longest = int(self._lengths_B[0])
-        rows_T1 = torch.arange(index * self.seq_len, min((index + 1) * self.seq_len, longest))[:, None]
+        rows_T1 = torch.arange(index * self.seq_len, min((index + 1) * self.seq_len, self._rows))[:, None]
         positions_TB = (self._starts_B + rows_T1).clamp(max=self.num_targets - 1)
         targets_TB = self.ids[positions_TB + 1].long()
         return Window(self.ids[positions_TB].long(), targets_TB.masked_fill(rows_T1 >= self._lengths_B, PADDING))

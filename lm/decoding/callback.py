@@ -25,7 +25,7 @@ class WriteSamples(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the samples to TensorBoard, a line each."""
         assert isinstance(pl_module, LanguageModelling)
-        if isinstance(trainer.logger, TensorBoardLogger):
+        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
             lines = sample_sentences(pl_module.model, self.vocabulary, self.samples)
             text = "\n".join(f"- {line}" for line in lines)
             trainer.logger.experiment.add_text("samples", text, trainer.current_epoch + 1)

@@ -35,13 +35,13 @@ class ReportCallback(Callback):
             log.warning("the sweep's report could not be written: %s: %s", type(error).__name__, error)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Show the complete report, and end the process with status 1 where a run is not finished.
+        """Show the complete report, and end the process with status 1 where it or a run is not finished.
 
         Hydra catches what a callback raises but `SystemExit`, which it lets through. It does not call this at all when
         a job has raised an exception: jobs that are to be counted here record their failure and return.
         """
         report = self._complete(Path(config.hydra.sweep.dir))
-        if report is not None and report.unfinished:
+        if report is None or report.unfinished:
             raise SystemExit(1)
 
     def _complete(self, folder: Path) -> Report | None:

@@ -5,18 +5,20 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, UnsupportedInterpolationType
+from yaml import YAMLError
 
 import lm.config  # noqa: F401  # registers what saved configs compute with
 
 Value = str | int | float | bool | None
+Config = TypeVar("Config", DictConfig, ListConfig)
 
 MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
 FINISHED = "finished"
-RUNNING = "running"
+RUNNING = "running, or broken off"
 DAMAGED = "damaged"
 
 
@@ -39,7 +41,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """What became of the run; `running` until it has results, which a killed run never gets."""
+        """What became of the run; a killed one leaves no results, as one that still runs."""
         return str(self.results.get("status", RUNNING))
 
     @property
@@ -97,22 +99,25 @@ def is_run(folder: Path) -> bool:
 
 def read_run(folder: Path) -> Run:
     """Read one run folder, whatever of it is there yet."""
-    hydra = _load(folder / ".hydra" / "hydra.yaml")
-    overrides = folder / ".hydra" / "overrides.yaml"
+    hydra = _load(folder / ".hydra" / "hydra.yaml", DictConfig({}))
     return Run(
         folder=folder,
         results=_read_results(folder / "results.json"),
         epochs=_read_epochs(folder / "epochs.csv"),
-        config=_load(folder / ".hydra" / "config.yaml"),
-        overrides=[str(override) for override in OmegaConf.load(overrides)] if overrides.is_file() else [],
+        config=_load(folder / ".hydra" / "config.yaml", DictConfig({})),
+        overrides=[str(override) for override in _load(folder / ".hydra" / "overrides.yaml", ListConfig([]))],
         choices=dict(OmegaConf.select(hydra, "hydra.runtime.choices") or {}),
         number=OmegaConf.select(hydra, "hydra.job.num") or 0,
     )
 
 
-def _load(path: Path) -> DictConfig:
-    loaded = OmegaConf.load(path) if path.is_file() else OmegaConf.create()
-    return loaded if isinstance(loaded, DictConfig) else OmegaConf.create()
+def _load(path: Path, missing: Config) -> Config:
+    """Hydra writes these files in place, so a full disk leaves them cut off; they then count as missing."""
+    try:
+        loaded = OmegaConf.load(path)
+    except (OSError, ValueError, YAMLError):
+        return missing
+    return loaded if isinstance(loaded, type(missing)) else missing
 
 
 def _read_results(path: Path) -> dict[str, Any]:

@@ -10,7 +10,21 @@ from typing import IO, Any, Literal
 
 @contextmanager
 def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
-    """Open a file beside `path` that takes its place when the block ends without an error; text is UTF-8 as written."""
+    """Open a file beside `path` that takes its place when the block ends without an error; text is UTF-8 as written.
+
+    Raises:
+        OSError: where it can't be written, as on a full disk; it names `path`, which is left as it was.
+    """
+    try:
+        with _beside(path, mode) as file:
+            yield file
+    except OSError as error:
+        error.filename = str(path)  # of its own it names none, or the temporary one
+        raise
+
+
+@contextmanager
+def _beside(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
     encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,6 +1,7 @@
 """A corpus and settings -> a run folder with trained weights."""
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from lm.data.module import CorpusDataModule
 from lm.data.sentences import Sentences
 from lm.model.language_model import LanguageModel
 from lm.training.checkpoints import BestCheckpoint
-from lm.training.interruption import AtomicCheckpointIO, Checkpointer, StopOnDivergence
+from lm.training.interruption import AtomicCheckpointIO, Checkpointer, Diverged, Interrupted, StopOnDivergence
 from lm.training.progress import EpochLog, ProgressBar
 from lm.training.run import Run, identity
 from lm.training.settings import Settings
@@ -44,7 +45,10 @@ def fit(
         callbacks: what else is to happen while it trains.
         checkpoint_minutes: between two checkpoints within an epoch.
 
+    With several devices this is called in the process of each, of which the first one writes, and all return.
+
     Raises:
+        ValueError: where the batch can't be shared out among the devices.
         Interrupted: where the process was told to end; the last checkpoint is of that moment.
         Diverged: where the loss is no longer finite.
     """
@@ -56,10 +60,38 @@ def fit(
     if isinstance(windows.train, Sentences):
         log.info(describe_sentences(windows.train))
     trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_minutes)
+    check_devices(trainer.world_size, trainer_options["strategy"], settings.batch_size)
     quiet_lightning()
-    with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
-        trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
+    trainer.precision_plugin.convert_module(
+        task
+    )  # Lightning does it after a checkpoint is loaded, which rounds float64
+    try:
+        with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
+            trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
+    except (Interrupted, Diverged):
+        raise  # in all processes at once
+    except BaseException:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # the other processes, which would wait for this one
+        raise
     return trainer
+
+
+def check_devices(devices: int, strategy: str, batch_size: int) -> None:
+    """Make sure that a batch can be shared out among the devices.
+
+    Raises:
+        ValueError: where that can't be.
+    """
+    if devices > batch_size:
+        raise ValueError(
+            f"expected at most batch_size={batch_size} devices, a column each, found {devices}: "
+            f"type trainer.devices={batch_size} or less, or batch_size={devices}"
+        )
+    if devices > 1 and strategy not in ("auto", "ddp"):
+        raise ValueError(
+            f"expected trainer.strategy=ddp for {devices} devices, found {strategy}: type trainer.strategy=ddp"
+        )
 
 
 def quiet_lightning() -> None:
@@ -100,14 +132,14 @@ def _trainer(
     options = dict(options)
     # A bar in a file is thousands of lines; there the line an epoch says enough.
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
-    epoch_log = EpochLog(run.epochs_path, options["log_every_n_steps"])
-    best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes)
-    watch = StopOnDivergence(options["log_every_n_steps"])
+    every = options["log_every_n_steps"]
+    best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes, every)
+    watch = StopOnDivergence(every)
     return pl.Trainer(
         **options,
         max_epochs=settings.epochs,
         logger=TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False),
-        callbacks=[epoch_log, *callbacks, watch, best, last, *bar],
+        callbacks=[EpochLog(run.epochs_path, every), *callbacks, watch, best, last, *bar],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=bool(bar),
         num_sanity_val_steps=0,

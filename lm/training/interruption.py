@@ -13,10 +13,13 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from lightning_fabric.utilities.types import _PATH
 
+from lm.training.devices import largest, summed
 from lm.training.files import write_atomically
 from lm.training.task import LanguageModelling
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+TIME = 1
+"""The reason for a checkpoint where it is no signal: less than the number of each, as the largest counts."""
 
 
 class Interrupted(Exception):
@@ -31,27 +34,38 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints whole or not at all; Lightning's own way leads through what may be another disk."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
-        """Write beside `path`, then rename."""
+        """Write beside `path`, then rename.
+
+        Raises:
+            OSError: where that fails, as on a full disk.
+        """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(Path(path), "wb") as file:
-            torch.save(checkpoint, file)
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # PyTorch puts its own, of positions in the file, above the system's
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
 
 
 class Checkpointer(pl.Callback):
     """Keeps `last.ckpt` young: after each epoch, every few minutes within one, and at once on SIGINT and SIGTERM.
 
     Signals are taken between two steps, so that a checkpoint never holds half an update; a second one ends at once.
+    With several devices, one that has had a signal stops them all.
 
     Args:
         path: of the checkpoint.
         minutes: between two checkpoints within an epoch.
+        every: steps after which several GPUs ask each other, as each has to wait for it; on CPUs it is every step.
 
     Raises:
         Interrupted: from `Trainer.fit`, where a signal has come.
     """
 
-    def __init__(self, path: Path, minutes: float) -> None:
-        self.path, self.seconds = path, 60 * minutes
+    def __init__(self, path: Path, minutes: float, every: int) -> None:
+        self.path, self.seconds, self.every = path, 60 * minutes, every
         self._saved_at, self._signal = 0.0, 0
         self._handlers: dict[int, Any] = {}
 
@@ -75,18 +89,22 @@ class Checkpointer(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write a checkpoint if it is time; after an epoch's last step it is left to the epoch's end."""
-        if not trainer.is_last_batch and (self._signal or time.monotonic() - self._saved_at > self.seconds):
-            self._save(trainer)
+        on_gpus = trainer.world_size > 1 and pl_module.device.type != "cpu"
+        if trainer.is_last_batch or (on_gpus and trainer.global_step % self.every):
+            return
+        wanted = self._signal or (TIME if time.monotonic() - self._saved_at > self.seconds else 0)
+        if wanted := largest(wanted, pl_module.device):
+            self._save(trainer, wanted)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a checkpoint."""
-        self._save(trainer)
+        self._save(trainer, largest(self._signal or TIME, pl_module.device))
 
-    def _save(self, trainer: pl.Trainer) -> None:
+    def _save(self, trainer: pl.Trainer, reason: int) -> None:
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()
-        if self._signal:
-            raise Interrupted(f"stopped by {signal.Signals(self._signal).name}")
+        if reason != TIME:
+            raise Interrupted(f"stopped by {signal.Signals(reason).name}")
 
 
 class StopOnDivergence(pl.Callback):
@@ -110,7 +128,7 @@ class StopOnDivergence(pl.Callback):
         every = 1 if outputs["loss"].device.type == "cpu" else self.every
         if trainer.global_step % every and not trainer.is_last_batch:
             return
-        nats = float(outputs["loss"]) / len(batch.targets_TB)
+        nats = float(summed(outputs["loss"])) / trainer.world_size / len(batch.targets_TB)
         if not math.isfinite(nats):
             raise Diverged(
                 f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._last}): "

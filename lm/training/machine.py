@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,26 @@ def keep_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the most it takes
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+@contextmanager
+def told_where_memory_ends() -> Iterator[None]:
+    """Say in one sentence that memory is used up, whoever asked for it: Python, PyTorch on the CPU, or CUDA.
+
+    Raises:
+        MemoryError: in place of theirs.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+            raise
+        asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+        found = f"it too small for {asked[1]}" if asked else "it used up"
+        raise MemoryError(
+            f"expected the model and its batches to fit into memory, found {found}: "
+            "type a smaller hidden_size or batch_size"
+        ) from error
 
 
 def has_bfloat16_products() -> bool:
@@ -53,13 +74,13 @@ def set_precision(precision: str) -> tuple[str, str]:
 
 def _round_factors(allowed: bool) -> None:
     torch.set_float32_matmul_precision("medium" if allowed else "highest")
-    torch.backends.cudnn.allow_tf32 = (
-        allowed  # PyTorch's default lets cuDNN's layers round, whatever holds for products
-    )
+    torch.backends.cudnn.allow_tf32 = allowed  # by default cuDNN's layers may round, whatever holds for products
 
 
-def describe_device(device: torch.device) -> str:
-    """Return a device in words, as `cpu (x86_64, AVX512, 2 threads)`."""
+def describe_device(device: torch.device, devices: int = 1) -> str:
+    """Return a device in words, as `cpu (x86_64, AVX512, 2 threads)`, or several of them, as `2 x cpu (...)`."""
+    if devices > 1:
+        return f"{devices} x {describe_device(device)}"
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()

@@ -11,7 +11,9 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from lm.data.streams import PADDING
+from lm.training.devices import summed
 from lm.training.files import write_atomically
+from lm.training.perplexity import perplexity
 from lm.training.task import LanguageModelling
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,9 @@ class ProgressBar(TQDMProgressBar):
         assert isinstance(pl_module, LanguageModelling)
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        return metrics | {"ppl": f"{float(pl_module.train_perplexity.compute()):.2f}"}
+        # Of this device's columns alone, for the others draw no bar and would not answer.
+        so_far = pl_module.train_perplexity
+        return metrics | {"ppl": f"{perplexity(float(so_far.nats), int(so_far.tokens)):.2f}"}
 
 
 class EpochLog(pl.Callback):
@@ -77,14 +81,17 @@ class EpochLog(pl.Callback):
         assert isinstance(pl_module, LanguageModelling)
         self._training_ended = time.monotonic()
         if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
-            loss = float(outputs["loss"]) * pl_module.settings.batch_size / int((batch.targets_TB != PADDING).sum())
-            trainer.logger.log_metrics({"loss/train": loss}, trainer.global_step)
+            nats = float(summed(outputs["loss"])) / trainer.world_size * pl_module.settings.batch_size
+            tokens = int(summed((batch.targets_TB != PADDING).sum()))
+            trainer.logger.log_metrics({"loss/train": nats / tokens}, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row wherever it is read."""
         assert isinstance(pl_module, LanguageModelling)
         row = self._row(trainer, pl_module)
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         write_epochs(self.path, self.rows)
         if trainer.logger is not None:
             trainer.logger.log_metrics(_tensorboard_names(row), int(row["epoch"]))
@@ -98,7 +105,7 @@ class EpochLog(pl.Callback):
             "train_online_ppl": float(task.train_perplexity.compute()),
             "valid_ppl": float(task.valid_perplexity.compute()),
             "grad_norm": float(task.grad_norm.compute()),
-            "tokens_per_second": round(int(task.train_perplexity.tokens) / training_seconds),
+            "tokens_per_second": round(int(summed(task.train_perplexity.tokens)) / training_seconds),
             "seconds": round(time.monotonic() - self._epoch_started, 2),
         }
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,8 @@ from lm.data.vocabulary import Vocabulary
 from lm.model.language_model import LanguageModel
 from lm.training.files import write_atomically
 from lm.training.settings import Settings, config_key
+
+log = logging.getLogger(__name__)
 
 DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError)
 """What PyTorch raises on files that are cut off, overwritten or no checkpoint at all."""
@@ -124,8 +127,9 @@ class Run:
 
         Raises:
             OtherRun: where it is not.
+            ValueError: where it is damaged, and the run can't do without.
         """
-        found = self.checkpoint("last")["identity"]
+        found = self._identity(identity["settings"]["epochs"])
         if found["corpus"] != identity["corpus"]:
             raise OtherRun(
                 f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(identity)}: "
@@ -138,6 +142,17 @@ class Run:
                     f"expected {key}={value} as '{self.folder}' was trained with, found {asked}: "
                     f"type {key}={value}, or another folder"
                 )
+
+    def _identity(self, epochs: int) -> dict[str, Any]:
+        """Return what the last checkpoint is of; a run that is finished is known by its best one, too."""
+        try:
+            identity: dict[str, Any] = self.checkpoint("last")["identity"]
+        except ValueError as error:
+            if not self.finished(epochs):
+                raise
+            log.warning(f"the results stay, but {error}")
+            identity = self.checkpoint("best")["identity"]
+        return identity
 
     def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
         """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its identity.
@@ -167,5 +182,5 @@ def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, 
 def _damaged(path: Path, error: Exception) -> ValueError:
     return ValueError(
         f"expected a checkpoint of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
-        "train the run again, or copy the file again"
+        "delete it and train the run again, or copy it again"
     )

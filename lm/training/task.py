@@ -1,5 +1,6 @@
 """The LightningModule: how a language model is trained and validated, whatever the cell."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,12 +10,18 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from lm.data.sentences import SentenceBatch
+from lm.data.shares import ALL, Share
 from lm.data.streams import PADDING, Window
 from lm.model.language_model import LanguageModel, State, detached
 from lm.training.descent import Descent, total_norm
+from lm.training.devices import gathered, own_columns, side_by_side
 from lm.training.perplexity import Perplexity
+from lm.training.rng import rng_states, saved_rng_states, start_rng
 from lm.training.schedule import learning_rate
 from lm.training.settings import Settings
+
+SUMS = ("train_perplexity.", "valid_perplexity.")
+"""Where a checkpoint's weights begin so, they are running sums, of each device its own."""
 
 
 class LanguageModelling(pl.LightningModule):
@@ -33,21 +40,28 @@ class LanguageModelling(pl.LightningModule):
         super().__init__()
         self.model, self.settings, self.identity = model, settings, identity
         self.train_perplexity, self.valid_perplexity = Perplexity(), Perplexity()
-        self.grad_norm = MeanMetric(nan_strategy="disable")
+        self.grad_norm = MeanMetric(nan_strategy="disable", sync_on_compute=False)  # it is the same on all devices
         self.grad_norm.persistent(True)
         self.last_norm = torch.zeros(())
         self._states: dict[str, list[State]] = {}
-        self._rng_state: Tensor | None = None
+        self._rng_states: dict[str, Tensor] = {}
+
+    @property
+    def share(self) -> Share:
+        """Which of the devices this is that train together; the only one, where no trainer is at work."""
+        return ALL if self._trainer is None else Share(self._trainer.global_rank, self._trainer.world_size)
 
     def training_step(self, window: Window | SentenceBatch, batch_idx: int) -> Tensor:
         """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it.
 
         A batch of sentences is divided by as many columns, also where it has fewer: so a word weighs the same in all
         batches, and what it weighs in a stream, and a learning rate means the same for both.
+
+        With several devices it is the mean of what each returns, as is the gradient.
         """
         loss, nats, tokens = self._advance("train", window, batch_idx)
         self.train_perplexity.update(nats, tokens)
-        return loss / self.settings.batch_size
+        return loss * self.share.devices / self.settings.batch_size
 
     def validation_step(self, window: Window | SentenceBatch, batch_idx: int) -> None:
         """Add the window to the validation perplexity."""
@@ -73,7 +87,8 @@ class LanguageModelling(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return plain gradient descent with the schedule's rate for each epoch."""
         on_cpu = self.device.type == "cpu"
-        self.model.embedding.sparse = on_cpu and not self.settings.tie_weights  # a GPU would have to be waited for
+        # A GPU would have to be waited for, and gradients that several devices share are dense.
+        self.model.embedding.sparse = on_cpu and self.share == ALL and not self.settings.tie_weights
         descent = Descent if on_cpu else torch.optim.SGD
         optimizer = descent(self.model.parameters(), lr=self.settings.lr, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epochs_done: self._rate(epochs_done + 1))
@@ -89,8 +104,9 @@ class LanguageModelling(pl.LightningModule):
         norm = total_norm(gradients)
         self.grad_norm.update(norm)
         self.last_norm = norm
-        # The update divides by this number as it reads the gradient: clipping costs no pass of its own.
-        optimizer.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0)  # type: ignore[attr-defined]
+        # The update divides by this number as it reads the gradient: clipping costs no pass of its own. It takes
+        # a float32, whatever the weights are.
+        optimizer.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0).float()  # type: ignore[attr-defined]
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums at zero."""
@@ -103,19 +119,37 @@ class LanguageModelling(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Give the validation perplexity to the checkpoints and the progress bar."""
-        self.log("valid_ppl", self.valid_perplexity.compute().float(), prog_bar=True, logger=False)
+        # The same on all devices already; Lightning asks to be told so.
+        self.log("valid_ppl", self.valid_perplexity.compute().float(), prog_bar=True, logger=False, sync_dist=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what an exact continuation needs beyond the weights, and what the checkpoint is of."""
+        """Add what an exact continuation needs beyond the weights, and what the checkpoint is of.
+
+        Hidden states are those of all columns; of each device there are the random numbers' states and the sums.
+        """
         checkpoint["identity"] = self.identity
-        checkpoint["states"] = self._states
-        checkpoint["rng_state"] = torch.get_rng_state()
+        checkpoint["states"] = side_by_side(gathered(self._states))
+        checkpoint |= _stacked(gathered(rng_states(self.device)))
+        checkpoint["state_dict"] |= _stacked(gathered(self._sums(checkpoint["state_dict"])))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the hidden state; the random state is taken up last of all, when training starts."""
-        self._states, self._rng_state = checkpoint["states"], checkpoint["rng_state"]
+        """Take up this device's sums; hidden and random states are taken up last of all, when training starts."""
+        self._states = checkpoint["states"]
+        self._rng_states = saved_rng_states(checkpoint)
+        for name, sums in self._sums(checkpoint["state_dict"]).items():
+            # With more devices than there were, some have none; with fewer, some have several.
+            own = sums.reshape(-1)[self.share.rank :: self.share.devices]
+            checkpoint["state_dict"][name] = own.sum()
+
+    @staticmethod
+    def _sums(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value for name, value in state_dict.items() if name.startswith(SUMS)}
 
     def on_train_start(self) -> None:
-        """Go on with the random numbers of the interrupted run."""
-        if self._rng_state is not None:
-            torch.set_rng_state(self._rng_state.cpu())
+        """Go on with the hidden states and the random numbers of the interrupted run; each device has its own."""
+        self._states = own_columns(self._states, self.share, self.device)
+        start_rng(self._rng_states, self.settings.seed, self.share.rank, self.device)
+
+
+def _stacked(values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([value[name] for value in values]) for name in values[0]}

@@ -12,6 +12,7 @@ from lm.data.cache import cache_folder
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.source import SPLITS, Source, digest
 from lm.data.text import TextSource
+from tests.conftest import no_file_larger_than
 
 
 class Sentences(Source):
@@ -114,6 +115,14 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: Callable[[Path],
     assert source.readings > 0
     assert words(corpus, "train") == "the cat <eos> sat <eos>"
     assert words(corpus, "valid") == "cat the <eos>"
+
+
+def test_a_cache_without_room_is_named_and_left_as_it_was(tmp_path: Path) -> None:
+    text = "the cat\nsat\n" * 1000
+    with no_file_larger_than(5000), pytest.raises(OSError, match=r"File too large: '.*corpora.*sentences-"):
+        load_corpus(Sentences(text), tmp_path)
+    assert not [path for path in (tmp_path / "corpora").iterdir() if path.is_dir()]
+    assert len(load_corpus(Sentences(text), tmp_path).splits["train"]) == 5000
 
 
 def test_what_an_interrupted_start_left_behind_does_no_harm(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ def windows(request):
 def test_only_what_goes_to_a_gpu_is_put_into_pinned_memory(monkeypatch, windows, device, pinned):
     calls = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda part_TB: calls.append(part_TB) or part_TB)
-    windows.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device(device)))
+    windows.trainer = SimpleNamespace(
+        global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device(device))
+    )
     batch = next(iter(windows.train_dataloader()))
     found = windows.on_before_batch_transfer(batch, 0)
     assert type(found) is type(batch)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lm.data.streams import PADDING
 from lm.model import lengths as module
 from lm.model.cells import CELLS
 from lm.model.language_model import LanguageModel
@@ -72,6 +73,15 @@ def test_a_model_without_it_is_told_nothing_and_has_no_nats_of_lengths(text):  #
     assert found[1:] == (0, 0)
     left_TB = torch.full((3, 2), 4)
     assert torch.equal(without(torch.ones_like(left_TB), None, left_TB)[0], without(torch.ones_like(left_TB))[0])
+
+
+def test_a_batch_of_padding_alone_has_no_nats_and_no_gradient(text):  # noqa: F811
+    """As a device has it for which no sentence is left."""
+    network, batch = model(), batch_of(text, "end")
+    found = network.sentence_nats(batch._replace(targets_TB=torch.full_like(batch.targets_TB, PADDING)))
+    assert [nats.item() for nats in found] == [0, 0, 0]
+    gradients = torch.autograd.grad(found.words + found.lengths_on_the_way, list(network.parameters()))
+    assert all((gradient == 0).all() for gradient in gradients)
 
 
 def test_the_probabilities_of_all_lengths_sum_to_one():

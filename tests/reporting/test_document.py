@@ -86,7 +86,7 @@ def test_a_failed_run_stands_with_the_first_line_of_its_error(make_run: MakeRun,
 
     assert "1 of 3 runs finished." in text
     assert "- `cell=gru`: failed: OSError: disk full\n" in text
-    assert "- `cell=rnn_tanh`: running\n" in text
+    assert "- `cell=rnn_tanh`: running, or broken off\n" in text
     assert "Traceback" not in text
 
 

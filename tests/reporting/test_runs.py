@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lm.reporting.runs import find_runs
+from lm.reporting.runs import RUNNING, find_runs
 from tests.reporting.conftest import MakeRun
 
 
@@ -30,13 +30,13 @@ def test_a_run_without_results_is_running(make_run: MakeRun, sweep: Path) -> Non
 
     (run,) = find_runs(sweep)
 
-    assert (run.status, run.finished, len(run.epochs)) == ("running", False, 3)
+    assert (run.status, run.finished, len(run.epochs)) == (RUNNING, False, 3)
 
 
 def test_a_run_before_its_first_epoch_is_running(make_run: MakeRun, sweep: Path) -> None:
     (make_run(running=True) / "epochs.csv").unlink()
 
-    assert find_runs(sweep)[0].status == "running"
+    assert find_runs(sweep)[0].status == RUNNING
 
 
 def test_a_row_that_is_being_written_is_left_out(make_run: MakeRun, sweep: Path) -> None:
@@ -55,6 +55,17 @@ def test_damaged_results_are_a_status_of_their_own(make_run: MakeRun, sweep: Pat
 
     assert run.status == "damaged"
     assert run.error.startswith("results.json")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "hydra.yaml", "overrides.yaml"])
+@pytest.mark.parametrize("content", ["", "- 'cell=g", "a: [1,", "\x00"])
+def test_what_hydra_left_half_written_on_a_full_disk_hides_no_other_run(
+    make_run: MakeRun, sweep: Path, name: str, content: str
+) -> None:
+    folder, other = make_run(cell="gru", running=True), make_run(cell="lstm")
+    (folder / ".hydra" / name).write_text(content)
+
+    assert {run.name: run.finished for run in find_runs(sweep)} == {folder.name: False, other.name: True}
 
 
 def test_only_the_first_line_of_an_error_is_told(make_run: MakeRun, sweep: Path) -> None:

@@ -40,6 +40,31 @@ def test_scaled_gradients_are_refused():
         machine.set_precision("16-mixed")
 
 
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has"),
+            "too small for 20.00 MiB",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+            "small for 8 bytes",
+        ),
+        (MemoryError("Unable to allocate 7.11 PiB for an array"), "too small for 7.11 PiB"),
+        (MemoryError(), "it used up"),
+    ],
+)
+def test_whoever_finds_the_memory_used_up_it_is_one_sentence(error, found):
+    with pytest.raises(MemoryError, match=f"{found}: type a smaller hidden_size"), machine.told_where_memory_ends():
+        raise error
+
+
+def test_other_errors_are_not_taken_for_memory():
+    with pytest.raises(RuntimeError, match="shapes"), machine.told_where_memory_ends():
+        raise RuntimeError("shapes do not match")
+
+
 def test_products_are_exact_for_a_while_whatever_happens():
     torch.set_float32_matmul_precision("medium")
     torch.backends.cudnn.allow_tf32 = True

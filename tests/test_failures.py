@@ -1,0 +1,180 @@
+"""Sweeps in which something goes wrong that is not the project's: disk, memory, a damaged file, another sweep."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from lm.training.run import Run
+from tests.conftest import no_file_larger_than
+
+ROOT = Path(__file__).parents[1]
+
+
+def start(*words, **environment):
+    """Start `python -m lm.train <words>` in a process of its own."""
+    command = [sys.executable, "-m", "lm.train", *map(str, words)]
+    settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"} | environment
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=settings, **pipe)
+
+
+def run_of(sweep, value):
+    """Return the run of a sweep whose name starts with `value`."""
+    [folder] = sweep.glob(f"{value},*")
+    return Run(folder)
+
+
+def statuses(sweep):
+    """Return the status of each run by the first option of its name."""
+    return {
+        path.parent.name.split(",")[0]: json.loads(path.read_text())["status"] for path in sweep.glob("*/results.json")
+    }
+
+
+def hidden_files(folder):
+    return [path for path in folder.rglob(".*") if path.is_file()]
+
+
+def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command, small, tmp_path, capsys):
+    sweep, others = tmp_path / "sweep", (word for word in small if "hidden" not in word)
+    words = ("-m", "hidden_size=64,16", *others, "hydra.sweep.dir=sweep")
+    with no_file_larger_than(150_000):
+        assert run_command("lm.train", *words) == 1
+    assert statuses(sweep) == {"hidden_size=64": "failed", "hidden_size=16": "finished"}
+    failed = run_of(sweep, "hidden_size=64")
+    sentence = f"expected to use the file or folder '{failed.last}', found: File too large"
+    assert sentence in failed.results()["error"]
+    assert sentence in (sweep / "report.md").read_text()
+    assert "Traceback" not in capsys.readouterr().out
+    assert not failed.last.exists()
+    assert not hidden_files(sweep)
+    assert run_command("lm.train", *words) == 0
+    assert set(statuses(sweep).values()) == {"finished"}
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_to_go_on_from(run_command, small, tmp_path, capsys):
+    words = (*small, "cell=gru", "dropout=0.25")
+    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+    run_command("lm.train", *words, "hydra.run.dir=run")
+    before = run.last.read_bytes()
+    with no_file_larger_than(20_000):
+        assert run_command("lm.train", "resume=run", "epochs=4") == 1
+    assert f"'{run.last}', found: File too large" in capsys.readouterr().err
+    assert run.last.read_bytes() == before
+    assert not hidden_files(run.checkpoints)
+    assert run_command("lm.train", "resume=run", "epochs=4") == 0
+    run_command("lm.train", *words, "epochs=4", "hydra.run.dir=whole")
+    found, expected = (each.checkpoint("last")["state_dict"] for each in (run, whole))
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_where_not_even_a_failure_can_be_written_it_is_told_and_the_sweep_goes_on(
+    run_command, small, tmp_path, monkeypatch, capsys
+):
+    def full(run, results):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.results_path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "write_results", full)
+        assert run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep") == 1
+    told = capsys.readouterr().out
+    for seed in (1, 2):
+        run = run_of(tmp_path / "sweep", f"seed={seed}")
+        assert f"'{run.results_path}', found: No space left on device; make room for it" in told
+        assert f"- `{run.folder.name}`: running, or broken off" in told
+
+
+def test_a_sweep_without_its_report_has_not_ended_well(run_command, small, tmp_path, capsys):
+    (tmp_path / "sweep" / "report.md").mkdir(parents=True)
+    assert run_command("lm.train", "-m", *small, "hydra.sweep.dir=sweep") == 1
+    assert "the sweep's report could not be written: IsADirectoryError" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, small, tmp_path):
+    sweep, words = tmp_path / "sweep", ("-m", "seed=1,2,3", *small, "hydra.sweep.dir=sweep")
+    assert run_command("lm.train", *words) == 0
+    first, second, third = (run_of(sweep, f"seed={seed}") for seed in (1, 2, 3))
+    for broken_off in (second, third):
+        broken_off.results_path.unlink()
+    second.last.write_bytes(second.last.read_bytes()[:1000])
+    before = first.results_path.stat().st_mtime_ns
+    assert run_command("lm.train", *words) == 1
+    assert second.results()["status"] == "failed"
+    assert f"found '{second.last}' damaged" in second.results()["error"]
+    assert "delete it and train the run again" in (sweep / "report.md").read_text()
+    assert third.results()["status"] == "finished"
+    assert first.results_path.stat().st_mtime_ns == before
+    second.last.unlink()
+    assert run_command("lm.train", *words) == 0
+    assert second.results()["status"] == "finished"
+
+
+def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, tmp_path, capsys):
+    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+    run_command("lm.train", *words)
+    run = run_of(tmp_path / "sweep", "seed=1")
+    run.last.write_bytes(b"")
+    assert run_command("lm.train", *words) == 0
+    assert run.results()["status"] == "finished"
+    assert f"found '{run.last}' damaged" in capsys.readouterr().out
+
+
+def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command, small, tmp_path, capsys):
+    """Its second matrix would be larger than the address space of a process."""
+    words = ("hidden_size=4000000,16", "embedding_size=16", *(word for word in small if "hidden" not in word))
+    assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
+    assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
+    error = run_of(tmp_path / "sweep", "hidden_size=4000000").results()["error"]
+    assert "found it too small for 256000000000000 bytes: type a smaller hidden_size or batch_size" in error
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_a_single_run_too_large_for_the_memory_ends_in_one_sentence(run_command, small, capsys):
+    assert run_command("lm.train", *small, "hidden_size=4000000", "embedding_size=16") == 1
+    assert capsys.readouterr().err.startswith("error: expected the model and its batches to fit into memory")
+
+
+def wait_for(process, folder, pattern):
+    """Wait until the process has written a file of that name."""
+    deadline = time.monotonic() + 300
+    while not list(folder.glob(pattern)):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_sweep_killed_for_memory_names_the_run_and_goes_on_with_it(run_command, small, tmp_path, capsys):
+    """The kernel's out-of-memory killer sends SIGKILL."""
+    sweep = tmp_path / "sweep"
+    words = ("-m", "seed=1,2", *small, "epochs=8", f"hydra.sweep.dir={sweep}")
+    process = start(*words)
+    wait_for(process, sweep, "seed=2,*/checkpoints/last.ckpt")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert statuses(sweep) == {"seed=1": "finished"}
+    run_command("lm.report", f"sweep={sweep}")
+    assert f"- `{run_of(sweep, 'seed=2').folder.name}`: running, or broken off" in capsys.readouterr().out
+    assert run_command("lm.train", *words) == 0
+    assert statuses(sweep) == {"seed=1": "finished", "seed=2": "finished"}
+
+
+def test_two_sweeps_at_once_on_one_new_cache_do_not_disturb_each_other(small, tmp_path):
+    cache = {"LM_DATA": str(tmp_path / "cache")}
+    sweeps = [tmp_path / name for name in ("one", "other")]
+    started = [start("-m", "cell=lstm,gru", *small, f"hydra.sweep.dir={sweep}", **cache) for sweep in sweeps]
+    for process in started:
+        output = process.communicate(timeout=600)[0]
+        assert process.returncode == 0, output
+    for cell in ("lstm", "gru"):
+        one, other = (run_of(sweep, f"cell={cell}") for sweep in sweeps)
+        assert one.results()["best"] == other.results()["best"]
+        weights, same = (run.checkpoint("last")["state_dict"] for run in (one, other))
+        assert all(torch.equal(weights[name], same[name]) for name in weights)
+    assert len([path for path in (tmp_path / "cache" / "corpora").iterdir() if path.is_dir()]) == 1
