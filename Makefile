@@ -8,7 +8,7 @@ NEWEST_SWEEP = $(or $(shell ls -td multirun/*/ 2>/dev/null | head -1),$(error no
 NEWEST = $(or $(shell ls -td multirun/*/ outputs/*/*/ 2>/dev/null | head -1),$(error no results yet: make demo first))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sweep board test lint types check clean
+.PHONY: help demo sweep board benchmark test lint types check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -21,6 +21,9 @@ sweep: $(READY)  ## the whole table on the Penn Treebank; extra words by ARGS="d
 
 board: $(READY)  ## TensorBoard on the newest results
 	$(BIN)/tensorboard --logdir $(NEWEST)
+
+benchmark: $(READY)  ## how fast a model trains here, beside a plain PyTorch loop; options by ARGS="cell=gru data.dir=FOLDER"
+	$(BIN)/python -m lm.benchmark $(ARGS)
 
 test: $(READY)  ## all tests, without network
 	$(BIN)/python -m pytest $(ARGS)
