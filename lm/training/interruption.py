@@ -52,7 +52,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class Checkpointer(pl.Callback):
     """Keeps `last.ckpt` young: after each epoch, every few minutes within one, and at once on SIGINT and SIGTERM.
 
-    Signals are taken between two steps, so that a checkpoint never holds half an update; a second one ends at once.
+    Signals are taken between two steps, so that a checkpoint never holds half an update; a second SIGINT ends at once.
     With several devices, one that has had a signal stops them all.
 
     Args:
@@ -83,7 +83,9 @@ class Checkpointer(pl.Callback):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        signal.signal(number, self._handlers[number])
+        # Clusters may send several SIGTERM, and Lightning would have each wait for other devices, which do not listen.
+        if number == signal.SIGINT:
+            signal.signal(number, self._handlers[number])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
