@@ -4,8 +4,11 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
-NEWEST_SWEEP = $(or $(shell ls -td multirun/*/ 2>/dev/null | head -1),$(error no sweep in multirun/: make sweep first))
-NEWEST = $(or $(shell ls -td multirun/*/ outputs/*/*/ 2>/dev/null | head -1),$(error no results yet: make demo first))
+# The demo's sweeps have a name before the time.
+NEWEST_SWEEP = $(or $(shell ls -td multirun/[0-9]*/ 2>/dev/null | head -1),$(error no sweep in multirun/: make sweep first))
+# The folder of the newest curves: what failed before it trained has none.
+CURVES = $(shell ls -t multirun/*/*/events.out.* outputs/*/*/events.out.* 2>/dev/null | head -1)
+NEWEST = $(or $(shell echo "$(CURVES)" | sed -nE 's,^(multirun/[^/]+|outputs/[^/]+/[^/]+)/.*,\1,p'),$(error no results yet: make demo first))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo sweep board benchmark test lint types check clean

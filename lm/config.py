@@ -11,7 +11,7 @@ from typing import Any
 import hydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from lm.model.parameters import matching_hidden_size
 
@@ -70,6 +70,8 @@ def sentence(error: Exception) -> str:
         place = "a file or folder" if error.filename is None else f"the file or folder '{error.filename}'"
         advice = "make room for it" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "type another one"
         return f"expected to use {place}, found: {error.strerror}; {advice}"
+    if isinstance(error, InterpolationResolutionError) and isinstance(error.__context__, Exception):
+        return sentence(error.__context__)  # of what a config computes: its own words, not the config's way to it
     text, _, _ = str(error).partition("Config search path")
     return " ".join(text.split())
 

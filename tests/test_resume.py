@@ -106,7 +106,9 @@ def test_it_does_not_matter_at_which_of_fifty_steps_an_epoch_is_left(run_command
 
 def test_a_folder_that_is_no_run_is_not_resumed(run_command, tmp_path, capsys):
     assert run_command("lm.train", "resume=nowhere") == 1
-    assert "expected a run folder with checkpoints/last.ckpt, found none in 'nowhere'" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith(
+        "error: expected a run folder with checkpoints/last.ckpt, found none in 'nowhere': type the folder of a run"
+    )
     assert not list(tmp_path.iterdir())
 
 
