@@ -17,6 +17,7 @@ from lm.data.corpus import Corpus
 from lm.data.streams import Streams
 from lm.evaluation.score import score
 from lm.model.language_model import LanguageModel
+from lm.model.products import rounded
 from lm.training.machine import describe_device, exact_products, keep_memory, set_precision, versions
 from lm.training.task import LanguageModelling
 
@@ -76,10 +77,11 @@ class StepByHand(Loop):
 
 
 def product_rate(device: torch.device, repetitions: int = 7) -> float:
-    """Return the floating-point operations a second of a product of two large square float32 matrices, their median."""
+    """Return the floating-point operations a second of a product of two large square matrices, their median."""
     size = 8192 if device.type == "cuda" else 2048
-    left, right, product = (torch.full((size, size), 0.5, device=device) for _ in range(3))
-    seconds = [_seconds(lambda: torch.mm(left, right, out=product), device) for _ in range(repetitions + 1)]
+    left, right = (rounded(torch.full((size, size), 0.5, device=device)) for _ in range(2))
+    result = torch.empty_like(left)
+    seconds = [_seconds(lambda: torch.mm(left, right, out=result), device) for _ in range(repetitions + 1)]
     return 2 * size**3 / median(seconds[1:])
 
 

@@ -9,9 +9,10 @@ from functools import partial
 from torch import nn
 
 from lm.model.gru import GRU
+from lm.model.lstm import LSTM
 
 CELLS: dict[str, Callable[[int, int], nn.Module]] = {
-    "lstm": nn.LSTM,
+    "lstm": LSTM,
     "gru": GRU,
     "rnn_tanh": partial(nn.RNN, nonlinearity="tanh"),
     "rnn_relu": partial(nn.RNN, nonlinearity="relu"),

@@ -32,6 +32,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from lm.model.products import product
+
 
 class GRU(nn.GRU):
     """`torch.nn.GRU(input_size, hidden_size)` with the gradients above where it computes on a CPU.
@@ -120,7 +122,7 @@ class _ThroughTime(torch.autograd.Function):
     ) -> Tensor:
         (T, B, E), H = x_TBE.shape, h0_BH.shape[1]
         # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
-        gates = torch.mm(x_TBE.reshape(T * B, E), weight_x.t()).view(T, B, 3 * H)
+        gates = product(x_TBE.reshape(T * B, E), weight_x.t()).view(T, B, 3 * H)
         rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)
         g = q + bias_x[2 * H :]
         rz += (bias_x + bias_h)[: 2 * H]
@@ -152,8 +154,8 @@ class _ThroughTime(torch.autograd.Function):
             torch.mul(d_next_t[:, None], factors_t, out=d_a_t)
             d_h_t.addcmul_(d_next_t, z_t).addmm_(d_a_t.view(B, 3 * H), weight_h)
         d_a_rows = d_a.view(T * B, 3 * H)
-        d_weight_h, d_bias_h = torch.mm(d_a_rows.t(), h.view(T * B, H)), d_a_rows.sum(0)
+        d_weight_h, d_bias_h = product(d_a_rows.t(), h.view(T * B, H)), d_a_rows.sum(0)
         torch.mul(d_h[1:], factor.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
-        d_weight_x, d_bias_x = torch.mm(d_a_rows.t(), x_TBE.reshape(T * B, E)), d_a_rows.sum(0)
-        d_x = torch.mm(d_a_rows, weight_x).view(T, B, E)
+        d_weight_x, d_bias_x = product(d_a_rows.t(), x_TBE.reshape(T * B, E)), d_a_rows.sum(0)
+        d_x = product(d_a_rows, weight_x).view(T, B, E)
         return d_x, d_h[0], d_weight_x, d_weight_h, d_bias_x, d_bias_h

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lm.data.sentences import SentenceBatch, padding_last
 from lm.data.streams import PADDING
 from lm.model.cells import recurrent_layer
+from lm.model.dropout import Dropout
 from lm.model.lengths import UNTOLD, LengthConditioning
 from lm.model.parameters import BIASES
 from lm.model.softmax import linear_cross_entropy
@@ -73,7 +74,7 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         sizes = [embedding_size] + [hidden_size] * num_layers
         self.layers = nn.ModuleList(recurrent_layer(cell, *pair) for pair in pairwise(sizes))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.softmax = nn.Linear(hidden_size, vocabulary_size)
         if tie_weights:
             self._tie_weights(embedding_size, hidden_size)

@@ -55,9 +55,9 @@ def has_bfloat16_products() -> bool:
 def set_precision(precision: str) -> tuple[str, str]:
     """Choose how matrix products are computed; return Lightning's precision and a sentence that says what was chosen.
 
-    `auto` keeps every tensor in float32 and lets products of matrices round their factors where the hardware has that
-    (`torch.set_float32_matmul_precision`: sums stay in float32): to bfloat16, on a GPU to TensorFloat-32, in cuDNN's
-    layers, too. All else is Lightning's own.
+    `auto` keeps weights, states, gradients and sums in float32 and lets products of matrices round their factors where
+    the hardware has that (`torch.set_float32_matmul_precision`): to bfloat16 (`lm.model.products`), on a GPU to
+    TensorFloat-32, in cuDNN's layers, too. All else is Lightning's own.
 
     Raises:
         ValueError: for 16-mixed, whose scaled gradients have another norm than the one that is to be clipped.

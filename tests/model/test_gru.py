@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lm.model.gru import GRU, immediate_gradients
+from lm.training.machine import exact_products
 
 SHAPES = [(1, 1, 1, 1), (4, 3, 2, 5), (7, 1, 6, 3), (20, 5, 8, 8)]  # T, B, E, H
 
@@ -215,3 +216,15 @@ def test_immediate_gradient_of_the_update_gate_is_the_printed_formula():
     expected = torch.einsum("bh,be->he", d_next_BH * (h_BH - g) * z * (1 - z), x_BE).detach()
     found = immediate_gradients(d_next_BH, x_BE, h_BH, stacked(weights, "x"), stacked(weights, "h"))
     torch.testing.assert_close(found["W_xz"], expected, rtol=1e-12, atol=1e-13)
+
+
+def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone():
+    ours, torchs = pair(20, 20)
+    inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
+    expected = everything(torchs, *(x.double() for x in inputs))
+    with exact_products():  # whatever holds now holds again afterwards
+        torch.set_float32_matmul_precision("medium")
+        found = everything(ours.float(), *inputs)
+    for rounded, wanted in zip(found, expected, strict=True):
+        assert rounded.dtype == torch.float32
+        assert 1e-5 < (rounded - wanted).norm() / wanted.norm() < 0.02  # a step of bfloat16 is 2^-8 of a number

@@ -9,6 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from lm.model import softmax
 from lm.model.softmax import linear_cross_entropy, plain_linear_cross_entropy, tokens_at_once
+from lm.training.machine import exact_products
 from tests.waits import Waits
 
 # Logits at once and in the cache; with 13 words: single tokens, 2, 3 or all of them, in blocks of 1, 2, 4 or all.
@@ -200,3 +201,17 @@ def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
     exact = loss_and_gradients(linear_cross_entropy, [*arguments[:4], weights_N])
     torch.testing.assert_close([loss, *others], [exact[0], *exact[2:]], rtol=0, atol=0)
     torch.testing.assert_close(d_hidden_NH, exact[1].bfloat16(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("budget", [2**22, 2000])
+def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(monkeypatch: pytest.MonkeyPatch, budget: int):
+    monkeypatch.setattr(softmax, "LOGITS_AT_ONCE", budget)
+    arguments = case(tokens=64, vocabulary=500, hidden=32, dtype=torch.float32)
+    exact = [x.detach().double().requires_grad_() for x in arguments[:3]] + [arguments[3], arguments[4].double()]
+    expected = loss_and_gradients(plain_linear_cross_entropy, exact)
+    with exact_products():  # whatever holds now holds again afterwards
+        torch.set_float32_matmul_precision("medium")
+        found = loss_and_gradients(linear_cross_entropy, arguments)
+    for rounded, wanted in zip(found, expected, strict=True):
+        assert rounded.dtype == torch.float32
+        assert 1e-6 < (rounded - wanted).norm() / wanted.norm() < 0.02  # a step of bfloat16 is 2^-8 of a number

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from lm.model.dropout import Dropout
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.65])
+def test_elements_are_dropped_with_their_probability_and_the_others_scaled_up(p: float):
+    torch.manual_seed(1)
+    found = Dropout(p)(torch.full((100_000,), 3.0))
+    kept = found != 0
+    # Five standard deviations of a mean of 100,000 coin flips.
+    assert kept.double().mean().item() == pytest.approx(1 - p, abs=5 * (p * (1 - p) / 100_000) ** 0.5)
+    torch.testing.assert_close(found[kept], torch.full_like(found[kept], 3 / (1 - p)))
+
+
+def test_gradients_pass_where_the_numbers_did():
+    torch.manual_seed(1)
+    x = torch.randn(1000, requires_grad=True)
+    y = Dropout(0.5)(x)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 2.0))
+
+
+def test_each_call_draws_anew_and_a_seed_draws_again():
+    dropout, x = Dropout(0.5), torch.ones(100)
+    torch.manual_seed(1)
+    first, second = dropout(x), dropout(x)
+    torch.manual_seed(1)
+    assert not torch.equal(first, second)
+    assert torch.equal(first, dropout(x))
+
+
+@pytest.mark.parametrize("dropout", [Dropout(0.0), Dropout(0.5).eval()])
+def test_without_dropout_nothing_changes_and_nothing_is_drawn(dropout: Dropout):
+    x, before = torch.randn(10), torch.get_rng_state()
+    assert torch.equal(dropout(x), x)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_everything_may_be_dropped():
+    assert torch.equal(Dropout(1.0)(torch.ones(10)), torch.zeros(10))

@@ -1,0 +1,50 @@
+import pytest
+import torch
+
+from lm.model.products import add_product, product, rounded, rounds_factors
+from lm.training.machine import exact_products
+
+STEP = 2.0**-8  # from one number of bfloat16 to the next, relative to the number
+
+
+@pytest.fixture(autouse=True)
+def restored_precision():
+    with exact_products():
+        yield
+
+
+def allow_rounding() -> None:
+    torch.set_float32_matmul_precision("medium")
+
+
+def matrices() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    return torch.randn(30, 40), torch.randn(40, 20)
+
+
+def test_factors_are_rounded_only_where_that_is_allowed_and_they_are_float32():
+    x = torch.tensor([1 + 2**-12])
+    assert (rounded(x), rounds_factors(x)) == (x, False)
+    allow_rounding()
+    assert (rounded(x).item(), rounded(x).dtype) == (1, torch.bfloat16)
+    assert rounded(x.double()).dtype == torch.float64
+
+
+def test_a_product_keeps_its_dtype_and_is_of_the_rounded_factors():
+    left, right = matrices()
+    torch.testing.assert_close(product(left, right), left @ right, rtol=0, atol=0)
+    allow_rounding()
+    expected = left.bfloat16().double() @ right.bfloat16().double()
+    # The result is rounded once; its sums are of float32.
+    torch.testing.assert_close(product(left, right), expected.float(), rtol=STEP, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_products_add_up_in_the_totals_dtype(dtype: torch.dtype):
+    left, right = (x.to(dtype) for x in matrices())
+    total = torch.full((30, 20), torch.nan)
+    add_product(total, left, right, start=True)
+    first = total.clone()
+    add_product(total, left, right)
+    torch.testing.assert_close(first, (left @ right).float(), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(total, 2 * first, rtol=1e-5, atol=1e-5)
