@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import lm.train
+import lm.launching.job
 from lm.decoding.callback import WriteSamples
 from lm.training.run import Run
 
@@ -95,7 +95,7 @@ def signal_at(step):
 def test_it_does_not_matter_at_which_of_fifty_steps_an_epoch_is_left(run_command, small, tmp_path, monkeypatch, step):
     words = (*small, "cell=gru", "dropout=0.25", "epochs=3")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.train, "WriteSamples", signal_at(step))
+        patch.setattr(lm.launching.job, "WriteSamples", signal_at(step))
         assert run_command("lm.train", *words, "hydra.run.dir=stopped") == 1
     run, reference = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
     assert run.checkpoint("last")["global_step"] == step
@@ -129,7 +129,7 @@ def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tm
 
 
 def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small, tmp_path):
-    words = (*small, "lr=4", "dropout=0")  # a rate at which the first epoch is the best
+    words = (*small, "lr=0.5", "epochs_at_full_rate=1", "lr_decay=0.01")  # the first epoch is the best
     run_command("lm.train", *words, "epochs=2", "hydra.run.dir=run")
     (tmp_path / "run").rename(tmp_path / "moved")
     assert run_command("lm.train", "resume=moved", "epochs=3") == 0

@@ -14,7 +14,14 @@ class BestCheckpoint(ModelCheckpoint):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "best", monitor="valid_ppl", mode="min", enable_version_counter=False)
+        super().__init__(
+            folder,
+            "best",
+            monitor="valid_ppl",
+            mode="min",
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,  # but before: a run that is stopped as an epoch ends must have them by then
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what was best so far, also where the run's folder was moved: Lightning forgets it there."""
