@@ -6,6 +6,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 # The demo's sweeps have a name before the time.
 NEWEST_SWEEP = $(or $(shell ls -td multirun/[0-9]*/ 2>/dev/null | head -1),$(error no sweep in multirun/: make sweep first))
+# One of conf/hydra/launcher, or Hydra's own: basic, one run after the other.
+LAUNCHER = $(shell $(BIN)/python -m lm.launching.choice)
 # The folder of the newest curves: what failed before it trained has none.
 CURVES = $(shell ls -t multirun/*/*/events.out.* outputs/*/*/events.out.* 2>/dev/null | head -1)
 NEWEST = $(or $(shell echo "$(CURVES)" | sed -nE 's,^(multirun/[^/]+|outputs/[^/]+/[^/]+)/.*,\1,p'),$(error no results yet: make demo first))
@@ -19,8 +21,8 @@ help:  ## list the targets
 demo: $(READY)  ## four small runs on Python's own documentation: table and figure in minutes, no download
 	$(BIN)/python -m lm.train -m experiment=demo $(ARGS)
 
-sweep: $(READY)  ## the whole table on the Penn Treebank; extra words by ARGS="data.dir=FOLDER"; RESUME=1 goes on with the newest
-	$(BIN)/python -m lm.train -m cell=lstm,gru dropout=0,0.25 $(if $(RESUME),hydra.sweep.dir=$(NEWEST_SWEEP)) $(ARGS)
+sweep: $(READY)  ## the table on the Penn Treebank, on all of this machine; ARGS="data.dir=FOLDER" LAUNCHER=basic; RESUME=1 goes on with the newest
+	$(BIN)/python -m lm.train -m cell=lstm,gru dropout=0,0.25 hydra/launcher=$(LAUNCHER) $(if $(RESUME),hydra.sweep.dir=$(NEWEST_SWEEP)) $(ARGS)
 
 board: $(READY)  ## TensorBoard on the newest results
 	$(BIN)/tensorboard --logdir $(NEWEST)
@@ -44,5 +46,5 @@ clean:  ## remove the environment; results stay
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,local]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,local,ray,slurm]"
 	touch $@

@@ -23,8 +23,8 @@ from lm.benchmarking.results import Results, results_of
 from lm.benchmarking.startup import seconds_to_first_step
 from lm.config import command
 from lm.data.batching import source_options
+from lm.launching.job import settings_of, trainer_options
 from lm.terminal import literal_options
-from lm.train import settings_of, trainer_options
 from lm.training.files import write_atomically
 
 OWN = ("steps", "rounds", "vocabulary_size", "first_steps")

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from lm.launching.shares import cores, cores_a_run, workers
 from lm.model.parameters import matching_hidden_size
 
 CONFIGS = Path(__file__).parents[1] / "conf"
@@ -22,6 +23,9 @@ UNNAMED = ("data.dir", "resume")
 
 MENDABLE = (ValueError, OSError, MemoryError, OmegaConfBaseException)
 """Errors that the user can mend: told in one sentence, without a traceback."""
+
+EXTRAS = {"joblib": "local", "ray": "ray", "submitit_slurm": "slurm"}
+"""Hydra's launchers, and this project's extras that install them."""
 
 Task = Callable[[DictConfig], Any]
 
@@ -44,7 +48,9 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
             try:
                 composed()
             except (HydraException, OmegaConfBaseException, OSError) as error:
-                sys.exit(f"error: {sentence(error)}")
+                sys.exit(f"error: {missing_extra(error) or sentence(error)}")
+            except KeyboardInterrupt:
+                sys.exit(130)  # as shells have it for SIGINT
 
         return main
 
@@ -62,6 +68,14 @@ def in_one_sentence(task: Task) -> Task:
             sys.exit(f"error: {sentence(error)}")
 
     return wrapped
+
+
+def missing_extra(error: Exception) -> str | None:
+    """Return what to install where a launcher's package is missing."""
+    for plugin, extra in EXTRAS.items():
+        if f"'hydra/launcher/{plugin}'" in str(error):
+            return f"expected the package of Hydra's launcher {plugin}, found none: type pip install -e '.[{extra}]'"
+    return None
 
 
 def sentence(error: Exception) -> str:
@@ -111,8 +125,19 @@ def config_folder(folder: str) -> str | None:
     return None if (Path(folder) / "checkpoints" / "last.ckpt").is_file() else ".hydra"
 
 
+def gpus_here(gpus_per_run: float) -> float:
+    """Return how much of a GPU a run on this machine takes: nothing where there is none."""
+    import torch  # here, for most commands need no torch to compose their config
+
+    return gpus_per_run if torch.cuda.is_available() else 0
+
+
 OmegaConf.register_new_resolver("by_dropout", by_dropout, replace=True)
 OmegaConf.register_new_resolver("config_folder", config_folder, replace=True)
+OmegaConf.register_new_resolver("cores", cores, replace=True)
+OmegaConf.register_new_resolver("cores_a_run", cores_a_run, replace=True)
+OmegaConf.register_new_resolver("gpus_here", gpus_here, replace=True)
 OmegaConf.register_new_resolver("matching_hidden_size", matching_hidden_size, replace=True)
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+OmegaConf.register_new_resolver("workers", workers, replace=True)

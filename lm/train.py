@@ -2,212 +2,20 @@
 
 python -m lm.train cell=lstm dropout=0.25                  # one run
 python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one table, one figure
+python -m lm.train -m hydra/launcher=local cell=lstm,gru   # runs side by side; others: conf/hydra/launcher/
 python -m lm.train data.batching=sentences                 # each sentence by itself, not one long text
 python -m lm.train --cfg job --resolve                     # all options, and what they come to
 """
 
-import gc
-import logging
-import math
-import os
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from pytorch_lightning.utilities import rank_zero_only
+from omegaconf import DictConfig
 
-from lm.config import MENDABLE, command, sentence
-from lm.data.batching import OPTIONS, describe, source_options
-from lm.data.corpus import Corpus, load_corpus
-from lm.data.sources import make_source
-from lm.decoding.callback import WriteSamples
-from lm.evaluation.results import final_results
-from lm.reporting.report import write_report
+from lm.config import command
+from lm.launching.sweep import take_turn
 from lm.terminal import literal_options
-from lm.training.fit import fit, log_hyperparameters
-from lm.training.interruption import Diverged, Interrupted
-from lm.training.machine import describe_device, keep_memory, set_precision, told_where_memory_ends, versions
-from lm.training.run import OtherRun, Run, identity
-from lm.training.settings import Settings
-from lm.training.task import LanguageModelling
-
-log = logging.getLogger(__name__)
-
-GROUPS = ("cell", "data", "schedule", "experiment")
-"""Options that stand for several."""
-
-
-@told_where_memory_ends()
-def train(config: DictConfig, run: Run) -> dict[str, Any]:
-    """Train one run, score it and write its results; return them. A run that was broken off goes on.
-
-    With several devices each has a process, and all but the first are done when the training is: they return nothing.
-
-    Raises:
-        ValueError, FileNotFoundError: where the config asks for what can't be had.
-        OSError, MemoryError: where the disk or the memory is too small.
-        Interrupted, Diverged: as `fit`.
-    """
-    settings = settings_of(config)
-    gc.collect()  # cycles may still hold the run before, which may have been too large
-    keep_memory()
-    if config.threads:
-        torch.set_num_threads(config.threads)
-        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # or Lightning takes a number of its own for each device
-    precision, precision_in_words = set_precision(config.precision)
-    log.info(f"precision: {precision_in_words}")
-    corpus = load_corpus(make_source(**source_options(config.data)))
-    check_vocabulary(config, corpus)
-    if run.was_started:
-        run.check_same(identity(settings, corpus))
-    if run.finished(settings.epochs):
-        log.info(f"finished already: {run.folder}")
-        return run.results()
-    run.results_path.unlink(missing_ok=True)
-    options = trainer_options(config) | {"precision": precision}
-    trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
-    if not trainer.is_global_zero:
-        return {}
-    task, device = trainer.lightning_module, trainer.strategy.root_device
-    assert isinstance(task, LanguageModelling)
-    results = {
-        **outcome(config, "finished"),
-        "parameters": task.model.parameter_counts(),
-        **final_results(run, corpus, device),
-        "batching": describe(settings.batches().training(corpus)),
-        "corpus": describe_corpus(corpus),
-        "versions": versions(),
-        "device": describe_device(device, trainer.world_size),
-        "precision": precision_in_words,
-    }
-    log_hyperparameters(trainer, settings, results)
-    run.write_results(results)
-    log.info(summary(results, run))
-    return results
-
-
-def summary(results: dict[str, Any], run: Run) -> str:
-    """Return what a run came to, in two lines."""
-    best = results["best"]
-    return (
-        f"best weights, of epoch {results['best_epoch']}: perplexity train {best['train_ppl']:.2f}, "
-        f"valid {best['valid_ppl']:.2f}, test {best['test_ppl']:.2f}\nall of it: {run.folder}"
-    )
-
-
-def settings_of(config: DictConfig) -> Settings:
-    """Return the config's typed settings, checked."""
-    names = [field.name for field in fields(Settings) if field.name != "cell"]
-    values = {name: config.data[name] if name in OPTIONS else config[name] for name in names}
-    return Settings(cell=config.cell.name, **values)
-
-
-def trainer_options(config: DictConfig) -> dict[str, Any]:
-    """Return the arguments for Lightning's Trainer."""
-    options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
-    if options["accelerator"] == "auto" and not torch.cuda.is_available():
-        options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
-    return options
-
-
-def check_vocabulary(config: DictConfig, corpus: Corpus) -> None:
-    """Make sure that sizes matched for equal parameters (`conf/experiment/`) were matched for this corpus.
-
-    Raises:
-        ValueError: where they were not.
-    """
-    expected, found = OmegaConf.select(config, "equal_parameters.vocabulary_size"), len(corpus.vocabulary)
-    if expected not in (None, found):
-        raise ValueError(
-            f"expected a corpus of {expected} words, for which the sizes match, found {found} in {corpus.name}: "
-            f"type equal_parameters.vocabulary_size={found}"
-        )
-
-
-def outcome(config: DictConfig, status: str, error: str | None = None) -> dict[str, Any]:
-    """Return what `results.json` says first: how the run ended, and which one it was."""
-    which = {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed}
-    return {"status": status, "error": error} | which
-
-
-def describe_corpus(corpus: Corpus) -> dict[str, Any]:
-    """Return what `results.json` says of the corpus."""
-    return {
-        "name": corpus.name,
-        "sha256": corpus.sha256,
-        "vocabulary": len(corpus.vocabulary),
-        "tokens": {split: len(ids) for split, ids in corpus.splits.items()},
-        "floor_ppl": corpus.floor_ppl,
-    }
-
-
-def resumed(config: DictConfig, run: Run, typed: Sequence[str]) -> DictConfig:
-    """Return the config that a run was started with, under what is typed now.
-
-    Raises:
-        ValueError: where a group of options is typed, which a run can't change on its way.
-        FileNotFoundError: where the run's config is missing.
-    """
-    saved = run.config()
-    for key in (override.lstrip("+").partition("=")[0] for override in typed):
-        if key in GROUPS:
-            raise ValueError(f"expected options of the run to go on, found {key}=: leave it out, or start a new run")
-        OmegaConf.update(saved, key, OmegaConf.select(config, key), force_add=True)
-    return saved
-
-
-def train_alone(config: DictConfig, run: Run) -> float:
-    """Train one run; an interruption or a divergence is written down and told."""
-    try:
-        return float(train(config, run)["best"]["valid_ppl"])
-    except Interrupted as stop:
-        run.write_results(outcome(config, "interrupted", str(stop)))
-        sys.exit(f"{stop}; to go on, type: python -m lm.train resume='{run.folder}'")
-    except Diverged as error:
-        run.write_results(outcome(config, "diverged", str(error)))
-        sys.exit(f"error: {error}")
-
-
-def train_in_sweep(config: DictConfig, run: Run) -> float:
-    """Train one run of a sweep; a failure is written down, so that the sweep goes on with the others."""
-    try:
-        return float(train(config, run)["best"]["valid_ppl"])
-    except Interrupted as stop:
-        run.write_results(outcome(config, "interrupted", str(stop)))
-        write_report(run.folder.parent)
-        sys.exit(f"{stop}; to go on, type the same again with hydra.sweep.dir='{run.folder.parent}'")
-    except OtherRun as error:
-        sys.exit(f"error: {error}")  # the whole sweep is meant for another folder: what is there stays as it is
-    except Exception as error:
-        expected = isinstance(error, (*MENDABLE, Diverged))
-        told = sentence(error) if expected else str(error)
-        log.error(f"{run.folder.name} failed: {told}", exc_info=None if expected else error)
-        status = "diverged" if isinstance(error, Diverged) else "failed"
-        write_if_possible(run, outcome(config, status, f"{type(error).__name__}: {told}"))
-        return math.nan
-
-
-def take_part(config: DictConfig, run: Run) -> float:
-    """Train on one of several devices, for the process of the first, which alone writes and tells."""
-    logging.disable()
-    with suppress(Interrupted, Diverged):
-        train(config, run)
-    return math.nan
-
-
-def write_if_possible(run: Run, results: dict[str, Any]) -> None:
-    """Write how a run failed; where not even that can be written, the report has it as broken off."""
-    try:
-        run.write_results(results)
-    except OSError as error:
-        log.error(sentence(error))
 
 
 @literal_options("data.dir", "resume")
@@ -215,29 +23,11 @@ def write_if_possible(run: Run, results: dict[str, Any]) -> None:
 def main(config: DictConfig) -> float:
     """Train what the command line says; return the validation perplexity, which a sweeper may minimise."""
     hydra = HydraConfig.get()
-    run = Run(Path(hydra.runtime.output_dir))
     if hydra.mode == RunMode.MULTIRUN:
-        if config.resume is not None:
-            raise ValueError(f"expected one run to resume, found a sweep: type hydra.sweep.dir={config.resume}")
-        check_one_device(config.trainer.devices)
-        return train_in_sweep(config, run)
-    config = config if config.resume is None else resumed(config, run, hydra.overrides.task)
-    is_first = getattr(rank_zero_only, "rank", 0) == 0
-    return train_alone(config, run) if is_first else take_part(config, run)
+        return take_turn(config, hydra)
+    from lm.launching.job import train_alone  # here, for a sweep's first process needs no PyTorch
 
-
-def check_one_device(devices: Any) -> None:
-    """Make sure that a sweep is of runs on one device each, for Lightning would have further ones run the whole sweep.
-
-    Raises:
-        ValueError: where it is not.
-    """
-    one_by_name = isinstance(devices, ListConfig) and len(devices) == 1
-    if devices not in (1, "1") and not one_by_name:
-        raise ValueError(
-            f"expected one device for each run of a sweep, found trainer.devices={devices}: "
-            "type trainer.devices=1, or each run by itself, without -m"
-        )
+    return train_alone(config, Path(hydra.runtime.output_dir), hydra.overrides.task)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import random
 import resource
+import signal
 import sys
 from contextlib import contextmanager
 from importlib import import_module
@@ -46,6 +47,7 @@ def corpus_folder(tmp_path_factory):
 def run_command(monkeypatch, tmp_path):
     """Return a function that runs `python -m <module> <words>` in `tmp_path`, and gives its exit status."""
     monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(module, *words):
         monkeypatch.setattr(sys, "argv", [module, *map(str, words)])
@@ -57,6 +59,8 @@ def run_command(monkeypatch, tmp_path):
             return end.code if isinstance(end.code, int) else int(end.code is not None)
         finally:
             GlobalHydra.instance().clear()
+            for number, handler in handlers.items():  # a sweep that could not begin leaves its own
+                signal.signal(number, handler)
         return 0
 
     return run

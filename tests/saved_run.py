@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lm.config import CONFIGS
-from lm.train import train
+from lm.launching.job import train
 from lm.training.run import Run
 
 OPTIONS = (

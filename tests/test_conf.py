@@ -6,9 +6,9 @@ from hydra import compose, initialize_config_dir
 import lm.train  # noqa: F401  # registers what configs compute with
 from lm.config import CONFIGS
 from lm.data.sources import SOURCES
+from lm.launching.job import settings_of
 from lm.model.cells import CELLS
 from lm.model.language_model import LanguageModel
-from lm.train import settings_of
 
 
 def composed(*overrides):

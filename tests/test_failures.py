@@ -3,12 +3,16 @@
 import errno
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 
+import pytest
 import torch
 
 from lm.training.run import Run
@@ -17,12 +21,13 @@ from tests.conftest import no_file_larger_than
 ROOT = Path(__file__).parents[1]
 
 
-def start(*words, **environment):
-    """Start `python -m lm.train <words>` in a process of its own."""
+def start(*words, preexec_fn=None, **environment):
+    """Start `python -m lm.train <words>` in a process, and a process group, of its own."""
     command = [sys.executable, "-m", "lm.train", *map(str, words)]
     settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"} | environment
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=settings, **pipe)
+    group = {"preexec_fn": preexec_fn, "start_new_session": True}
+    return subprocess.Popen(command, cwd=ROOT, env=settings, **pipe, **group)
 
 
 def run_of(sweep, value):
@@ -42,18 +47,25 @@ def hidden_files(folder):
     return [path for path in folder.rglob(".*") if path.is_file()]
 
 
-def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command, small, tmp_path, capsys):
+def limit_files():
+    """Have the kernel refuse larger files in a process and all that it starts."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
+
+
+def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command, small, tmp_path):
     sweep, others = tmp_path / "sweep", (word for word in small if "hidden" not in word)
-    words = ("-m", "hidden_size=64,16", *others, "hydra.sweep.dir=sweep")
-    with no_file_larger_than(150_000):
-        assert run_command("lm.train", *words) == 1
+    words = ("-m", "hidden_size=64,16", *others, f"hydra.sweep.dir={sweep}")
+    process = start(*words, preexec_fn=limit_files)
+    told = process.communicate()[0]
+    assert process.returncode == 1
     assert statuses(sweep) == {"hidden_size=64": "failed", "hidden_size=16": "finished"}
     failed = run_of(sweep, "hidden_size=64")
-    sentence = f"expected to use the file or folder '{failed.last}', found: File too large"
+    best = failed.checkpoints / "best.ckpt"
+    sentence = f"expected to use the file or folder '{best}', found: File too large"
     assert sentence in failed.results()["error"]
     assert sentence in (sweep / "report.md").read_text()
-    assert "Traceback" not in capsys.readouterr().out
-    assert not failed.last.exists()
+    assert "Traceback" not in told
+    assert not list(failed.checkpoints.iterdir())
     assert not hidden_files(sweep)
     assert run_command("lm.train", *words) == 0
     assert set(statuses(sweep).values()) == {"finished"}
@@ -66,7 +78,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_to_go_on_from
     before = run.last.read_bytes()
     with no_file_larger_than(20_000):
         assert run_command("lm.train", "resume=run", "epochs=4") == 1
-    assert f"'{run.last}', found: File too large" in capsys.readouterr().err
+    assert f"'{run.checkpoints / 'best.ckpt'}', found: File too large" in capsys.readouterr().err
     assert run.last.read_bytes() == before
     assert not hidden_files(run.checkpoints)
     assert run_command("lm.train", "resume=run", "epochs=4") == 0
@@ -81,7 +93,12 @@ def test_where_not_even_a_failure_can_be_written_it_is_told_and_the_sweep_goes_o
     def full(run, results):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.results_path))
 
+    def here(work, *arguments, stop):
+        resolve_name(work)(*arguments)
+        return 0
+
     with monkeypatch.context() as patch:
+        patch.setattr("lm.launching.sweep.run_apart", here)
         patch.setattr(Run, "write_results", full)
         assert run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep") == 1
     told = capsys.readouterr().out
@@ -116,24 +133,24 @@ def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, small, tmp
     assert second.results()["status"] == "finished"
 
 
-def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, tmp_path, capsys):
+def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, tmp_path):
     words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
     run_command("lm.train", *words)
     run = run_of(tmp_path / "sweep", "seed=1")
     run.last.write_bytes(b"")
     assert run_command("lm.train", *words) == 0
     assert run.results()["status"] == "finished"
-    assert f"found '{run.last}' damaged" in capsys.readouterr().out
+    assert f"found '{run.last}' damaged" in (run.folder / "train.log").read_text()
 
 
-def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command, small, tmp_path, capsys):
+def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command, small, tmp_path):
     """Its second matrix would be larger than the address space of a process."""
     words = ("hidden_size=4000000,16", "embedding_size=16", *(word for word in small if "hidden" not in word))
     assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
     assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
     error = run_of(tmp_path / "sweep", "hidden_size=4000000").results()["error"]
     assert "found it too small for 256000000000000 bytes: type a smaller hidden_size or batch_size" in error
-    assert "Traceback" not in capsys.readouterr().out
+    assert "Traceback" not in (run_of(tmp_path / "sweep", "hidden_size=4000000").folder / "train.log").read_text()
 
 
 def test_a_single_run_too_large_for_the_memory_ends_in_one_sentence(run_command, small, capsys):
@@ -150,17 +167,47 @@ def wait_for(process, folder, pattern):
         time.sleep(0.01)
 
 
-def test_a_sweep_killed_for_memory_names_the_run_and_goes_on_with_it(run_command, small, tmp_path, capsys):
-    """The kernel's out-of-memory killer sends SIGKILL."""
+@pytest.mark.parametrize("launcher", ["basic", "local", "gpus"])
+def test_a_run_killed_for_memory_stops_no_other_and_is_named(run_command, small, tmp_path, launcher):
+    """The kernel's out-of-memory killer sends SIGKILL to the process that holds most."""
     sweep = tmp_path / "sweep"
-    words = ("-m", "seed=1,2", *small, "epochs=8", f"hydra.sweep.dir={sweep}")
+    words = ("-m", "seed=1,2,3", *small, f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}")
+    process = start(*words, "epochs=60", "trainer.limit_train_batches=0.2")
+    wait_for(process, sweep, "seed=1,*/checkpoints/last.ckpt")
+    os.kill(process_of(run_of(sweep, "seed=1")), signal.SIGKILL)
+    told = process.communicate()[0]
+    assert process.returncode == 1, told
+    assert statuses(sweep) == {"seed=1": "failed", "seed=2": "finished", "seed=3": "finished"}
+    assert run_of(sweep, "seed=1").results()["error"].startswith("killed by SIGKILL, as where memory is used up")
+    assert "killed by SIGKILL" in (sweep / "report.md").read_text()
+    assert "Traceback" not in told
+    assert run_command("lm.train", *words, "epochs=60", "trainer.limit_train_batches=0.2") == 0
+    assert set(statuses(sweep).values()) == {"finished"}
+
+
+def process_of(run):
+    """Return the process that writes to the run's log."""
+    [process] = [
+        int(path.name) for path in Path("/proc").glob("[0-9]*") if run.folder / "train.log" in open_files(path)
+    ]
+    return process
+
+
+def open_files(process):
+    with suppress(OSError):  # it has ended meanwhile
+        return [link.readlink() for link in (process / "fd").iterdir()]
+    return []
+
+
+def test_the_runs_of_a_sweep_that_is_killed_end_with_a_checkpoint_and_go_on(run_command, small, tmp_path):
+    sweep = tmp_path / "sweep"
+    words = ("-m", "seed=1,2", *small, "epochs=40", f"hydra.sweep.dir={sweep}")
     process = start(*words)
     wait_for(process, sweep, "seed=2,*/checkpoints/last.ckpt")
     process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert statuses(sweep) == {"seed=1": "finished"}
-    run_command("lm.report", f"sweep={sweep}")
-    assert f"- `{run_of(sweep, 'seed=2').folder.name}`: running, or broken off" in capsys.readouterr().out
+    process.communicate()  # until the last process that could write to it is gone
+    assert statuses(sweep) == {"seed=1": "finished", "seed=2": "interrupted"}
+    assert 0 < run_of(sweep, "seed=2").checkpoint("last")["epoch"] < 40
     assert run_command("lm.train", *words) == 0
     assert statuses(sweep) == {"seed=1": "finished", "seed=2": "finished"}
 

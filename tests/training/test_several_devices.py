@@ -5,7 +5,7 @@ import signal
 import pytest
 import torch
 
-import lm.train
+import lm.launching.job
 from lm.data.shares import Share
 from lm.training.devices import gathered, largest, own_columns, side_by_side, summed
 from lm.training.fit import check_devices
@@ -72,7 +72,7 @@ def test_a_run_begun_on_one_device_goes_on_on_three(run_command, small, tmp_path
     words = (*small, *EXACT)
     run, reference = Run(tmp_path / "moved"), Run(tmp_path / "one")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.train, "WriteSamples", signal_at(20))
+        patch.setattr(lm.launching.job, "WriteSamples", signal_at(20))
         assert run_command("lm.train", *words, f"hydra.run.dir={run.folder}") == 1
     finish(start(run.folder, (f"resume={run.folder}", *on_devices(3)), checkpoint_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0

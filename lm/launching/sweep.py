@@ -1,0 +1,119 @@
+"""One run's turn in a sweep, wherever the launcher has put it."""
+
+import json
+import logging
+import math
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from lm.config import sentence
+from lm.launching.process import run_apart
+from lm.launching.stop import StopFile
+from lm.training.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+IN_TURN = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def take_turn(config: DictConfig, hydra: HydraConf) -> float:
+    """Train a run in a process of its own; return its validation perplexity, not a number where it has none.
+
+    Where the sweep is to stop, the run does, or does not start.
+    """
+    folder = Path(hydra.runtime.output_dir)
+    stop = StopFile(folder.parent)
+    if refusal := unfit_for_a_sweep(config):
+        stop.write(refusal)
+    if stop.reason() is not None:
+        return math.nan
+    os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
+    with deaf_to_ctrl_c():
+        status = run_apart(
+            "lm.launching.job:train_in_sweep",
+            *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
+            stop=lambda: stop.reason() is not None,
+        )
+    if status != 0 and stop.reason() is None:
+        note_failure(config, folder, status)
+    return validation_perplexity(folder / "results.json")
+
+
+def unfit_for_a_sweep(config: DictConfig) -> str | None:
+    """Return what a sweep can't have: one run's folder, or several devices for a run.
+
+    Lightning would have each further device run the whole sweep.
+    """
+    devices = config.trainer.devices
+    if config.resume is not None:
+        return f"expected one run to resume, found a sweep: type hydra.sweep.dir={config.resume}"
+    if devices not in (1, "1") and not (isinstance(devices, ListConfig) and len(devices) == 1):
+        return (
+            f"expected one device for each run of a sweep, found trainer.devices={devices}: "
+            "type trainer.devices=1, or each run by itself, without -m"
+        )
+    return None
+
+
+def side_by_side(config: DictConfig, hydra: HydraConf) -> DictConfig:
+    """Return the config without a progress bar where other runs write to the same terminal at the same time."""
+    if not in_turn(hydra):
+        config.trainer.enable_progress_bar = False
+    return config
+
+
+def job_logging(hydra: HydraConf, name: str) -> dict[str, Any]:
+    """Return how a run logs, as `logging.config` takes it; among others at the same time, it gives its name."""
+    found: dict[str, Any] = OmegaConf.to_container(hydra.job_logging, resolve=True)  # type: ignore[assignment]
+    if not in_turn(hydra):
+        found["formatters"]["plain"]["format"] = f"{name}: %(message)s"
+    return found
+
+
+def in_turn(hydra: HydraConf) -> bool:
+    """Say whether the sweep's runs come one after the other."""
+    return str(hydra.launcher._target_) == IN_TURN
+
+
+def note_failure(config: DictConfig, folder: Path, status: int) -> None:
+    """Write down that a run's process has ended without a word of its own."""
+    if status == -signal.SIGKILL:
+        error = "killed by SIGKILL, as where memory is used up: type fewer runs at a time, or a smaller batch_size"
+    else:
+        error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
+    log.error(f"{folder.name} failed: {error}")
+    which = {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed}
+    try:
+        with write_atomically(folder / "results.json") as file:
+            json.dump({"status": "failed", "error": error} | which, file, indent=2)
+            file.write("\n")
+    except OSError as failure:
+        log.error(sentence(failure))
+
+
+def validation_perplexity(results: Path) -> float:
+    """Return the best validation perplexity that a run has written; not a number where it has not finished."""
+    try:
+        return float(json.loads(results.read_text(encoding="utf-8"))["best"]["valid_ppl"])
+    except (OSError, ValueError, KeyError):
+        return math.nan
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Leave SIGINT to the sweep's first process where this is another one, which would end before its run."""
+    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if listens:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if listens:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
