@@ -33,6 +33,7 @@ class Report:
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
         if self.unfinished:
             lines += ["", f"{len(self.unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(self.runs)]
+            lines += [f"To go on, type the same again with hydra.sweep.dir={shlex.quote(str(self.folder))}"]
         return "\n".join(lines)
 
 

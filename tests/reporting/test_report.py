@@ -151,7 +151,10 @@ def test_the_terminal_lists_what_did_not_finish(make_run: MakeRun, sweep: Path) 
 
     text = write_report(sweep).terminal_text()
 
-    assert text.endswith("1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7")
+    assert text.endswith(
+        "1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7\n"
+        f"To go on, type the same again with hydra.sweep.dir={sweep}"
+    )
 
 
 def test_training_does_not_load_what_only_reports_need() -> None:
