@@ -96,10 +96,14 @@ def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
 
 
 def run_name(overrides: Sequence[str]) -> str:
-    """Name a run of a sweep by what was typed for it, as `cell=gru,dropout=0.25`; numbers are written one way only."""
+    """Name a run of a sweep by what was typed for it, as `cell=gru,dropout=0.25`."""
+    return ",".join(f"{key}={value}" for key, value in named_options(overrides).items()) or "default"
+
+
+def named_options(overrides: Sequence[str]) -> dict[str, str]:
+    """Return what was typed for a run that belongs to its name; numbers are written one way only."""
     pairs = (override.lstrip("+").split("=", 1) for override in overrides)
-    named = [f"{key}={_plain(value)}" for key, value in pairs if key not in UNNAMED]
-    return ",".join(named) or "default"
+    return {key: _plain(value) for key, value in pairs if key not in UNNAMED}
 
 
 def _plain(value: str) -> str:

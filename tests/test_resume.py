@@ -1,8 +1,8 @@
 """Runs that are really killed in the middle of an epoch, and go on as if nothing had happened."""
 
 import csv
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,18 +153,33 @@ def test_a_sweep_started_again_skips_resumes_and_runs_what_is_missing(run_comman
         assert next(csv.DictReader(file))["seeds"] == "3"
 
 
+def left_by(sweep):
+    """Return all that matters of a sweep's runs."""
+    return {path: path.read_bytes() for path in sweep.glob("*/*") if path.suffix in (".json", ".csv")} | {
+        path: path.read_bytes() for path in (*sweep.glob("*/checkpoints/*"), *sweep.glob("*/.hydra/*"))
+    }
+
+
 def test_a_sweep_of_another_configuration_is_refused_and_left_as_it_was(run_command, small, tmp_path, capsys):
-    run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
-    before = {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/*.*") if path.is_file()}
-    changed = [word.replace("batch_size=4", "+trainer.min_epochs=1") for word in small]
-    folder = next((tmp_path / "sweep").glob("*seed=1*"))
-    config = folder / ".hydra" / "config.yaml"
-    saved = config.read_text()
-    folder.rename(folder.with_name(folder.name.replace("batch_size=4", "trainer.min_epochs=1")))
-    assert run_command("lm.train", "-m", "seed=1,2", *changed, "hydra.sweep.dir=sweep") == 1
-    assert "expected batch_size=4" in capsys.readouterr().err
-    assert saved.count("batch_size: 4") == 1
-    assert json.loads(before[folder / "results.json"])["status"] == "finished"
+    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+    assert run_command("lm.train", *words) == 0
+    before = left_by(tmp_path / "sweep")
+    assert run_command("lm.train", *words, "lr=0.5") == 1
+    refusal = capsys.readouterr().err
+    assert refusal.startswith("error: expected no lr= as '")
+    assert "found 0.5: leave it out, or another hydra.sweep.dir=" in refusal
+    assert left_by(tmp_path / "sweep") == before
+
+
+def test_a_sweep_of_another_corpus_is_refused_and_left_as_it_was(run_command, small, corpus_folder, tmp_path, capsys):
+    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+    assert run_command("lm.train", *words) == 0
+    before = left_by(tmp_path / "sweep")
+    other = shutil.copytree(corpus_folder, tmp_path / "other")
+    (other / "test.txt").write_text("ada sees alan\n" * 20)
+    assert run_command("lm.train", *words, f"data.dir={other}") == 1
+    assert "error: expected the corpus text (" in capsys.readouterr().err
+    assert left_by(tmp_path / "sweep") == before
 
 
 def test_a_run_that_diverges_stops_and_says_what_to_try(run_command, small, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What happens around a sweep: it listens for signals, and says what it makes of the machine."""
+"""What happens around a sweep: it looks at its folder, listens for signals, and says what it makes of the machine."""
 
 import signal
 import sys
@@ -10,6 +10,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 
+from lm.config import sentence
+from lm.launching.folder import check_folder
 from lm.launching.shares import cores_a_run, workers
 from lm.launching.stop import StopFile
 
@@ -19,18 +21,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class SweepCallback(Callback):
     """Has all runs stop where the sweep gets SIGINT or SIGTERM; a second SIGINT ends it at once.
 
-    It also makes the sweep's folder absolute, for workers may stand in another one.
+    It also makes the sweep's folder absolute, for workers may stand in another one, and refuses that of another sweep.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Listen."""
+        """Look at the folder, and listen."""
         sweep = Path(config.hydra.sweep.dir).resolve()
+        typed, params = config.hydra.overrides.task, config.hydra.sweeper.params
+        try:
+            check_folder(sweep, typed, params)
+        except ValueError as error:
+            sys.exit(f"error: {sentence(error)}")  # Hydra lets nothing else through
         fix_sweep_folder(config, sweep)
         self.stop = StopFile(sweep)
         self.stop.clear()
         self._handlers: dict[int, Any] = {number: signal.signal(number, self._note) for number in SIGNALS}
         if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
-            typed, params = config.hydra.overrides.task, config.hydra.sweeper.params
             at_once, each = workers(typed, params), cores_a_run(typed, params)
             print(f"no GPU found here: {at_once} runs at a time, {each} of the processor's cores each", flush=True)
 

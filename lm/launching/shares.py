@@ -12,14 +12,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def runs_of(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
-    """Return how many runs a sweep is of: what was typed goes before what the config sweeps."""
+def swept_options(typed: Sequence[str], params: Mapping[str, str] | None) -> dict[str, int]:
+    """Return what a sweep sweeps, and over how many values: what was typed goes before what the config sweeps."""
     lines = [f"{key}={values}" for key, values in (params or {}).items()] + list(typed)
-    values = {}
-    for override in OverridesParser.create().parse_overrides(lines):
-        swept = override.is_sweep_override()
-        values[override.get_key_element()] = len(list(override.sweep_iterator())) if swept else 1
-    return prod(values.values())
+    overrides = {override.key_or_group: override for override in OverridesParser.create().parse_overrides(lines)}
+    return {
+        key: len(list(override.sweep_iterator())) for key, override in overrides.items() if override.is_sweep_override()
+    }
+
+
+def runs_of(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
+    """Return how many runs a sweep is of."""
+    return prod(swept_options(typed, params).values())
 
 
 def workers(typed: Sequence[str], params: Mapping[str, str] | None) -> int:

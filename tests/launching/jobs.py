@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import lm.launching.job  # noqa: F401  # what is loaded first is loaded for all later processes: sweeps' need this, too
+
 
 def write(path, name):
     """Write a variable of the environment."""
