@@ -1,18 +1,30 @@
 """Matrix products on a processor from factors in bfloat16, whose products hardware sums twice as fast and faster.
 
-`torch.set_float32_matmul_precision("medium")` allows it. PyTorch itself then does it on processors with AMX only; with
-AVX512-BF16 alone, factors have to be given in bfloat16, and the result is rounded to it, too. Sums within a product are
-of float32 either way, and what is computed from its result should be.
+Sums within a product are of float32, its result is rounded to bfloat16, and what is computed from that should be in
+float32 again. PyTorch's own way, `torch.set_float32_matmul_precision("medium")`, does it on processors with AMX only;
+on others it has all products, the small ones of each time step too, go through a slower library that gains nothing.
 """
 
 import torch
 from torch import Tensor
 
+_rounding = False
+
+
+def allow_rounding(allowed: bool) -> None:
+    """Let this process's float32 products on a processor round their factors, or not, which is how it starts."""
+    global _rounding
+    _rounding = allowed
+
+
+def rounding_allowed() -> bool:
+    """Say whether they may."""
+    return _rounding
+
 
 def rounds_factors(x: Tensor) -> bool:
     """Say whether a product with this factor is to be computed in bfloat16."""
-    allowed = torch.get_float32_matmul_precision() == "medium"
-    return allowed and x.dtype == torch.float32 and x.device.type == "cpu"
+    return _rounding and x.dtype == torch.float32 and x.device.type == "cpu"
 
 
 def rounded(x: Tensor) -> Tensor:

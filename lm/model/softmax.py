@@ -4,30 +4,31 @@ With a = W h + b the logits of one token, a' = a log2(e) the same to the base of
 s = sum E, a token of target y and weight w has
 
     loss    w * ln(2) * (log2(s) - (a'_y - m))
-    d_a     w * (E / s - onehot(y)) = (w / s) * (E - s * onehot(y))
-    d_h     W^T d_a
-    d_W     d_a h^T, summed over tokens
-    d_b     d_a, summed over tokens
+    d_a     (w / s) * D  with  D = E - s * onehot(y)
+    d_h     (w / s) * W^T D
+    d_W     D ((w / s) * h)^T, summed over tokens
+    d_b     D (w / s), summed over tokens
 
 The loss, and the gradients for an incoming gradient of one, are computed in the same pass over chunks of tokens, in one
-buffer that holds a', then E, then d_a; the backward pass only scales them. A chunk is as large as the matrix products
+buffer that holds a', then E, then D; the backward pass only scales them. A chunk is as large as the matrix products
 like it; what is done to it number by number is done block by block, each small enough to stay in the processor's cache.
-Where products are of bfloat16 factors, so is the buffer, and a block is computed with in float32. Powers of two cost a
-third of what PyTorch's exp does where it is not Intel's processor that computes them.
+Where products are of bfloat16 factors, so is the buffer, and a block is computed with in float32. W is copied there, to
+be rounded, and gets b as one more column, for a last h of one: so the products add b to the logits, and sum up d_b.
+Powers of two cost a third of what PyTorch's exp does where it is not Intel's processor that computes them.
 
-Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H hidden.
+Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H hidden, K hidden or one more.
 """
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lm.model.products import add_product, rounded
+from lm.model.products import add_product, rounded, rounds_factors
 
 # 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
 LOGITS_AT_ONCE = 2**22
@@ -84,26 +85,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weights_N: Tensor,
         with_gradients: bool,
     ) -> Tensor:
-        gradients = _Gradients(hidden_NH, weight_VH, bias_V) if with_gradients else None
-        dtype, bias_V = weight_VH.dtype, None if bias_V is None else bias_V * LOG2_E
-        binary_NH, hidden_NH, weight_VH = rounded(hidden_NH * LOG2_E), rounded(hidden_NH), rounded(weight_VH)
+        factors = _factors(hidden_NH, weight_VH, bias_V)
+        gradients = _Gradients(factors) if with_gradients else None
         chunk = tokens_at_once(*weight_VH.shape)
-        buffer_CV = hidden_NH.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
+        buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
         for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients
             tokens = slice(start, start + chunk)
             targets_C, weights_C = targets_N[tokens], weights_N[tokens]
-            logits_CV = torch.mm(binary_NH[tokens], weight_VH.t(), out=buffer_CV[: len(targets_C)])
-            for block in _blocks(logits_CV):
-                logits_RV = logits_CV[block].to(dtype)
-                loss += _nats(logits_RV, bias_V, targets_C[block], weights_C[block], gradients)
-                if gradients is not None:
-                    logits_CV[block] = logits_RV  # now d_a; nothing is copied where it is the same memory
+            logits_CV = torch.mm(factors.binary_NK[tokens], factors.weight_VK.t(), out=buffer_CV[: len(targets_C)])
+            sums_C, nats_C = _exponentiate(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
+            loss += torch.dot(weights_C.double(), nats_C.double())
             if gradients is not None:
-                gradients.add(tokens, logits_CV, hidden_NH, weight_VH)
+                gradients.add(tokens, logits_CV, factors, weights_C / sums_C)
         if gradients is not None:
-            ctx.save_for_backward(gradients.hidden_NH, gradients.weight_VH, gradients.bias_V)
-        return loss.to(dtype)
+            ctx.save_for_backward(*gradients.split(hidden_NH.shape[1], bias_V is not None))
+        return loss.to(weight_VH.dtype)
 
     @staticmethod
     @once_differentiable
@@ -113,6 +110,51 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return (*scaled, None, None, None)
 
 
+class _Factors(NamedTuple):
+    """What products read: `binary_NK` gives logits to the base of two, to which `bias_V`, if any, is to be added."""
+
+    hidden_NK: Tensor
+    binary_NK: Tensor
+    weight_VK: Tensor
+    bias_V: Tensor | None
+
+
+def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None) -> _Factors:
+    binary_NH, bias_V = hidden_NH * LOG2_E, None if bias_V is None else bias_V * LOG2_E
+    if bias_V is None or not rounds_factors(weight_VH):
+        return _Factors(hidden_NH, rounded(binary_NH), rounded(weight_VH), bias_V)
+    one_N1 = hidden_NH.new_ones(len(hidden_NH), 1)
+    return _Factors(
+        hidden_NK=torch.cat([hidden_NH, one_N1], 1),
+        binary_NK=rounded(torch.cat([binary_NH, one_N1], 1)),
+        weight_VK=torch.cat([rounded(weight_VH), rounded(bias_V)[:, None]], 1),
+        bias_V=None,
+    )
+
+
+def _exponentiate(
+    logits_CV: Tensor,
+    bias_V: Tensor | None,
+    targets_C: Tensor,
+    weights_C: Tensor,
+    gradients: "_Gradients | None",
+) -> tuple[Tensor, Tensor]:
+    """Return the sums of E and the nats of the targets; with gradients, leave D in place of the logits."""
+    sums_C, targets_logits_C = torch.empty_like(weights_C), torch.empty_like(weights_C)
+    for block in _blocks(logits_CV):
+        logits_RV, targets_R1 = logits_CV[block].to(weights_C.dtype), targets_C[block, None]
+        if bias_V is not None:
+            logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
+        logits_RV -= logits_RV.amax(1, keepdim=True)
+        targets_logits_C[block] = logits_RV.gather(1, targets_R1).squeeze(1)
+        sums_R = torch.sum(logits_RV.exp2_(), 1, out=sums_C[block])
+        if gradients is not None:
+            logits_RV.scatter_add_(1, targets_R1, -sums_R[:, None])
+            logits_CV[block] = logits_RV  # nothing is copied where it is the same memory
+            gradients.add_bias(logits_RV, weights_C[block] / sums_R)
+    return sums_C, (sums_C.log2() - targets_logits_C) / LOG2_E
+
+
 def _blocks(logits_CV: Tensor) -> Iterator[slice]:
     """Divide a chunk's tokens; a GPU takes all at once, for it has no such cache and every call has its price."""
     tokens, vocabulary = logits_CV.shape
@@ -120,38 +162,28 @@ def _blocks(logits_CV: Tensor) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, tokens, size))
 
 
-def _nats(
-    logits_RV: Tensor, bias_V: Tensor | None, targets_R: Tensor, weights_R: Tensor, gradients: "_Gradients | None"
-) -> Tensor:
-    """Return the weighted sum of nats (float64) by binary logits without bias; with gradients, leave d_a there."""
-    exp_RV, sum_R, nats_R = _exponentiate(logits_RV, bias_V, targets_R)
-    if gradients is not None:
-        exp_RV.scatter_add_(1, targets_R[:, None], -sum_R[:, None])
-        exp_RV *= (weights_R / sum_R)[:, None]
-        if gradients.bias_V is not None:
-            gradients.bias_V += exp_RV.sum(0)
-    return torch.dot(weights_R.double(), nats_R.double())
-
-
-def _exponentiate(logits_RV: Tensor, bias_V: Tensor | None, targets_R: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Turn binary logits without bias into E in place; return E, its row sums and the nats of the targets."""
-    if bias_V is not None:
-        logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
-    logits_RV -= logits_RV.amax(1, keepdim=True)
-    target_R = logits_RV.gather(1, targets_R[:, None]).squeeze(1)
-    sum_R = logits_RV.exp2_().sum(1)
-    return logits_RV, sum_R, (sum_R.log2() - target_R) / LOG2_E
-
-
 class _Gradients:
-    """The sums that become d hidden, d weight and d bias: those of products over chunks, the bias's over blocks."""
+    """The sums that become d hidden, d weight and d bias: of products over chunks, or of the bias's own over blocks."""
 
-    def __init__(self, hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None):
-        self.hidden_NH = torch.empty_like(hidden_NH)
-        self.weight_VH = torch.empty_like(weight_VH)
-        self.bias_V = None if bias_V is None else torch.zeros_like(bias_V)
+    def __init__(self, factors: _Factors):
+        self.hidden_NK = torch.empty_like(factors.hidden_NK)
+        self.weight_VK = torch.empty_like(factors.weight_VK, dtype=factors.hidden_NK.dtype)
+        self.bias_V = None if factors.bias_V is None else torch.zeros_like(factors.bias_V)
 
-    def add(self, tokens: slice, d_logits_CV: Tensor, hidden_NH: Tensor, weight_VH: Tensor) -> None:
-        add_product(self.hidden_NH[tokens], d_logits_CV, weight_VH, start=True)
+    def add(self, tokens: slice, d_CV: Tensor, factors: _Factors, scale_C: Tensor) -> None:
+        """Add what a chunk's D gives, each token's scaled by w / s."""
+        add_product(self.hidden_NK[tokens], d_CV, factors.weight_VK, start=True)
+        self.hidden_NK[tokens] *= scale_C[:, None]
         # The first chunk overwrites, so that nothing needs to be zeroed.
-        add_product(self.weight_VH, d_logits_CV.t(), hidden_NH[tokens], start=tokens.start == 0)
+        scaled_CK = rounded(factors.hidden_NK[tokens] * scale_C[:, None])
+        add_product(self.weight_VK, d_CV.t(), scaled_CK, start=tokens.start == 0)
+
+    def add_bias(self, d_RV: Tensor, scale_R: Tensor) -> None:
+        """Add a block's, where the bias is not a column of the weight."""
+        if self.bias_V is not None:
+            self.bias_V.addmv_(d_RV.t(), scale_R)
+
+    def split(self, hidden_size: int, bias: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the gradients of hidden states, weight and bias."""
+        bias_V = self.weight_VK[:, hidden_size] if bias and self.bias_V is None else self.bias_V
+        return self.hidden_NK[:, :hidden_size], self.weight_VK[:, :hidden_size], bias_V

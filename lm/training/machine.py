@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from lm.model.products import allow_rounding, rounding_allowed
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
@@ -56,8 +58,8 @@ def set_precision(precision: str) -> tuple[str, str]:
     """Choose how matrix products are computed; return Lightning's precision and a sentence that says what was chosen.
 
     `auto` keeps weights, states, gradients and sums in float32 and lets products of matrices round their factors where
-    the hardware has that (`torch.set_float32_matmul_precision`): to bfloat16 (`lm.model.products`), on a GPU to
-    TensorFloat-32, in cuDNN's layers, too. All else is Lightning's own.
+    the hardware has that: to bfloat16 (`lm.model.products`), on a GPU to TensorFloat-32
+    (`torch.set_float32_matmul_precision`), in cuDNN's layers, too. All else is Lightning's own.
 
     Raises:
         ValueError: for 16-mixed, whose scaled gradients have another norm than the one that is to be clipped.
@@ -73,7 +75,8 @@ def set_precision(precision: str) -> tuple[str, str]:
 
 
 def _round_factors(allowed: bool) -> None:
-    torch.set_float32_matmul_precision("medium" if allowed else "highest")
+    allow_rounding(allowed)
+    torch.set_float32_matmul_precision("high" if allowed and torch.cuda.is_available() else "highest")
     torch.backends.cudnn.allow_tf32 = allowed  # by default cuDNN's layers may round, whatever holds for products
 
 
@@ -104,10 +107,11 @@ def _commit() -> str:
 @contextmanager
 def exact_products() -> Iterator[None]:
     """Compute matrix products in full float32 for a while."""
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    before = rounding_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     _round_factors(False)
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before[0])
-        torch.backends.cudnn.allow_tf32 = before[1]
+        allow_rounding(before[0])
+        torch.set_float32_matmul_precision(before[1])
+        torch.backends.cudnn.allow_tf32 = before[2]

@@ -9,15 +9,14 @@ from lm.benchmarking.by_hand import EVALUATIONS, StepByHand, product_rate
 from lm.benchmarking.clock import LOOP, PARTS
 from lm.benchmarking.plain import PlainLanguageModel, PlainLoop
 from lm.benchmarking.real import Enough, train_in_rounds
+from lm.training.machine import exact_products
 from tests.benchmarking.jobs import small_job
 
 
 @pytest.fixture(autouse=True)
 def restored_precision():
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    yield
-    torch.set_float32_matmul_precision(before[0])
-    torch.backends.cudnn.allow_tf32 = before[1]
+    with exact_products():  # whatever holds now holds again afterwards
+        yield
 
 
 def rounds_of(loop, job):

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lm.model.gru import GRU, immediate_gradients
+from lm.model.products import allow_rounding
 from lm.training.machine import exact_products
 
 SHAPES = [(1, 1, 1, 1), (4, 3, 2, 5), (7, 1, 6, 3), (20, 5, 8, 8)]  # T, B, E, H
@@ -223,7 +224,7 @@ def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone():
     inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
     expected = everything(torchs, *(x.double() for x in inputs))
     with exact_products():  # whatever holds now holds again afterwards
-        torch.set_float32_matmul_precision("medium")
+        allow_rounding(True)
         found = everything(ours.float(), *inputs)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32

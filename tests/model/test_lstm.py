@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from lm.model.lstm import LSTM
+from lm.model.products import allow_rounding
 from lm.training.machine import exact_products, has_bfloat16_products
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -49,7 +50,7 @@ def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone(with
     input_TBE, state = inputs()
     state = state if with_state else None
     expected = everything(torchs.double(), input_TBE.double(), state and tuple(x.double() for x in state))
-    torch.set_float32_matmul_precision("medium")
+    allow_rounding(True)
     for found, exact in zip(everything(ours, input_TBE, state), expected, strict=True):
         assert found.dtype == torch.float32
         # Steps of bfloat16 are 2^-8 of a number; over twenty time steps they add up a little.
@@ -59,7 +60,7 @@ def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone(with
 @needs_bfloat16
 def test_the_cells_state_is_carried_in_float32():
     ours, _ = pair()
-    torch.set_float32_matmul_precision("medium")
+    allow_rounding(True)
     _, (h, c) = ours(*inputs())
     assert torch.equal(h, h.bfloat16().float())
     assert not torch.equal(c, c.bfloat16().float())

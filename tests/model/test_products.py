@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lm.model.products import add_product, product, rounded, rounds_factors
+from lm.model.products import add_product, allow_rounding, product, rounded, rounds_factors
 from lm.training.machine import exact_products
 
 STEP = 2.0**-8  # from one number of bfloat16 to the next, relative to the number
@@ -13,10 +13,6 @@ def restored_precision():
         yield
 
 
-def allow_rounding() -> None:
-    torch.set_float32_matmul_precision("medium")
-
-
 def matrices() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(1)
     return torch.randn(30, 40), torch.randn(40, 20)
@@ -25,7 +21,7 @@ def matrices() -> tuple[torch.Tensor, torch.Tensor]:
 def test_factors_are_rounded_only_where_that_is_allowed_and_they_are_float32():
     x = torch.tensor([1 + 2**-12])
     assert (rounded(x), rounds_factors(x)) == (x, False)
-    allow_rounding()
+    allow_rounding(True)
     assert (rounded(x).item(), rounded(x).dtype) == (1, torch.bfloat16)
     assert rounded(x.double()).dtype == torch.float64
 
@@ -33,7 +29,7 @@ def test_factors_are_rounded_only_where_that_is_allowed_and_they_are_float32():
 def test_a_product_keeps_its_dtype_and_is_of_the_rounded_factors():
     left, right = matrices()
     torch.testing.assert_close(product(left, right), left @ right, rtol=0, atol=0)
-    allow_rounding()
+    allow_rounding(True)
     expected = left.bfloat16().double() @ right.bfloat16().double()
     # The result is rounded once; its sums are of float32.
     torch.testing.assert_close(product(left, right), expected.float(), rtol=STEP, atol=1e-5)

@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lm.model import softmax
+from lm.model.products import allow_rounding
 from lm.model.softmax import linear_cross_entropy, plain_linear_cross_entropy, tokens_at_once
 from lm.training.machine import exact_products
 from tests.waits import Waits
@@ -210,7 +211,7 @@ def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(monkeyp
     exact = [x.detach().double().requires_grad_() for x in arguments[:3]] + [arguments[3], arguments[4].double()]
     expected = loss_and_gradients(plain_linear_cross_entropy, exact)
     with exact_products():  # whatever holds now holds again afterwards
-        torch.set_float32_matmul_precision("medium")
+        allow_rounding(True)
         found = loss_and_gradients(linear_cross_entropy, arguments)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32

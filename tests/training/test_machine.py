@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lm.model.products import allow_rounding, rounding_allowed
 from lm.training import machine
 
 
@@ -8,20 +9,29 @@ from lm.training import machine
 def restored_precision():
     before = state()
     yield
-    torch.set_float32_matmul_precision(before[0])
-    torch.backends.cudnn.allow_tf32 = before[1]
+    restore(*before)
 
 
 def state():
-    return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    return rounding_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
 
-ROUNDED, EXACT = ("medium", True), ("highest", False)
+def restore(rounding, precision, tf32):
+    allow_rounding(rounding)
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.allow_tf32 = tf32
 
 
-@pytest.mark.parametrize(("has_bfloat16", "expected"), [(True, ROUNDED), (False, EXACT)])
-def test_auto_takes_bfloat16_products_where_the_hardware_has_them(monkeypatch, has_bfloat16, expected):
+ROUNDED, ROUNDED_ON_GPU, EXACT = (True, "highest", True), (True, "high", True), (False, "highest", False)
+
+
+@pytest.mark.parametrize(
+    ("has_bfloat16", "gpu", "expected"),
+    [(True, False, ROUNDED), (True, True, ROUNDED_ON_GPU), (False, False, EXACT), (False, True, EXACT)],
+)
+def test_auto_takes_rounded_products_where_the_hardware_has_them(monkeypatch, has_bfloat16, gpu, expected):
     monkeypatch.setattr(machine, "has_bfloat16_products", lambda: has_bfloat16)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     lightnings, words = machine.set_precision("auto")
     assert (lightnings, state()) == ("32-true", expected)
     assert ("from" in words) == has_bfloat16
@@ -29,8 +39,7 @@ def test_auto_takes_bfloat16_products_where_the_hardware_has_them(monkeypatch, h
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
 def test_any_other_precision_is_lightnings_and_products_are_exact(precision):
-    torch.set_float32_matmul_precision("medium")
-    torch.backends.cudnn.allow_tf32 = True
+    restore(*ROUNDED_ON_GPU)
     assert machine.set_precision(precision)[0] == precision
     assert state() == EXACT
 
@@ -66,13 +75,12 @@ def test_other_errors_are_not_taken_for_memory():
 
 
 def test_products_are_exact_for_a_while_whatever_happens():
-    torch.set_float32_matmul_precision("medium")
-    torch.backends.cudnn.allow_tf32 = True
+    restore(*ROUNDED_ON_GPU)
     with machine.exact_products():
         assert state() == EXACT
     with pytest.raises(RuntimeError), machine.exact_products():
         torch.zeros(2, 3) @ torch.zeros(2, 3)
-    assert state() == ROUNDED
+    assert state() == ROUNDED_ON_GPU
 
 
 def test_the_device_is_told_in_words():
