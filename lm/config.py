@@ -102,8 +102,8 @@ def run_name(overrides: Sequence[str]) -> str:
 
 def named_options(overrides: Sequence[str]) -> dict[str, str]:
     """Return what was typed for a run that belongs to its name; numbers are written one way only."""
-    pairs = (override.lstrip("+").split("=", 1) for override in overrides)
-    return {key: _plain(value) for key, value in pairs if key not in UNNAMED}
+    pairs = (override.lstrip("+").partition("=") for override in overrides)
+    return {key: _plain(value) for key, _, value in pairs if key not in UNNAMED}
 
 
 def _plain(value: str) -> str:

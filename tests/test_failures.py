@@ -172,7 +172,7 @@ def test_a_run_killed_for_memory_stops_no_other_and_is_named(run_command, small,
     """The kernel's out-of-memory killer sends SIGKILL to the process that holds most."""
     sweep = tmp_path / "sweep"
     words = ("-m", "seed=1,2,3", *small, f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}")
-    process = start(*words, "epochs=60", "trainer.limit_train_batches=0.2")
+    process = start(*words, "epochs=20", "trainer.limit_train_batches=0.2")
     wait_for(process, sweep, "seed=1,*/checkpoints/last.ckpt")
     os.kill(process_of(run_of(sweep, "seed=1")), signal.SIGKILL)
     told = process.communicate()[0]
@@ -181,7 +181,7 @@ def test_a_run_killed_for_memory_stops_no_other_and_is_named(run_command, small,
     assert run_of(sweep, "seed=1").results()["error"].startswith("killed by SIGKILL, as where memory is used up")
     assert "killed by SIGKILL" in (sweep / "report.md").read_text()
     assert "Traceback" not in told
-    assert run_command("lm.train", *words, "epochs=60", "trainer.limit_train_batches=0.2") == 0
+    assert run_command("lm.train", *words, "epochs=20", "trainer.limit_train_batches=0.2") == 0
     assert set(statuses(sweep).values()) == {"finished"}
 
 
@@ -201,13 +201,13 @@ def open_files(process):
 
 def test_the_runs_of_a_sweep_that_is_killed_end_with_a_checkpoint_and_go_on(run_command, small, tmp_path):
     sweep = tmp_path / "sweep"
-    words = ("-m", "seed=1,2", *small, "epochs=40", f"hydra.sweep.dir={sweep}")
+    words = ("-m", "seed=1,2", *small, "epochs=20", f"hydra.sweep.dir={sweep}")
     process = start(*words)
     wait_for(process, sweep, "seed=2,*/checkpoints/last.ckpt")
     process.send_signal(signal.SIGKILL)
     process.communicate()  # until the last process that could write to it is gone
     assert statuses(sweep) == {"seed=1": "finished", "seed=2": "interrupted"}
-    assert 0 < run_of(sweep, "seed=2").checkpoint("last")["epoch"] < 40
+    assert 0 < run_of(sweep, "seed=2").checkpoint("last")["epoch"] < 20
     assert run_command("lm.train", *words) == 0
     assert statuses(sweep) == {"seed=1": "finished", "seed=2": "finished"}
 

@@ -18,7 +18,7 @@ from tests.test_resume import untimed
 GRID = ("cell=lstm,gru", "dropout=0.25", "threads=1")
 
 
-LONG = "epochs=30"
+LONG = "epochs=15"
 """So that there is time to stop it."""
 
 

@@ -212,6 +212,7 @@ def test_a_run_is_named_by_what_was_typed_for_it():
     assert run_name(["cell=gru", "dropout=0.250", "data.dir=/some/where"]) == "cell=gru,dropout=0.25"
     assert run_name(["dropout=0.0"]) == run_name(["dropout=0"]) == "dropout=0"
     assert run_name(["+trainer.profiler=simple", "resume=a/b"]) == "trainer.profiler=simple"
+    assert run_name(["~trainer.max_time"]) == "~trainer.max_time="
     assert run_name([]) == "default"
 
 

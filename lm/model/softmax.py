@@ -33,7 +33,8 @@ from lm.model.products import add_product, rounded, rounds_factors
 # 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
 LOGITS_AT_ONCE = 2**22
 
-# 1 MB of float32, which fits into the second-level cache of a processor's core, where the next pass finds it again.
+# A thread's share of a block: 1 MB of float32, which fits into the second-level cache of its processor's core, where
+# the next pass finds it again.
 LOGITS_IN_CACHE = 2**18
 
 LOG2_E = math.log2(math.e)
@@ -140,25 +141,30 @@ def _exponentiate(
     gradients: "_Gradients | None",
 ) -> tuple[Tensor, Tensor]:
     """Return the sums of E and the nats of the targets; with gradients, leave D in place of the logits."""
-    sums_C, targets_logits_C = torch.empty_like(weights_C), torch.empty_like(weights_C)
+    targets_C1 = targets_C[:, None]
+    logits_C1 = logits_CV.gather(1, targets_C1).to(weights_C.dtype)
+    if bias_V is not None:
+        logits_C1 += bias_V[targets_C1]
+    sums_C1, most_C1 = torch.empty_like(logits_C1), torch.empty_like(logits_C1)
     for block in _blocks(logits_CV):
-        logits_RV, targets_R1 = logits_CV[block].to(weights_C.dtype), targets_C[block, None]
+        logits_RV, sums_R1 = logits_CV[block].to(weights_C.dtype), sums_C1[block]
         if bias_V is not None:
             logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
-        logits_RV -= logits_RV.amax(1, keepdim=True)
-        targets_logits_C[block] = logits_RV.gather(1, targets_R1).squeeze(1)
-        sums_R = torch.sum(logits_RV.exp2_(), 1, out=sums_C[block])
+        logits_RV -= torch.amax(logits_RV, 1, keepdim=True, out=most_C1[block])
+        torch.sum(logits_RV.exp2_(), 1, keepdim=True, out=sums_R1)
         if gradients is not None:
-            logits_RV.scatter_add_(1, targets_R1, -sums_R[:, None])
+            logits_RV.scatter_add_(1, targets_C1[block], -sums_R1)
             logits_CV[block] = logits_RV  # nothing is copied where it is the same memory
-            gradients.add_bias(logits_RV, weights_C[block] / sums_R)
-    return sums_C, (sums_C.log2() - targets_logits_C) / LOG2_E
+            gradients.add_bias(logits_RV, weights_C[block], sums_R1[:, 0])
+    nats_C1 = (sums_C1.log2() - (logits_C1 - most_C1)) / LOG2_E
+    return sums_C1[:, 0], nats_C1[:, 0]
 
 
 def _blocks(logits_CV: Tensor) -> Iterator[slice]:
     """Divide a chunk's tokens; a GPU takes all at once, for it has no such cache and every call has its price."""
     tokens, vocabulary = logits_CV.shape
-    size = max(1, LOGITS_IN_CACHE // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
+    in_caches = LOGITS_IN_CACHE * torch.get_num_threads()
+    size = max(1, in_caches // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
     return (slice(start, start + size) for start in range(0, tokens, size))
 
 
@@ -178,10 +184,10 @@ class _Gradients:
         scaled_CK = rounded(factors.hidden_NK[tokens] * scale_C[:, None])
         add_product(self.weight_VK, d_CV.t(), scaled_CK, start=tokens.start == 0)
 
-    def add_bias(self, d_RV: Tensor, scale_R: Tensor) -> None:
-        """Add a block's, where the bias is not a column of the weight."""
+    def add_bias(self, d_RV: Tensor, weights_R: Tensor, sums_R: Tensor) -> None:
+        """Add what a block's D gives, where the bias is not a column of the weight."""
         if self.bias_V is not None:
-            self.bias_V.addmv_(d_RV.t(), scale_R)
+            self.bias_V.addmv_(d_RV.t(), weights_R / sums_R)
 
     def split(self, hidden_size: int, bias: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the gradients of hidden states, weight and bias."""
