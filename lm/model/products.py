@@ -8,6 +8,10 @@ on others it has all products, the small ones of each time step too, go through 
 import torch
 from torch import Tensor
 
+AT_ONCE = 2**21
+"""Numbers of a product that is added to a wider one: 4 MB of bfloat16. Larger blocks are fetched from the system anew,
+page by page, each time."""
+
 _rounding = False
 
 
@@ -36,10 +40,13 @@ def add_product(total: Tensor, left: Tensor, right: Tensor, start: bool = False)
     """Add the product of two factors to `total`, or `start` it with that; `total` may be of a wider dtype than they."""
     if total.dtype == left.dtype:
         total.addmm_(left, right, beta=0 if start else 1)
-    elif start:
-        total.copy_(left @ right)
-    else:
-        total.add_(left @ right)
+        return
+    size = max(1, AT_ONCE // total.shape[1])
+    for rows in (slice(row, row + size) for row in range(0, len(total), size)):
+        if start:
+            total[rows] = left[rows] @ right
+        else:
+            total[rows] += left[rows] @ right
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:

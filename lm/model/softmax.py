@@ -48,7 +48,8 @@ def linear_cross_entropy(
     The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once,
     in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
     where the weight is zero; such a token adds exactly nothing to the loss and to the gradients. At most
-    max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, and nothing waits for the device.
+    max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, or twice as many of bfloat16, and
+    nothing waits for the device.
     """
     inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
     with_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
@@ -66,13 +67,15 @@ def plain_linear_cross_entropy(
     return (weights_N * F.cross_entropy(logits_NV, targets_N, reduction="none")).sum()
 
 
-def tokens_at_once(vocabulary_size: int, hidden_size: int) -> int:
+def tokens_at_once(vocabulary_size: int, hidden_size: int, dtype: torch.dtype = torch.float32) -> int:
     """Return how many tokens make a chunk: `LOGITS_AT_ONCE` of logits, but for a large vocabulary hidden_size / 2.
 
     Every chunk reads and writes the whole gradient of the weight, so chunks of a few tokens would spend their time on
-    that; with hidden_size / 2 tokens the logits take half the memory of the weight, whatever the vocabulary.
+    that; with hidden_size / 2 tokens the logits take half the memory of the weight, whatever the vocabulary. Twice as
+    many of bfloat16 take no more.
     """
-    return max(1, LOGITS_AT_ONCE // vocabulary_size, hidden_size // 2)
+    tokens = max(1, LOGITS_AT_ONCE // vocabulary_size, hidden_size // 2)
+    return 2 * tokens if dtype == torch.bfloat16 else tokens
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -88,7 +91,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         factors = _factors(hidden_NH, weight_VH, bias_V)
         gradients = _Gradients(factors) if with_gradients else None
-        chunk = tokens_at_once(*weight_VH.shape)
+        chunk = tokens_at_once(*weight_VH.shape, factors.weight_VK.dtype)
         buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
         for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients

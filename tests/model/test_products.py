@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lm.model import products
 from lm.model.products import add_product, allow_rounding, product, rounded, rounds_factors
 from lm.training.machine import exact_products
 
@@ -35,8 +36,10 @@ def test_a_product_keeps_its_dtype_and_is_of_the_rounded_factors():
     torch.testing.assert_close(product(left, right), expected.float(), rtol=STEP, atol=1e-5)
 
 
+@pytest.mark.parametrize("at_once", [1, 50, 2**21])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_products_add_up_in_the_totals_dtype(dtype: torch.dtype):
+def test_products_add_up_in_the_totals_dtype(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, at_once: int):
+    monkeypatch.setattr(products, "AT_ONCE", at_once)
     left, right = (x.to(dtype) for x in matrices())
     total = torch.full((30, 20), torch.nan)
     add_product(total, left, right, start=True)

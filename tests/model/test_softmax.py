@@ -190,6 +190,7 @@ def test_nothing_waits_for_the_device():
 @pytest.mark.parametrize(("vocabulary", "hidden", "tokens"), [(10_000, 200, 419), (250_000, 200, 100), (1, 1, 2**22)])
 def test_a_chunk_fills_the_budget_or_half_the_weights_memory(vocabulary: int, hidden: int, tokens: int):
     assert tokens_at_once(vocabulary, hidden) == tokens
+    assert tokens_at_once(vocabulary, hidden, torch.bfloat16) == 2 * tokens
 
 
 def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
