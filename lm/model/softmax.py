@@ -91,7 +91,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         factors = _factors(hidden_NH, weight_VH, bias_V)
         gradients = _Gradients(factors) if with_gradients else None
-        chunk = tokens_at_once(*weight_VH.shape, dtype=factors.weight_VK.dtype)
+        chunk = tokens_at_once(len(weight_VH), hidden_NH.shape[1], factors.weight_VK.dtype)
         buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
         for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients

@@ -52,6 +52,7 @@ def fit(
         Interrupted: where the process was told to end; the last checkpoint is of that moment.
         Diverged: where the loss is no longer finite.
     """
+    quiet_lightning()
     pl.seed_everything(settings.seed, verbose=False)
     model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
     log.info(describe_parameters(model))
@@ -61,7 +62,6 @@ def fit(
         log.info(describe_sentences(windows.train))
     trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_minutes)
     check_devices(trainer.world_size, trainer_options["strategy"], settings.batch_size)
-    quiet_lightning()
     trainer.precision_plugin.convert_module(
         task
     )  # Lightning does it after a checkpoint is loaded, which rounds float64
@@ -95,7 +95,9 @@ def check_devices(devices: int, strategy: str, batch_size: int) -> None:
 
 
 def quiet_lightning() -> None:
-    """Silence warnings of Lightning's that the user can do nothing about."""
+    """Silence warnings of Lightning's that the user can do nothing about, and what results say anyway."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # here, for it sets its own level when it is imported
     for message in (
         r".*LeafSpec.*is deprecated",  # its tree walk uses a name that torch deprecates
         r"The number of training batches .* is smaller than the logging interval",  # there is a line an epoch as well
