@@ -84,6 +84,18 @@ def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_the_sweep_goes_on_exactly(
     assert_same(swept(sweep, *words), long_in_turn)
 
 
+def test_ctrl_c_while_a_worker_is_between_two_runs_ends_as_at_any_other_time(corpus_folder, tmp_path):
+    """It is there when it writes the report, which takes longer than to start a run."""
+    sweep = tmp_path / "sweep"
+    process = start(*words_of(corpus_folder), "seed=1,2,3", "hydra/launcher=local", f"hydra.sweep.dir={sweep}")
+    wait_for(process, sweep, "*/results.json")
+    os.killpg(process.pid, signal.SIGINT)
+    told = process.communicate()[0]
+    assert process.returncode == 1, told
+    assert "the runs stop, each with a checkpoint" in told, told
+    assert "To go on, type the same again" in told, told
+
+
 def test_a_cluster_of_two_nodes_trains_on_both(in_turn, corpus_folder, tmp_path):
     """Each node has one core and a cache of its own, so that each leaves a trace."""
     cluster = subprocess.Popen(

@@ -5,8 +5,6 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +33,12 @@ def take_turn(config: DictConfig, hydra: HydraConf) -> float:
     if stop.reason() is not None:
         return math.nan
     os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
-    with deaf_to_ctrl_c():
-        status = run_apart(
-            "lm.launching.job:train_in_sweep",
-            *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
-            stop=lambda: stop.reason() is not None,
-        )
+    leave_ctrl_c_to_the_sweep()
+    status = run_apart(
+        "lm.launching.job:train_in_sweep",
+        *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
+        stop=lambda: stop.reason() is not None,
+    )
     if status != 0 and stop.reason() is None:
         note_failure(config, folder, status)
     return validation_perplexity(folder / "results.json")
@@ -106,14 +104,10 @@ def validation_perplexity(results: Path) -> float:
         return math.nan
 
 
-@contextmanager
-def deaf_to_ctrl_c() -> Iterator[None]:
-    """Leave SIGINT to the sweep's first process where this is another one, which would end before its run."""
-    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if listens:
+def leave_ctrl_c_to_the_sweep() -> None:
+    """Ignore SIGINT where this is not the sweep's first process, which listens itself.
+
+    That is for good: a worker that ended between two runs, as it writes a report, would end the sweep without a word.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        if listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,13 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from lm.launching.sweep import deaf_to_ctrl_c, job_logging, note_failure, unfit_for_a_sweep, validation_perplexity
+from lm.launching.sweep import (
+    job_logging,
+    leave_ctrl_c_to_the_sweep,
+    note_failure,
+    unfit_for_a_sweep,
+    validation_perplexity,
+)
 
 CONFIG = OmegaConf.create({"cell": {"name": "gru"}, "dropout": 0.25, "seed": 3})
 
@@ -73,12 +79,13 @@ def test_runs_at_the_same_time_give_their_names(launcher, expected):
     assert job_logging(hydra, "seed=1")["formatters"]["plain"]["format"] == expected
 
 
-def test_a_worker_leaves_ctrl_c_to_the_sweeps_first_process():
+def test_a_worker_leaves_ctrl_c_to_the_sweeps_first_process_also_between_two_runs():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with deaf_to_ctrl_c():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        leave_ctrl_c_to_the_sweep()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        leave_ctrl_c_to_the_sweep()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -87,7 +94,7 @@ def test_the_first_process_goes_on_listening():
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         listening = signal.getsignal(signal.SIGINT)
-        with deaf_to_ctrl_c():
-            assert signal.getsignal(signal.SIGINT) is listening
+        leave_ctrl_c_to_the_sweep()
+        assert signal.getsignal(signal.SIGINT) is listening
     finally:
         signal.signal(signal.SIGINT, before)
