@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lm.model.products import product
+from lm.model.products import rounded
 
 
 class GRU(nn.GRU):
@@ -68,17 +68,19 @@ _through_tanh = torch.ops.aten.tanh_backward  # (d_y, y) -> d_y * (1 - y^2)
 
 
 class _Factors(NamedTuple):
-    """What d_h' is multiplied by, elementwise, to give d_a_r, d_a_z, d_a_g and d_q."""
+    """What d_h' is multiplied by, elementwise, to give d_a_r, d_a_z and d_q, which are stacked, and d_a_g."""
 
-    a_r: Tensor
-    a_z: Tensor
+    r_z_q: Tensor
     a_g: Tensor
-    q: Tensor
 
 
 def _factors(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> _Factors:
     a_g = _through_tanh(1 - z, g)
-    return _Factors(a_r=_through_sigmoid(a_g * q, r), a_z=_through_sigmoid(h - g, z), a_g=a_g, q=a_g * r)
+    r_z_q = h.new_empty(*h.shape[:-1], 3, h.shape[-1])
+    _through_sigmoid(a_g * q, r, grad_input=r_z_q[..., 0, :])
+    _through_sigmoid(h - g, z, grad_input=r_z_q[..., 1, :])
+    torch.mul(a_g, r, out=r_z_q[..., 2, :])
+    return _Factors(r_z_q, a_g)
 
 
 def immediate_gradients(
@@ -102,7 +104,9 @@ def immediate_gradients(
     h_r, h_z, q = (h_BH @ weight_h.t()).chunk(3, dim=1)
     r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
     g = torch.tanh(x_g + r * q)
-    d_a_r, d_a_z, d_a_g, d_q = (d_next_BH * factor for factor in _factors(r, z, q, g, h_BH))
+    factors = _factors(r, z, q, g, h_BH)
+    d_a_r, d_a_z, d_q = (d_next_BH[:, None] * factors.r_z_q).unbind(1)
+    d_a_g = d_next_BH * factors.a_g
     return {
         "W_xz": d_a_z.t() @ x_BE,
         "W_hz": d_a_z.t() @ h_BH,
@@ -121,41 +125,43 @@ class _ThroughTime(torch.autograd.Function):
         ctx: Any, x_TBE: Tensor, h0_BH: Tensor, weight_x: Tensor, weight_h: Tensor, bias_x: Tensor, bias_h: Tensor
     ) -> Tensor:
         (T, B, E), H = x_TBE.shape, h0_BH.shape[1]
+        x_rows, weight_x = rounded(x_TBE.reshape(T * B, E)), rounded(weight_x)
         # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
-        gates = product(x_TBE.reshape(T * B, E), weight_x.t()).view(T, B, 3 * H)
+        gates = (x_rows @ weight_x.t()).to(h0_BH.dtype).view(T, B, 3 * H)
         rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)
         g = q + bias_x[2 * H :]
         rz += (bias_x + bias_h)[: 2 * H]
         q.copy_(bias_h[2 * H :])
-        output_TBH, h_t = torch.empty_like(g), h0_BH
-        for gates_t, rz_t, r_t, z_t, q_t, g_t, next_t in zip(gates, rz, r, z, q, g, output_TBH, strict=True):
+        h = h0_BH.new_empty(T + 1, B, H)  # before the first step, and after each
+        h[0] = h0_BH
+        for gates_t, rz_t, r_t, z_t, q_t, g_t, h_t, next_t in zip(gates, rz, r, z, q, g, h, h[1:], strict=False):
             gates_t.addmm_(h_t, weight_h.t())
             rz_t.sigmoid_()
             g_t.addcmul_(r_t, q_t).tanh_()
-            h_t = torch.lerp(g_t, h_t, z_t, out=next_t)
-        ctx.save_for_backward(x_TBE, h0_BH, weight_x, weight_h, gates, g, output_TBH)
-        return output_TBH
+            torch.lerp(g_t, h_t, z_t, out=next_t)
+        ctx.save_for_backward(x_rows, weight_x, weight_h, gates, g, h)
+        return h[1:]
 
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, d_output_TBH: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
-        x_TBE, h0_BH, weight_x, weight_h, gates, g, output_TBH = ctx.saved_tensors
-        (T, B, H), E = output_TBH.shape, x_TBE.shape[2]
+        x_rows, weight_x, weight_h, gates, g, h = ctx.saved_tensors
+        (T, B, H), E = d_output_TBH.shape, x_rows.shape[1]
         r, z, q = gates.view(T, B, 3, H).unbind(2)
-        h = torch.cat([h0_BH[None], output_TBH[:-1]])
-        factor = _factors(r, z, q, g, h)
-        factors = torch.stack([factor.a_r, factor.a_z, factor.q], dim=2)
-        d_a = torch.empty_like(factors)  # d_a_r, d_a_z, d_q
+        factors = _factors(r, z, q, g, h[:-1])
+        d_a = torch.empty_like(factors.r_z_q)  # d_a_r, d_a_z, d_q
         # Row t is for the state before step t: first the share of the outputs' readers, then also that of later steps.
-        d_h = torch.cat([torch.zeros_like(h0_BH)[None], d_output_TBH])
-        steps = zip(d_h, d_h[1:], z, factors, d_a, strict=False)
+        d_h = torch.cat([torch.zeros_like(h[:1]), d_output_TBH])
+        steps = zip(d_h, d_h[1:], z, factors.r_z_q, d_a, strict=False)
         for d_h_t, d_next_t, z_t, factors_t, d_a_t in reversed(list(steps)):
             torch.mul(d_next_t[:, None], factors_t, out=d_a_t)
             d_h_t.addcmul_(d_next_t, z_t).addmm_(d_a_t.view(B, 3 * H), weight_h)
         d_a_rows = d_a.view(T * B, 3 * H)
-        d_weight_h, d_bias_h = product(d_a_rows.t(), h.view(T * B, H)), d_a_rows.sum(0)
-        torch.mul(d_h[1:], factor.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
-        d_weight_x, d_bias_x = product(d_a_rows.t(), x_TBE.reshape(T * B, E)), d_a_rows.sum(0)
-        d_x = product(d_a_rows, weight_x).view(T, B, E)
+        d_a_factor, h_factor = d_a_rows.to(x_rows.dtype), h[:-1].view(T * B, H).to(x_rows.dtype)
+        d_weight_h, d_bias_h = (d_a_factor.t() @ h_factor).to(h.dtype), d_a_rows.sum(0)
+        torch.mul(d_h[1:], factors.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
+        d_a_factor = d_a_rows.to(x_rows.dtype)
+        d_weight_x, d_bias_x = (d_a_factor.t() @ x_rows).to(h.dtype), d_a_rows.sum(0)
+        d_x = (d_a_factor @ weight_x).to(h.dtype).view(T, B, E)
         return d_x, d_h[0], d_weight_x, d_weight_h, d_bias_x, d_bias_h

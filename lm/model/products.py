@@ -47,8 +47,3 @@ def add_product(total: Tensor, left: Tensor, right: Tensor, start: bool = False)
             total[rows] = left[rows] @ right
         else:
             total[rows] += left[rows] @ right
-
-
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """Return the product of two matrices in their own dtype, however its factors are rounded."""
-    return (rounded(left) @ rounded(right)).to(left.dtype)

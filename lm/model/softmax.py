@@ -90,8 +90,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with_gradients: bool,
     ) -> Tensor:
         factors = _factors(hidden_NH, weight_VH, bias_V)
-        gradients = _Gradients(factors) if with_gradients else None
         chunk = tokens_at_once(len(weight_VH), hidden_NH.shape[1], factors.weight_VK.dtype)
+        gradients = _Gradients(factors, added_up=chunk < len(hidden_NH)) if with_gradients else None
         buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
         for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients
@@ -109,9 +109,13 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
-        # Not in place: the graph may be walked again, and the optimiser then owns what it is given.
-        scaled = (None if gradient is None else gradient * d_loss for gradient in ctx.saved_tensors)
+        scaled = (None if gradient is None else _scaled(gradient, d_loss) for gradient in ctx.saved_tensors)
         return (*scaled, None, None, None)
+
+
+def _scaled(gradient: Tensor, d_loss: Tensor) -> Tensor:
+    # Not in place: the graph may be walked again, and the optimiser then owns what it is given.
+    return gradient * d_loss if gradient.dtype == d_loss.dtype else gradient.to(d_loss.dtype).mul_(d_loss)
 
 
 class _Factors(NamedTuple):
@@ -127,13 +131,20 @@ def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None) -> _Fa
     binary_NH, bias_V = hidden_NH * LOG2_E, None if bias_V is None else bias_V * LOG2_E
     if bias_V is None or not rounds_factors(weight_VH):
         return _Factors(hidden_NH, rounded(binary_NH), rounded(weight_VH), bias_V)
-    one_N1 = hidden_NH.new_ones(len(hidden_NH), 1)
+    one_N = hidden_NH.new_ones(len(hidden_NH))
     return _Factors(
-        hidden_NK=torch.cat([hidden_NH, one_N1], 1),
-        binary_NK=rounded(torch.cat([binary_NH, one_N1], 1)),
-        weight_VK=torch.cat([rounded(weight_VH), rounded(bias_V)[:, None]], 1),
+        hidden_NK=_with_column(hidden_NH, one_N, hidden_NH.dtype),
+        binary_NK=_with_column(binary_NH, one_N, torch.bfloat16),
+        weight_VK=_with_column(weight_VH, bias_V, torch.bfloat16),
         bias_V=None,
     )
+
+
+def _with_column(matrix: Tensor, column: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return both side by side; numbers are copied and rounded at once, which torch.cat does one after the other."""
+    both = matrix.new_empty(len(matrix), matrix.shape[1] + 1, dtype=dtype)
+    both[:, :-1], both[:, -1] = matrix, column
+    return both
 
 
 def _exponentiate(
@@ -172,11 +183,14 @@ def _blocks(logits_CV: Tensor) -> Iterator[slice]:
 
 
 class _Gradients:
-    """The sums that become d hidden, d weight and d bias: of products over chunks, or of the bias's own over blocks."""
+    """The sums that become d hidden, d weight and d bias: of products over chunks, or of the bias's own over blocks.
 
-    def __init__(self, factors: _Factors):
+    Where there is but one chunk, the weight's gradient stays in the dtype of the products until it is scaled.
+    """
+
+    def __init__(self, factors: _Factors, added_up: bool):
         self.hidden_NK = torch.empty_like(factors.hidden_NK)
-        self.weight_VK = torch.empty_like(factors.weight_VK, dtype=factors.hidden_NK.dtype)
+        self.weight_VK = torch.empty_like(factors.weight_VK, dtype=factors.hidden_NK.dtype if added_up else None)
         self.bias_V = None if factors.bias_V is None else torch.zeros_like(factors.bias_V)
 
     def add(self, tokens: slice, d_CV: Tensor, factors: _Factors, scale_C: Tensor) -> None:

@@ -11,7 +11,8 @@ def test_elements_are_dropped_with_their_probability_and_the_others_scaled_up(p:
     kept = found != 0
     # Five standard deviations of a mean of 100,000 coin flips.
     assert kept.double().mean().item() == pytest.approx(1 - p, abs=5 * (p * (1 - p) / 100_000) ** 0.5)
-    torch.testing.assert_close(found[kept], torch.full_like(found[kept], 3 / (1 - p)))
+    # The probability is rounded to 16 bits, and the scale fits what it is rounded to.
+    torch.testing.assert_close(found[kept], torch.full_like(found[kept], 3 / (1 - p)), rtol=2**-15, atol=0)
 
 
 def test_gradients_pass_where_the_numbers_did():
@@ -38,5 +39,23 @@ def test_without_dropout_nothing_changes_and_nothing_is_drawn(dropout: Dropout):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_everything_may_be_dropped():
-    assert torch.equal(Dropout(1.0)(torch.ones(10)), torch.zeros(10))
+@pytest.mark.parametrize(("p", "scale"), [(1.0, 0), (1 - 1e-9, 2**16), (1e-9, 1)])
+def test_everything_may_be_dropped_or_nearly_everything_or_nearly_nothing(p: float, scale: float):
+    torch.manual_seed(1)
+    found = Dropout(p)(torch.ones(500_000))
+    assert {0.0, float(scale)} >= set(found.unique().tolist())
+    assert found.mean().item() == pytest.approx(float(p < 1), abs=2)  # about 8 of them stay, each 2^16 times as large
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (5, 1, 7)])
+def test_any_shape_and_dtype_is_kept(shape: tuple[int, ...]):
+    found = Dropout(0.25)(torch.ones(shape, dtype=torch.float64))
+    assert (found.shape, found.dtype) == (shape, torch.float64)
+    torch.testing.assert_close(found[found != 0], torch.full_like(found[found != 0], 4 / 3), rtol=1e-15, atol=0)
+
+
+def test_neighbours_are_dropped_independently():
+    torch.manual_seed(1)
+    kept = (Dropout(0.5)(torch.ones(400_000)) != 0).view(-1, 4).double()
+    # Four elements share a random number; five standard deviations of a correlation of 100,000 pairs.
+    torch.testing.assert_close(torch.corrcoef(kept.t()), torch.eye(4).double(), rtol=0, atol=5 / 100_000**0.5)
