@@ -130,6 +130,22 @@ def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tm
     assert "expected options of the run to go on, found cell=" in capsys.readouterr().err
 
 
+def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
+    run_command, small, tmp_path, monkeypatch, capsys
+):
+    run_command("lm.train", *small, "epochs=1", "hydra.run.dir=run")
+    with monkeypatch.context() as patch:
+        patch.setattr(lm.launching.job, "WriteSamples", signal_at(step=60))  # of fifty in an epoch
+        assert run_command("lm.train", "resume=run", "epochs=3") == 1
+    run = Run(tmp_path / "run")
+    assert (len(run.epochs()), run.config().epochs) == (1, 3)
+    # The second epoch has begun: its weights are not those of one epoch.
+    assert run_command("lm.train", "resume=run", "epochs=1") == 1
+    assert f"expected epochs=3 as '{run.folder}' was trained with, found 1" in capsys.readouterr().err
+    assert run_command("lm.train", "resume=run") == 0
+    assert (len(run.epochs()), run.results()["epochs"]) == (3, 3)
+
+
 def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small, tmp_path):
     words = (*small, "lr=0.5", "epochs_at_full_rate=1", "lr_decay=0.01")  # the first epoch is the best
     run_command("lm.train", *words, "epochs=2", "hydra.run.dir=run")

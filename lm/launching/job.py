@@ -59,6 +59,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     check_vocabulary(config, corpus)
     if run.was_started:
         run.check_same(identity(settings, corpus))
+        run.save_epochs(settings.epochs)
     if run.finished(settings.epochs):
         log.info(f"finished already: {run.folder}")
         return run.results()

@@ -48,6 +48,7 @@ class Run:
         self.checkpoints = folder / "checkpoints"
         self.best, self.last = self.checkpoints / "best.ckpt", self.checkpoints / "last.ckpt"
         self.results_path, self.epochs_path = folder / "results.json", folder / "epochs.csv"
+        self.config_path = folder / ".hydra" / "config.yaml"
 
     @classmethod
     def existing(cls, folder: Path | str) -> "Run":
@@ -75,12 +76,19 @@ class Run:
         Raises:
             FileNotFoundError: where it was not saved.
         """
-        path = self.folder / ".hydra" / "config.yaml"
-        if not path.is_file():
+        if not self.config_path.is_file():
             raise FileNotFoundError(
-                f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
+                f"expected the run's config, found no file '{self.config_path}': "
+                "copy the run folder again, with .hydra in it"
             )
-        return OmegaConf.create(OmegaConf.to_container(OmegaConf.load(path)))  # type: ignore[return-value]
+        return OmegaConf.create(OmegaConf.to_container(OmegaConf.load(self.config_path)))  # type: ignore[return-value]
+
+    def save_epochs(self, epochs: int) -> None:
+        """Have the saved config say how long the run is to be now, so that it goes on to there the next time, too."""
+        if self.config_path.is_file() and (config := self.config()).epochs != epochs:
+            config.epochs = epochs
+            with write_atomically(self.config_path) as file:
+                OmegaConf.save(config, file)
 
     def finished(self, epochs: int) -> bool:
         """Say whether the run has its results, of so many epochs."""
@@ -123,13 +131,14 @@ class Run:
         return checkpoint
 
     def check_same(self, identity: dict[str, Any]) -> None:
-        """Make sure that the last checkpoint is of the same settings and the same corpus; it may have fewer epochs.
+        """Make sure that the last checkpoint is of the same settings and the same corpus, and not past the last epoch.
 
         Raises:
             OtherRun: where it is not.
             ValueError: where it is damaged, and the run can't do without.
         """
-        found = self._identity(identity["settings"]["epochs"])
+        checkpoint = self._newest(identity["settings"]["epochs"])
+        found, begun = checkpoint["identity"], checkpoint["epoch"] + 1
         if found["corpus"] != identity["corpus"]:
             raise OtherRun(
                 f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(identity)}: "
@@ -137,22 +146,21 @@ class Run:
             )
         for name, value in asdict(Settings(**found["settings"])).items():
             asked, key = identity["settings"][name], config_key(name)
-            if asked != value and not (name == "epochs" and asked >= len(self.epochs())):
+            if asked != value and not (name == "epochs" and asked >= begun):
                 raise OtherRun(
                     f"expected {key}={value} as '{self.folder}' was trained with, found {asked}: "
                     f"type {key}={value}, or another folder"
                 )
 
-    def _identity(self, epochs: int) -> dict[str, Any]:
-        """Return what the last checkpoint is of; a run that is finished is known by its best one, too."""
+    def _newest(self, epochs: int) -> dict[str, Any]:
+        """Return the last checkpoint; a run that is finished is known by its best one, too."""
         try:
-            identity: dict[str, Any] = self.checkpoint("last")["identity"]
+            return self.checkpoint("last")
         except ValueError as error:
             if not self.finished(epochs):
                 raise
             log.warning(f"the results stay, but {error}")
-            identity = self.checkpoint("best")["identity"]
-        return identity
+            return self.checkpoint("best")
 
     def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
         """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its identity.
