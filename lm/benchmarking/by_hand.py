@@ -32,7 +32,7 @@ class StepByHand(Loop):
     def __init__(self, job: Job, corpus: Corpus) -> None:
         super().__init__(job)
         keep_memory()
-        _, self.precision = set_precision(job.precision)
+        _, self.precision = set_precision(job.precision, self.clock.device)
         pl.seed_everything(job.settings.seed, verbose=False)
         model = LanguageModel(len(corpus.vocabulary), **job.settings.model_arguments())
         self.corpus, self.windows = corpus, job.windows_of(corpus)

@@ -64,7 +64,7 @@ class PlainLoop(Loop):
 
     def __init__(self, job: Job, corpus: Corpus) -> None:
         super().__init__(job)
-        set_precision("32-true")
+        set_precision("32-true", self.clock.device)
         self.windows = job.windows_of(corpus)
         self.model = PlainLanguageModel(len(corpus.vocabulary), job.settings).to(self.clock.device)
         self.parameters = list(self.model.parameters())

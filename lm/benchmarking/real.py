@@ -89,7 +89,7 @@ class InRounds(pl.Callback):
 def train_in_rounds(job: Job, corpus: Corpus, folder: Path, between_rounds: Callable[[Round | None], None]) -> None:
     """Train as `lm.train` does, in a run folder of its own, until the rounds are over."""
     keep_memory()
-    precision, _ = set_precision(job.precision)
+    precision, _ = set_precision(job.precision, job.device())
     options = job.trainer | {"precision": precision, "limit_train_batches": job.windows + 1}
     with suppress(Enough):
         fit(job.settings, corpus, Run(folder / "run"), options, [InRounds(job, between_rounds)], math.inf)

@@ -25,7 +25,14 @@ from lm.evaluation.results import final_results
 from lm.launching.stop import StopFile
 from lm.training.fit import fit, log_hyperparameters
 from lm.training.interruption import Diverged, Interrupted
-from lm.training.machine import describe_device, keep_memory, set_precision, told_where_memory_ends, versions
+from lm.training.machine import (
+    describe_device,
+    device_of,
+    keep_memory,
+    set_precision,
+    told_where_memory_ends,
+    versions,
+)
 from lm.training.run import OtherRun, Run, identity
 from lm.training.settings import Settings
 from lm.training.task import LanguageModelling
@@ -53,7 +60,8 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     if config.threads:
         torch.set_num_threads(config.threads)
         os.environ["OMP_NUM_THREADS"] = str(config.threads)  # or Lightning takes a number of its own for each device
-    precision, precision_in_words = set_precision(config.precision)
+    options = trainer_options(config)
+    options["precision"], precision_in_words = set_precision(config.precision, device_of(options["accelerator"]))
     log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**source_options(config.data)))
     check_vocabulary(config, corpus)
@@ -64,7 +72,6 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
         log.info(f"finished already: {run.folder}")
         return run.results()
     run.results_path.unlink(missing_ok=True)
-    options = trainer_options(config) | {"precision": precision}
     trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
     if not trainer.is_global_zero:
         return {}

@@ -47,15 +47,21 @@ def told_where_memory_ends() -> Iterator[None]:
         ) from error
 
 
-def has_bfloat16_products() -> bool:
+def device_of(accelerator: str) -> torch.device:
+    """Return where Lightning computes with this accelerator: on a GPU if it may and there is one."""
+    wanted = accelerator in ("auto", "gpu", "cuda")
+    return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
+
+
+def has_bfloat16_products(device: torch.device) -> bool:
     """Say whether matrix products in bfloat16 are computed by hardware."""
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
     return torch.cpu._is_avx512_bf16_supported()
 
 
-def set_precision(precision: str) -> tuple[str, str]:
-    """Choose how matrix products are computed; return Lightning's precision and a sentence that says what was chosen.
+def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
+    """Choose how a device computes matrix products; return Lightning's precision and a sentence that says what it is.
 
     `auto` keeps weights, states, gradients and sums in float32 and lets products of matrices round their factors where
     the hardware has that: to bfloat16 (`lm.model.products`), on a GPU to TensorFloat-32
@@ -66,18 +72,18 @@ def set_precision(precision: str) -> tuple[str, str]:
     """
     if str(precision) in ("16", "16-mixed"):
         raise ValueError(f"expected a precision without scaled gradients, found {precision}: type precision=bf16-mixed")
-    fast = precision == "auto" and has_bfloat16_products()
-    _round_factors(fast)
+    fast, on_gpu = precision == "auto" and has_bfloat16_products(device), device.type == "cuda"
+    _round_factors(on_cpu=fast and not on_gpu, on_gpu=fast and on_gpu)
     if fast:
-        kind = "TensorFloat-32" if torch.cuda.is_available() else "bfloat16"
+        kind = "TensorFloat-32" if on_gpu else "bfloat16"
         return "32-true", f"float32, matrix products from {kind} factors (precision=32-true for exact ones)"
     return ("32-true", "float32") if precision == "auto" else (precision, precision)
 
 
-def _round_factors(allowed: bool) -> None:
-    allow_rounding(allowed)
-    torch.set_float32_matmul_precision("high" if allowed and torch.cuda.is_available() else "highest")
-    torch.backends.cudnn.allow_tf32 = allowed  # by default cuDNN's layers may round, whatever holds for products
+def _round_factors(on_cpu: bool, on_gpu: bool) -> None:
+    allow_rounding(on_cpu)
+    torch.set_float32_matmul_precision("high" if on_gpu else "highest")
+    torch.backends.cudnn.allow_tf32 = on_gpu  # by default cuDNN's layers may round, whatever holds for products
 
 
 def describe_device(device: torch.device, devices: int = 1) -> str:
@@ -108,7 +114,7 @@ def _commit() -> str:
 def exact_products() -> Iterator[None]:
     """Compute matrix products in full float32 for a while."""
     before = rounding_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    _round_factors(False)
+    _round_factors(on_cpu=False, on_gpu=False)
     try:
         yield
     finally:

@@ -22,31 +22,50 @@ def restore(rounding, precision, tf32):
     torch.backends.cudnn.allow_tf32 = tf32
 
 
-ROUNDED, ROUNDED_ON_GPU, EXACT = (True, "highest", True), (True, "high", True), (False, "highest", False)
+ROUNDED, ROUNDED_ON_GPU, EXACT = (True, "highest", False), (False, "high", True), (False, "highest", False)
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
-    ("has_bfloat16", "gpu", "expected"),
-    [(True, False, ROUNDED), (True, True, ROUNDED_ON_GPU), (False, False, EXACT), (False, True, EXACT)],
+    ("device", "cpu_has_them", "gpu", "expected", "said"),
+    [
+        (CPU, True, (8, 0), ROUNDED, "bfloat16"),
+        (CPU, True, (7, 5), ROUNDED, "bfloat16"),
+        (CPU, False, (8, 0), EXACT, ""),
+        (GPU, False, (8, 0), ROUNDED_ON_GPU, "TensorFloat-32"),
+        (GPU, True, (7, 5), EXACT, ""),
+    ],
 )
-def test_auto_takes_rounded_products_where_the_hardware_has_them(monkeypatch, has_bfloat16, gpu, expected):
-    monkeypatch.setattr(machine, "has_bfloat16_products", lambda: has_bfloat16)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    lightnings, words = machine.set_precision("auto")
+def test_auto_takes_rounded_products_where_the_device_that_trains_has_them(
+    monkeypatch, device, cpu_has_them, gpu, expected, said
+):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: cpu_has_them)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
+    lightnings, words = machine.set_precision("auto", device)
     assert (lightnings, state()) == ("32-true", expected)
-    assert ("from" in words) == has_bfloat16
+    assert words.startswith(f"float32, matrix products from {said}" if said else "float32")
+    assert ("from" in words) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "with_gpu"), [("auto", "cuda"), ("gpu", "cuda"), ("cuda", "cuda"), ("cpu", "cpu")]
+)
+def test_the_device_is_a_gpu_where_there_is_one_and_the_accelerator_allows_it(monkeypatch, accelerator, with_gpu):
+    for available, expected in ((True, with_gpu), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert machine.device_of(accelerator).type == expected
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
 def test_any_other_precision_is_lightnings_and_products_are_exact(precision):
     restore(*ROUNDED_ON_GPU)
-    assert machine.set_precision(precision)[0] == precision
+    assert machine.set_precision(precision, CPU)[0] == precision
     assert state() == EXACT
 
 
 def test_scaled_gradients_are_refused():
     with pytest.raises(ValueError, match="found 16-mixed: type precision=bf16-mixed"):
-        machine.set_precision("16-mixed")
+        machine.set_precision("16-mixed", CPU)
 
 
 @pytest.mark.parametrize(
