@@ -87,7 +87,7 @@ def test_the_first_step_is_awaited_with_the_words_that_training_knows(monkeypatc
         (["steps=0"], "expected steps to be a whole number of at least"),
         (["steps=many"], "expected steps to be a whole number of at least 10, found many: type steps=200"),
         (["rounds=0"], "expected rounds to be a whole number of at least 1"),
-        (["steps=100000"], "expected a text of more than"),
+        (["steps=100000"], "expected a text of at least"),
         (["first_steps=-1"], "expected first_steps to be a whole number of at least 0, found -1: type first_steps=3"),
         (["vocabulary_size=1"], "expected vocabulary_size to be a whole number of at least 3, found 1"),
         (["resume=here"], "expected a new model to measure, found resume=here: leave it out"),

@@ -2,6 +2,7 @@
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 
 import lm.train  # noqa: F401  # registers what configs compute with
 from lm.config import CONFIGS
@@ -18,6 +19,15 @@ def composed(*overrides):
 
 def names(group):
     return {path.stem for path in (CONFIGS / group).glob("*.yaml")}
+
+
+@pytest.mark.parametrize("experiment", [None, *sorted(names("experiment"))])
+@pytest.mark.parametrize("command", ["train", "benchmark"])
+def test_hydra_can_call_what_every_experiment_has_it_call(command, experiment):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        words = [] if experiment is None else [f"experiment={experiment}"]
+        config = compose(command, words, return_hydra_config=True)
+    assert len(instantiate(config.hydra.callbacks)) >= 2
 
 
 def test_every_cell_and_every_corpus_has_its_file():

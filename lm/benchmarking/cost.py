@@ -4,9 +4,8 @@ A weight of a matrix is multiplied and added once for each token on the way forw
 gradient of its input, and for its own. That makes 6 operations a weight and token; all that is not a matrix product
 (gates, the exponentials of the softmax) is left out.
 
-Bytes are the least that the step of lm.train moves in float32 on a CPU, where no products are. Of the embedding only
-the rows that are read have a gradient. The update reads each gradient for the norm; then again with its weight, which
-it writes.
+Bytes are the least that the step of lm.train moves in float32 where no products are. The update reads each gradient for
+the norm; then again with its weight, which it writes. On a CPU only the rows of the embedding that were read have one.
 """
 
 import torch
@@ -31,10 +30,10 @@ def step_flops(model: LanguageModel, tokens: int) -> dict[str, int]:
     return {RECURRENT: 6 * tokens * recurrent, SOFTMAX: 6 * tokens * model.softmax.weight.numel()}
 
 
-def step_bytes(model: LanguageModel, tokens: int) -> dict[str, int]:
+def step_bytes(model: LanguageModel, tokens: int, device: torch.device) -> dict[str, int]:
     """Return the bytes that the other parts of a training step in so many tokens move at the least."""
     rows = tokens * model.embedding.embedding_dim
-    tied = model.softmax.weight is model.embedding.weight
-    changed = model.parameter_counts()["total"] + (0 if tied else rows - model.embedding.weight.numel())
+    sparse = device.type == "cpu" and model.softmax.weight is not model.embedding.weight
+    changed = model.parameter_counts()["total"] + (rows - model.embedding.weight.numel() if sparse else 0)
     # A row is read and written forward, its gradient read and written backward.
     return {EMBEDDING: 4 * FLOAT * rows, UPDATE: 4 * FLOAT * changed}

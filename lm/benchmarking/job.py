@@ -10,6 +10,7 @@ from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS, make_source
 from lm.data.streams import Streams
 from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.training.machine import device_of
 from lm.training.settings import Settings
 
 WARM_UP = 3
@@ -77,8 +78,7 @@ class Job:
 
     def device(self) -> torch.device:
         """Return where the loops without Lightning compute, which is where Lightning does."""
-        wanted = self.trainer["accelerator"] in ("auto", "gpu", "cuda")
-        return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
+        return device_of(self.trainer["accelerator"])
 
     def corpus(self) -> Corpus:
         """Return the corpus, or random ids.
@@ -91,10 +91,11 @@ class Job:
             return random_corpus(self.vocabulary_size, (self.windows + 1) * self.tokens + 1)
         corpus = load_corpus(make_source(**self.source))
         found = len(self.windows_of(corpus)) - 1  # the last one may be shorter
-        if found <= self.windows:
+        if found < self.windows:
+            enough = f"type steps={found - WARM_UP} rounds=1, or " if found > WARM_UP else ""
             raise ValueError(
-                f"expected a text of more than {self.windows} windows for steps={self.steps} and rounds={self.rounds}, "
-                f"found {found}: type steps={max(1, found // 2)} rounds=1, or give a longer text"
+                f"expected a text of at least {self.windows} windows for steps={self.steps} and rounds={self.rounds}, "
+                f"found {found}: {enough}give a longer text"
             )
         return corpus
 

@@ -20,6 +20,9 @@ from lm.training.machine import keep_memory, set_precision
 from lm.training.run import Run
 from lm.training.task import LanguageModelling
 
+UNTIL_ROUNDS_END = {"devices": 1, "max_time": None, "max_steps": -1, "limit_val_batches": 0}
+"""In place of options that would share training out, end it before its rounds, or interrupt it by a validation."""
+
 
 class Enough(Exception):
     """All rounds are over."""
@@ -90,6 +93,6 @@ def train_in_rounds(job: Job, corpus: Corpus, folder: Path, between_rounds: Call
     """Train as `lm.train` does, in a run folder of its own, until the rounds are over."""
     keep_memory()
     precision, _ = set_precision(job.precision, job.device())
-    options = job.trainer | {"precision": precision, "limit_train_batches": job.windows + 1}
+    options = job.trainer | UNTIL_ROUNDS_END | {"precision": precision, "limit_train_batches": job.windows + 1}
     with suppress(Enough):
         fit(job.settings, corpus, Run(folder / "run"), options, [InRounds(job, between_rounds)], math.inf)

@@ -16,7 +16,7 @@ Results = dict[str, Any]
 def results_of(job: Job, corpus: Corpus, measured: Contest, first_step: list[float]) -> Results:
     """Return all that is said of a benchmark, in plain values: milliseconds, and per second what is a rate."""
     model = model_without_weights(len(corpus.vocabulary), job.settings)
-    flops, moved = step_flops(model, job.tokens), step_bytes(model, job.tokens)
+    flops, moved = step_flops(model, job.tokens), step_bytes(model, job.tokens, job.device())
     ceilings = {PLAIN: measured.ceiling["float32"]} | dict.fromkeys((BY_HAND, TRAIN), measured.ceiling["in_force"])
     contenders = {
         name: _contender(rounds, job.tokens, sum(flops.values()), ceilings[name], measured.peak_memory[name])

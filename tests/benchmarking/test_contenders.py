@@ -9,6 +9,8 @@ from lm.benchmarking.by_hand import EVALUATIONS, StepByHand, product_rate
 from lm.benchmarking.clock import LOOP, PARTS
 from lm.benchmarking.plain import PlainLanguageModel, PlainLoop
 from lm.benchmarking.real import Enough, train_in_rounds
+from lm.evaluation.score import score
+from lm.model.products import allow_rounding, rounding_allowed
 from lm.training.machine import exact_products
 from tests.benchmarking.jobs import small_job
 
@@ -75,11 +77,29 @@ def test_lightning_ends_without_checkpoints_when_nobody_asks_for_more(tmp_path):
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run():
+@pytest.mark.parametrize(
+    "options", [{"max_time": "00:00:00:00"}, {"max_steps": 1}, {"val_check_interval": 1}, {"devices": "auto"}], ids=str
+)
+def test_lightning_trains_until_its_rounds_are_over_whatever_its_options(tmp_path, options):
+    job = small_job(trainer=options)
+    assert [len(one["steps"]) for one in rounds_in_lightning(job, tmp_path)] == [job.steps_a_round] * job.rounds
+
+
+def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(monkeypatch):
+    seen = []
+
+    def noting_score(model, batches, device):
+        seen.append((batches.batch_size, rounding_allowed()))
+        return score(model, batches, device)
+
+    monkeypatch.setattr("lm.benchmarking.by_hand.score", noting_score)
     job = small_job()
-    assert {kind: rate > 0 for kind, rate in StepByHand(job, job.corpus()).evaluate().items()} == dict.fromkeys(
-        EVALUATIONS, True
-    )
+    loop = StepByHand(job, job.corpus())
+    allow_rounding(True)
+    rates = loop.evaluate()
+    assert seen == [(4, True), (4, False), (1, False)]
+    assert tuple(rates) == EVALUATIONS
+    assert all(rate > 0 for rate in rates.values())
 
 
 def test_the_ceiling_is_that_of_a_product_of_matrices(monkeypatch):

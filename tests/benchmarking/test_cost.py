@@ -9,6 +9,7 @@ from lm.training.settings import Settings
 from tests.benchmarking.jobs import SETTINGS
 
 WORDS, T, B = 30, 5, 4
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,13 @@ def test_bytes_are_those_of_the_words_read_and_of_all_weights_but_theirs():
     model = model_without_weights(WORDS, SETTINGS)
     weights = sum(p.numel() for name, p in model.named_parameters() if name != "embedding.weight")
     rows = T * B * 8
-    assert list(step_bytes(model, T * B).values()) == [16 * rows, 16 * (weights + rows)]
+    assert list(step_bytes(model, T * B, CPU).values()) == [16 * rows, 16 * (weights + rows)]
+
+
+def test_tied_weights_and_those_on_a_gpu_have_gradients_of_all_words():
     tied = model_without_weights(WORDS, Settings(**vars(SETTINGS) | {"tie_weights": True}))
-    assert step_bytes(tied, T * B)["clip and update"] == 16 * sum(p.numel() for p in tied.parameters())
+    for model, device in ((tied, CPU), (model_without_weights(WORDS, SETTINGS), torch.device("cuda"))):
+        assert step_bytes(model, T * B, device)["clip and update"] == 16 * sum(p.numel() for p in model.parameters())
 
 
 def test_the_shapes_alone_take_no_memory():

@@ -1,7 +1,9 @@
+from functools import partial
+
 import pytest
 import torch
 
-from lm.benchmarking.job import WARM_UP, Job
+from lm.benchmarking.job import WARM_UP, Job, random_corpus
 from tests.benchmarking.jobs import small_job
 
 
@@ -42,10 +44,21 @@ def test_what_cannot_be_measured_is_told(changes, sentence):
         small_job(**changes)
 
 
-def test_a_text_that_is_too_short_is_told_with_what_it_is_enough_for(corpus_folder):
-    source = {"name": "text", "dir": str(corpus_folder)}
-    with pytest.raises(ValueError, match="expected a text of more than 1030 windows for steps=1000 and") as told:
-        small_job(vocabulary_size=None, steps=1000, rounds=10, source=source).corpus()
-    words = str(told.value).partition(": type ")[2].split(",")[0].split()
+@pytest.mark.parametrize(("tokens", "windows"), [(101, 4), (102, 5), (20_000, 999)])
+def test_a_text_that_is_too_short_is_told_with_the_most_that_it_is_enough_for(monkeypatch, tokens, windows):
+    monkeypatch.setattr("lm.benchmarking.job.load_corpus", lambda source: random_corpus(30, tokens))
+    job = partial(small_job, vocabulary_size=None, source={"name": "synthetic"})
+    with pytest.raises(
+        ValueError, match=f"at least 1030 windows for steps=1000 and rounds=10, found {windows}:"
+    ) as told:
+        job(steps=1000, rounds=10).corpus()
+    words = str(told.value).partition(": type ")[2].split(", or")[0].split()
     enough = {name: int(value) for name, value in (word.split("=") for word in words)}
-    assert small_job(vocabulary_size=None, source=source, **enough).corpus().name == "text"
+    assert job(**enough).windows == windows
+    assert job(**enough).corpus().name == "random"
+
+
+def test_a_text_that_is_too_short_for_any_step_is_told(monkeypatch):
+    monkeypatch.setattr("lm.benchmarking.job.load_corpus", lambda source: random_corpus(30, 81))
+    with pytest.raises(ValueError, match="found 3: give a longer text"):
+        small_job(vocabulary_size=None, source={"name": "synthetic"}).corpus()

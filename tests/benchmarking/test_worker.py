@@ -47,7 +47,7 @@ def test_a_contender_works_in_a_process_of_its_own_and_ends_with_its_orders():
 
 def test_what_the_user_can_mend_comes_back_as_a_sentence():
     with (
-        pytest.raises(ValueError, match="expected a text of more than"),
+        pytest.raises(ValueError, match="expected a text of at least"),
         started([PLAIN], small_job(steps=4, vocabulary_size=None, source={"name": "synthetic"}, batch_size=10_000)),
     ):
         pass
