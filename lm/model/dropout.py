@@ -21,5 +21,5 @@ class Dropout(nn.Dropout):
 
 def _random_int16(x: Tensor) -> Tensor:
     """Return any int16 with equal probability for each element of `x`; the generator makes four of them at a time."""
-    fours = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    fours = torch.empty(-(-x.numel() // 4), dtype=torch.int64, device=x.device).random_(-(2**63), None)
     return fours.view(torch.int16)[: x.numel()].view(x.shape)

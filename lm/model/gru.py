@@ -15,7 +15,7 @@ Write d_y for dE/dy, and a_r, a_z, a_g for what the three nonlinearities are app
     d_a_r = d_a_g * q * r * (1 - r)
     d_q   = d_a_g * r
 
-Each is d_h' times a factor that the forward pass alone fixes, so all factors are computed before going back in time.
+Each is d_h' times a slope that the forward pass alone fixes, so all slopes are computed before going back in time.
 What is left for each step is the recursion
 
     d_h = d_h' * z + W_hr^T d_a_r + W_hz^T d_a_z + W_hg^T d_q
@@ -67,20 +67,20 @@ _through_sigmoid = torch.ops.aten.sigmoid_backward  # (d_y, y) -> d_y * y * (1 -
 _through_tanh = torch.ops.aten.tanh_backward  # (d_y, y) -> d_y * (1 - y^2)
 
 
-class _Factors(NamedTuple):
+class _Slopes(NamedTuple):
     """What d_h' is multiplied by, elementwise, to give d_a_r, d_a_z and d_q, which are stacked, and d_a_g."""
 
     r_z_q: Tensor
     a_g: Tensor
 
 
-def _factors(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> _Factors:
+def _slopes(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> _Slopes:
     a_g = _through_tanh(1 - z, g)
     r_z_q = h.new_empty(*h.shape[:-1], 3, h.shape[-1])
     _through_sigmoid(a_g * q, r, grad_input=r_z_q[..., 0, :])
     _through_sigmoid(h - g, z, grad_input=r_z_q[..., 1, :])
     torch.mul(a_g, r, out=r_z_q[..., 2, :])
-    return _Factors(r_z_q, a_g)
+    return _Slopes(r_z_q, a_g)
 
 
 def immediate_gradients(
@@ -104,9 +104,9 @@ def immediate_gradients(
     h_r, h_z, q = (h_BH @ weight_h.t()).chunk(3, dim=1)
     r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
     g = torch.tanh(x_g + r * q)
-    factors = _factors(r, z, q, g, h_BH)
-    d_a_r, d_a_z, d_q = (d_next_BH[:, None] * factors.r_z_q).unbind(1)
-    d_a_g = d_next_BH * factors.a_g
+    slopes = _slopes(r, z, q, g, h_BH)
+    d_a_r, d_a_z, d_q = (d_next_BH[:, None] * slopes.r_z_q).unbind(1)
+    d_a_g = d_next_BH * slopes.a_g
     return {
         "W_xz": d_a_z.t() @ x_BE,
         "W_hz": d_a_z.t() @ h_BH,
@@ -125,9 +125,9 @@ class _ThroughTime(torch.autograd.Function):
         ctx: Any, x_TBE: Tensor, h0_BH: Tensor, weight_x: Tensor, weight_h: Tensor, bias_x: Tensor, bias_h: Tensor
     ) -> Tensor:
         (T, B, E), H = x_TBE.shape, h0_BH.shape[1]
-        x_rows, weight_x = rounded(x_TBE.reshape(T * B, E)), rounded(weight_x)
+        x_factor, weight_x = rounded(x_TBE.reshape(T * B, E)), rounded(weight_x)
         # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
-        gates = (x_rows @ weight_x.t()).to(h0_BH.dtype).view(T, B, 3 * H)
+        gates = (x_factor @ weight_x.t()).to(h0_BH.dtype).view(T, B, 3 * H)
         rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)
         g = q + bias_x[2 * H :]
         rz += (bias_x + bias_h)[: 2 * H]
@@ -139,29 +139,29 @@ class _ThroughTime(torch.autograd.Function):
             rz_t.sigmoid_()
             g_t.addcmul_(r_t, q_t).tanh_()
             torch.lerp(g_t, h_t, z_t, out=next_t)
-        ctx.save_for_backward(x_rows, weight_x, weight_h, gates, g, h)
+        ctx.save_for_backward(x_factor, weight_x, weight_h, gates, g, h)
         return h[1:]
 
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")  # type: ignore[untyped-decorator]
     def backward(ctx: Any, d_output_TBH: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
-        x_rows, weight_x, weight_h, gates, g, h = ctx.saved_tensors
-        (T, B, H), E = d_output_TBH.shape, x_rows.shape[1]
+        x_factor, weight_x, weight_h, gates, g, h = ctx.saved_tensors
+        (T, B, H), E = d_output_TBH.shape, x_factor.shape[1]
         r, z, q = gates.view(T, B, 3, H).unbind(2)
-        factors = _factors(r, z, q, g, h[:-1])
-        d_a = torch.empty_like(factors.r_z_q)  # d_a_r, d_a_z, d_q
+        slopes = _slopes(r, z, q, g, h[:-1])
+        d_a = torch.empty_like(slopes.r_z_q)  # d_a_r, d_a_z, d_q
         # Row t is for the state before step t: first the share of the outputs' readers, then also that of later steps.
         d_h = torch.cat([torch.zeros_like(h[:1]), d_output_TBH])
-        steps = zip(d_h, d_h[1:], z, factors.r_z_q, d_a, strict=False)
-        for d_h_t, d_next_t, z_t, factors_t, d_a_t in reversed(list(steps)):
-            torch.mul(d_next_t[:, None], factors_t, out=d_a_t)
+        steps = zip(d_h, d_h[1:], z, slopes.r_z_q, d_a, strict=False)
+        for d_h_t, d_next_t, z_t, slopes_t, d_a_t in reversed(list(steps)):
+            torch.mul(d_next_t[:, None], slopes_t, out=d_a_t)
             d_h_t.addcmul_(d_next_t, z_t).addmm_(d_a_t.view(B, 3 * H), weight_h)
         d_a_rows = d_a.view(T * B, 3 * H)
-        d_a_factor, h_factor = d_a_rows.to(x_rows.dtype), h[:-1].view(T * B, H).to(x_rows.dtype)
+        d_a_factor, h_factor = d_a_rows.to(x_factor.dtype), h[:-1].view(T * B, H).to(x_factor.dtype)
         d_weight_h, d_bias_h = (d_a_factor.t() @ h_factor).to(h.dtype), d_a_rows.sum(0)
-        torch.mul(d_h[1:], factors.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
-        d_a_factor = d_a_rows.to(x_rows.dtype)
-        d_weight_x, d_bias_x = (d_a_factor.t() @ x_rows).to(h.dtype), d_a_rows.sum(0)
+        torch.mul(d_h[1:], slopes.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
+        d_a_factor = d_a_rows.to(x_factor.dtype)
+        d_weight_x, d_bias_x = (d_a_factor.t() @ x_factor).to(h.dtype), d_a_rows.sum(0)
         d_x = (d_a_factor @ weight_x).to(h.dtype).view(T, B, E)
         return d_x, d_h[0], d_weight_x, d_weight_h, d_bias_x, d_bias_h

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 AT_ONCE = 2**21
-"""Numbers of a product that is added to a wider one: 4 MB of bfloat16. Larger blocks are fetched from the system anew,
-page by page, each time."""
+"""Numbers of a product that is added to a wider one: 4 MB of bfloat16, which a processor's cache still holds when they
+are read to be added."""
 
 _rounding = False
 

@@ -48,8 +48,8 @@ def linear_cross_entropy(
     The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once,
     in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
     where the weight is zero; such a token adds exactly nothing to the loss and to the gradients. At most
-    max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, or twice as many of bfloat16, and
-    nothing waits for the device.
+    max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, or twice as many of bfloat16 and a
+    block of them in float32, and nothing waits for the device.
     """
     inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
     with_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
@@ -97,7 +97,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients
             tokens = slice(start, start + chunk)
             targets_C, weights_C = targets_N[tokens], weights_N[tokens]
-            logits_CV = torch.mm(factors.binary_NK[tokens], factors.weight_VK.t(), out=buffer_CV[: len(targets_C)])
+            logits_CV = torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=buffer_CV[: len(targets_C)])
             sums_C, nats_C = _exponentiate(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
             loss += torch.dot(weights_C.double(), nats_C.double())
             if gradients is not None:
@@ -119,22 +119,22 @@ def _scaled(gradient: Tensor, d_loss: Tensor) -> Tensor:
 
 
 class _Factors(NamedTuple):
-    """What products read: `binary_NK` gives logits to the base of two, to which `bias_V`, if any, is to be added."""
+    """What products read: `base2_NK` gives logits to the base of two, to which `bias_V`, if any, is to be added."""
 
     hidden_NK: Tensor
-    binary_NK: Tensor
+    base2_NK: Tensor
     weight_VK: Tensor
     bias_V: Tensor | None
 
 
 def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None) -> _Factors:
-    binary_NH, bias_V = hidden_NH * LOG2_E, None if bias_V is None else bias_V * LOG2_E
+    base2_NH, bias_V = hidden_NH * LOG2_E, None if bias_V is None else bias_V * LOG2_E
     if bias_V is None or not rounds_factors(weight_VH):
-        return _Factors(hidden_NH, rounded(binary_NH), rounded(weight_VH), bias_V)
+        return _Factors(hidden_NH, rounded(base2_NH), rounded(weight_VH), bias_V)
     one_N = hidden_NH.new_ones(len(hidden_NH))
     return _Factors(
         hidden_NK=_with_column(hidden_NH, one_N, hidden_NH.dtype),
-        binary_NK=_with_column(binary_NH, one_N, torch.bfloat16),
+        base2_NK=_with_column(base2_NH, one_N, torch.bfloat16),
         weight_VK=_with_column(weight_VH, bias_V, torch.bfloat16),
         bias_V=None,
     )

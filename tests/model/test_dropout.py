@@ -39,12 +39,12 @@ def test_without_dropout_nothing_changes_and_nothing_is_drawn(dropout: Dropout):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize(("p", "scale"), [(1.0, 0), (1 - 1e-9, 2**16), (1e-9, 1)])
-def test_everything_may_be_dropped_or_nearly_everything_or_nearly_nothing(p: float, scale: float):
+def test_everything_may_be_dropped_or_nearly_everything_or_nearly_nothing():
     torch.manual_seed(1)
-    found = Dropout(p)(torch.ones(500_000))
-    assert {0.0, float(scale)} >= set(found.unique().tolist())
-    assert found.mean().item() == pytest.approx(float(p < 1), abs=2)  # about 8 of them stay, each 2^16 times as large
+    x = torch.ones(500_000)
+    assert torch.equal(Dropout(1.0)(x), torch.zeros_like(x))
+    assert Dropout(1 - 1e-9)(x).unique().tolist() == [0, 2**16]  # about 8 of them stay
+    assert torch.equal(Dropout(1e-9)(x), x)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (5, 1, 7)])

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -130,8 +132,19 @@ def test_tied_embedding_gets_the_gradients_of_both_its_uses():
     torch.testing.assert_close(gradient(linear_cross_entropy), gradient(plain_linear_cross_entropy))
 
 
-def test_the_graph_can_be_walked_twice_and_gradients_are_not_shared():
-    hidden_NH, weight_VH, *others = case()
+@pytest.fixture(params=[False, True], ids=["exact", "rounded"])
+def rounding(request: pytest.FixtureRequest) -> Iterator[bool]:
+    with exact_products():  # whatever holds now holds again afterwards
+        allow_rounding(request.param)
+        yield request.param
+
+
+@pytest.mark.parametrize("budget", [2**22, 30])
+def test_the_graph_can_be_walked_twice_and_gradients_are_not_shared(
+    monkeypatch: pytest.MonkeyPatch, rounding: bool, budget: int
+):
+    monkeypatch.setattr(softmax, "LOGITS_AT_ONCE", budget)
+    hidden_NH, weight_VH, *others = case(dtype=torch.float32)
     loss = linear_cross_entropy(hidden_NH, weight_VH, *others)
     first = torch.autograd.grad(loss, weight_VH, retain_graph=True)[0]
     expected = first.clone()
@@ -161,13 +174,21 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-def test_a_large_vocabulary_never_has_all_its_logits_at_once():
+@pytest.mark.parametrize("bias", [True, False])
+def test_no_tokens_have_no_nats_and_no_gradients(rounding: bool, bias: bool):
+    for found in loss_and_gradients(linear_cross_entropy, case(tokens=0, bias=bias, dtype=torch.float32)):
+        assert found.dtype == torch.float32
+        assert found.count_nonzero() == 0
+
+
+def test_a_large_vocabulary_never_has_all_its_logits_at_once(rounding: bool):
     tokens, vocabulary, hidden = 40, 50_000, 8
     arguments = case(tokens, vocabulary, hidden, dtype=torch.float32)
     with pytest.MonkeyPatch.context() as patch, LargestTensor() as largest:
         patch.setattr(softmax, "LOGITS_AT_ONCE", 100_000)
         linear_cross_entropy(*arguments).backward()
-    assert largest.elements == vocabulary * hidden  # the weight's gradient; all logits would be five times as many
+    # The weight's gradient, rounded with a column for the bias's; all logits would be five times as many.
+    assert largest.elements == vocabulary * (hidden + rounding)
     with LargestTensor() as largest:
         plain_linear_cross_entropy(*arguments).backward()
     assert largest.elements == vocabulary * tokens
@@ -205,11 +226,15 @@ def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
     torch.testing.assert_close(d_hidden_NH, exact[1].bfloat16(), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("budget", [2**22, 2000])
-def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(monkeypatch: pytest.MonkeyPatch, budget: int):
+def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
+    monkeypatch: pytest.MonkeyPatch, budget: int, bias: bool
+):
     monkeypatch.setattr(softmax, "LOGITS_AT_ONCE", budget)
-    arguments = case(tokens=64, vocabulary=500, hidden=32, dtype=torch.float32)
-    exact = [x.detach().double().requires_grad_() for x in arguments[:3]] + [arguments[3], arguments[4].double()]
+    arguments = case(tokens=64, vocabulary=500, hidden=32, bias=bias, dtype=torch.float32)
+    inputs = [x if x is None else x.detach().double().requires_grad_() for x in arguments[:3]]
+    exact = [*inputs, arguments[3], arguments[4].double()]
     expected = loss_and_gradients(plain_linear_cross_entropy, exact)
     with exact_products():  # whatever holds now holds again afterwards
         allow_rounding(True)
