@@ -45,6 +45,7 @@ clean:  ## remove the environment; results stay
 	rm -rf .venv
 
 $(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f'expected Python 3.11 or newer, found {v[0]}.{v[1]}: type PYTHON=python3.12 or the like after make')"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,local,ray,slurm]"
 	touch $@
