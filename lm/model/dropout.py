@@ -14,7 +14,7 @@ class Dropout(nn.Dropout):
         """Zero each element with probability `p` and scale up the others, in training."""
         if not self.training or self.p in (0, 1) or x.device.type != "cpu":
             return super().forward(x)
-        values_kept = min(max(round((1 - self.p) * VALUES), 1), VALUES)
+        values_kept = max(round((1 - self.p) * VALUES), 1)
         kept = _random_int16(x).le_(values_kept - 1 - VALUES // 2)
         return x * kept.to(x.dtype).mul_(VALUES / values_kept)
 
