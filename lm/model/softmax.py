@@ -12,9 +12,11 @@ s = sum E, a token of target y and weight w has
 The loss, and the gradients for an incoming gradient of one, are computed in the same pass over chunks of tokens, in one
 buffer that holds a', then E, then D; the backward pass only scales them. A chunk is as large as the matrix products
 like it; what is done to it number by number is done block by block, each small enough to stay in the processor's cache.
-Where products are of bfloat16 factors, so is the buffer, and a block is computed with in float32. W is copied there, to
-be rounded, and gets b as one more column, for a last h of one: so the products add b to the logits, and sum up d_b.
 Powers of two cost a third of what PyTorch's exp does where it is not Intel's processor that computes them.
+
+Where products are of bfloat16 factors, so is the buffer. W is copied there, to be rounded, and gets b as one more
+column, for a last h of one: so the products add b to the logits, and sum up d_b. E is first tried with m = 0, which
+takes two passes in place and no copy; only where a sum is then out of range is it computed as above, in float32.
 
 Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H hidden, K hidden or one more.
 """
@@ -33,11 +35,15 @@ from lm.model.products import add_product, rounded, rounds_factors
 # 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
 LOGITS_AT_ONCE = 2**22
 
-# A thread's share of a block: 1 MB of float32, which fits into the second-level cache of its processor's core, where
-# the next pass finds it again.
-LOGITS_IN_CACHE = 2**18
+# Bytes of a thread's share of a block, which fits into the second-level cache of its processor's core, where the next
+# pass finds it again.
+BYTES_IN_CACHE = 2**20
 
 LOG2_E = math.log2(math.e)
+
+# Sums of powers between its inverse and this are far from either end of bfloat16's range, 2^-126 to 2^128: then no
+# power overflowed, and none that counts underflowed. Logits of up to 44 nats are so.
+IN_RANGE = 2.0**64
 
 
 def linear_cross_entropy(
@@ -97,11 +103,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients
             tokens = slice(start, start + chunk)
             targets_C, weights_C = targets_N[tokens], weights_N[tokens]
-            logits_CV = torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=buffer_CV[: len(targets_C)])
-            sums_C, nats_C = _exponentiate(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
+            d_CV = buffer_CV[: len(targets_C)]
+            sums_C, nats_C = _powers(d_CV, factors, tokens, targets_C, weights_C, gradients)
             loss += torch.dot(weights_C.double(), nats_C.double())
             if gradients is not None:
-                gradients.add(tokens, logits_CV, factors, weights_C / sums_C)
+                gradients.add(tokens, d_CV, factors, weights_C / sums_C)
         if gradients is not None:
             ctx.save_for_backward(*gradients.split(hidden_NH.shape[1], bias_V is not None))
         return loss.to(weight_VH.dtype)
@@ -147,14 +153,47 @@ def _with_column(matrix: Tensor, column: Tensor, dtype: torch.dtype) -> Tensor:
     return both
 
 
-def _exponentiate(
+def _powers(
+    out_CV: Tensor,
+    factors: _Factors,
+    tokens: slice,
+    targets_C: Tensor,
+    weights_C: Tensor,
+    gradients: "_Gradients | None",
+) -> tuple[Tensor, Tensor]:
+    """Return the sums of E and the nats of the targets; with gradients, leave D in `out_CV`."""
+    logits_CV = torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)
+    if logits_CV.dtype == weights_C.dtype:  # not rounded
+        return _powers_below_one(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
+    sums_C, nats_C = _powers_in_place(logits_CV, targets_C, gradients is not None)
+    if ((sums_C >= 1 / IN_RANGE) & (sums_C <= IN_RANGE)).all():
+        return sums_C, nats_C
+    torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)  # they were overwritten
+    return _powers_below_one(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
+
+
+def _powers_in_place(logits_CV: Tensor, targets_C: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor]:
+    """Compute with m = 0, and with the rounded E in the sums, too."""
+    of_targets = torch.arange(len(targets_C), device=targets_C.device), targets_C
+    logits_C = logits_CV[of_targets].float()
+    sums_C = torch.empty_like(logits_C)
+    for block in _blocks(logits_CV):
+        # torch.sum(out=) would first copy what it is to sum in another dtype.
+        sums_C[block] = logits_CV[block].exp2_().sum(1, dtype=sums_C.dtype)
+    if with_gradients:
+        d_C = logits_CV[of_targets] - sums_C  # in float32, for they may be nearly equal
+        logits_CV[of_targets] = d_C.to(logits_CV.dtype)
+    return sums_C, (sums_C.log2() - logits_C) / LOG2_E
+
+
+def _powers_below_one(
     logits_CV: Tensor,
     bias_V: Tensor | None,
     targets_C: Tensor,
     weights_C: Tensor,
     gradients: "_Gradients | None",
 ) -> tuple[Tensor, Tensor]:
-    """Return the sums of E and the nats of the targets; with gradients, leave D in place of the logits."""
+    """Compute with each token's m, in the dtype of its weight."""
     targets_C1 = targets_C[:, None]
     logits_C1 = logits_CV.gather(1, targets_C1).to(weights_C.dtype)
     if bias_V is not None:
@@ -177,7 +216,7 @@ def _exponentiate(
 def _blocks(logits_CV: Tensor) -> Iterator[slice]:
     """Divide a chunk's tokens; a GPU takes all at once, for it has no such cache and every call has its price."""
     tokens, vocabulary = logits_CV.shape
-    in_caches = LOGITS_IN_CACHE * torch.get_num_threads()
+    in_caches = BYTES_IN_CACHE * torch.get_num_threads() // logits_CV.element_size()
     size = max(1, in_caches // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
     return (slice(start, start + size) for start in range(0, tokens, size))
 

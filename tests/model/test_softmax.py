@@ -15,8 +15,9 @@ from lm.model.softmax import linear_cross_entropy, plain_linear_cross_entropy, t
 from lm.training.machine import exact_products
 from tests.waits import Waits
 
-# Logits at once and in the cache; with 13 words: single tokens, 2, 3 or all of them, in blocks of 1, 2, 4 or all.
-BUDGETS = [(1, 2**18), (30, 13), (40, 26), (2**22, 1), (2**22, 52), (2**22, 2**18)]
+# Logits at once, and bytes in the cache; with 13 words of float64: single tokens, 2, 3 or all, in blocks of 1, 2, 4 or
+# all.
+BUDGETS = [(1, 2**20), (30, 104), (40, 208), (2**22, 1), (2**22, 416), (2**22, 2**20)]
 
 
 def case(
@@ -48,7 +49,7 @@ def loss_and_gradients(function, arguments, scale: float = 1.0) -> list[Tensor]:
 @pytest.fixture(params=BUDGETS)
 def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     monkeypatch.setattr(softmax, "LOGITS_AT_ONCE", request.param[0])
-    monkeypatch.setattr(softmax, "LOGITS_IN_CACHE", request.param[1])
+    monkeypatch.setattr(softmax, "BYTES_IN_CACHE", request.param[1])
     return request.param
 
 
@@ -61,13 +62,13 @@ def test_equals_cross_entropy_of_each_token_however_it_is_chunked(function, bias
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 6), st.booleans(), st.integers(1, 40), st.integers(1, 40))
+@given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 6), st.booleans(), st.integers(1, 40), st.integers(1, 320))
 def test_equals_the_plain_path_for_any_shape(
     tokens: int, vocabulary: int, hidden: int, bias: bool, budget: int, cache: int
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(softmax, "LOGITS_AT_ONCE", budget)
-        patch.setattr(softmax, "LOGITS_IN_CACHE", cache)
+        patch.setattr(softmax, "BYTES_IN_CACHE", cache)
         arguments = case(tokens, vocabulary, hidden, bias)
         found = loss_and_gradients(linear_cross_entropy, arguments)
     expected = loss_and_gradients(plain_linear_cross_entropy, arguments)
@@ -214,6 +215,17 @@ def test_a_chunk_fills_the_budget_or_half_the_weights_memory(vocabulary: int, hi
     assert tokens_at_once(vocabulary, hidden, torch.bfloat16) == 2 * tokens
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_model_all_of_bfloat16_is_computed_as_any_other(bias: bool):
+    *inputs, targets_N, weights_N = case(bias=bias)
+    rounded = [x if x is None else x.detach().bfloat16().requires_grad_() for x in inputs]
+    arguments = [*rounded, targets_N, weights_N.bfloat16()]
+    found, expected = (loss_and_gradients(f, arguments) for f in (linear_cross_entropy, plain_linear_cross_entropy))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == torch.bfloat16
+        assert (one - other).norm() / other.norm() < 0.02
+
+
 def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
     hidden_NH, weight_VH, bias_V, targets_N, weights_N = case(dtype=torch.float32)
     rounded_NH = hidden_NH.detach().bfloat16()
@@ -242,3 +254,35 @@ def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32
         assert 1e-6 < (rounded - wanted).norm() / wanted.norm() < 0.02  # a step of bfloat16 is 2^-8 of a number
+
+
+@pytest.fixture
+def rounded_case() -> Iterator[list[Tensor]]:
+    with exact_products():
+        allow_rounding(True)
+        yield case(tokens=64, vocabulary=500, hidden=32, dtype=torch.float32)
+
+
+def below_one(monkeypatch: pytest.MonkeyPatch, arguments: list[Tensor]) -> list[Tensor]:
+    """Loss and gradients with every token's largest logit subtracted, as no sum of powers is ever in range."""
+    with monkeypatch.context() as patch:
+        patch.setattr(softmax, "IN_RANGE", 0.5)
+        return loss_and_gradients(linear_cross_entropy, arguments)
+
+
+def test_powers_in_place_are_those_below_one_but_for_rounding(monkeypatch: pytest.MonkeyPatch, rounded_case):
+    careful = below_one(monkeypatch, rounded_case)
+    monkeypatch.delattr(softmax, "_powers_below_one")  # nothing falls back to it
+    for found, expected in zip(loss_and_gradients(linear_cross_entropy, rounded_case), careful, strict=True):
+        assert 0 < (found - expected).norm() / expected.norm() < 4e-3
+
+
+@pytest.mark.parametrize("nats", [100, -100])  # beyond what powers in bfloat16, or in float32, can be
+def test_one_token_out_of_range_has_its_chunk_computed_again(monkeypatch: pytest.MonkeyPatch, rounded_case, nats: int):
+    hidden_NH, weight_VH, *others = (x.detach().clone() for x in rounded_case)
+    weight_VH[:, 0] += 10
+    hidden_NH[5, 0] = nats / 10  # all logits of the sixth token
+    arguments = [hidden_NH.requires_grad_(), weight_VH.requires_grad_(), others[0].requires_grad_(), *others[1:]]
+    found, expected = loss_and_gradients(linear_cross_entropy, arguments), below_one(monkeypatch, arguments)
+    assert all(x.isfinite().all() for x in found)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
