@@ -15,8 +15,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from lm.launching.shares import cores, cores_a_run, workers
 from lm.model.parameters import matching_hidden_size
-
-CONFIGS = Path(__file__).parents[1] / "conf"
+from lm.options import CONFIGS, added_for_nothing, misspelt
 
 UNNAMED = ("data.dir", "resume")
 """Options that say where files lie rather than which run it is, and so don't belong in its name."""
@@ -45,10 +44,12 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
         def main() -> None:
             # Left to itself, Hydra tells its errors over several lines, and those of the task with a traceback.
             os.environ["HYDRA_FULL_ERROR"] = "1"
+            if found := added_for_nothing(config_name, sys.argv[1:]):
+                sys.exit(f"error: {found}")
             try:
                 composed()
             except (HydraException, OmegaConfBaseException, OSError) as error:
-                sys.exit(f"error: {missing_extra(error) or sentence(error)}")
+                sys.exit(f"error: {missing_extra(error) or misspelt(config_name, error) or sentence(error)}")
             except KeyboardInterrupt:
                 sys.exit(130)  # as shells have it for SIGINT
 

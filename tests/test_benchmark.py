@@ -94,7 +94,7 @@ def test_the_first_step_is_awaited_with_the_words_that_training_knows(monkeypatc
         (["hidden_size=0"], "expected hidden_size to be positive, found 0"),
         (["data.batching=sentences"], "expected data.batching=streams, found sentences"),
         (["precision=64-true"], "expected precision=auto or 32-true, found 64-true"),
-        (["stesp=3"], "Could not override 'stesp'"),
+        (["stesp=3"], "found stesp=: type steps="),
     ],
 )
 def test_bad_input_is_told_in_one_sentence(run_command, small, measured, tmp_path, capsys, words, sentence):

@@ -99,7 +99,7 @@ def test_the_command_runs_as_it_is_typed(saved_run):
         (["text=ada", "csv=nowhere/table.csv"], "expected a folder to write to, found none at 'nowhere'"),
         (["text=ada", "rows=word"], "expected rows to be one of words, sentences, found word"),
         (["text=ada", "state=kept"], "expected state to be one of reset, carried, found kept"),
-        (["spilt=test"], "Could not override 'spilt'"),
+        (["spilt=test"], "found spilt=: type split="),
     ],
 )
 def test_bad_input_is_told_in_one_sentence(run_command, saved_run, corpus_folder, tmp_path, capsys, words, sentence):

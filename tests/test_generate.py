@@ -141,7 +141,7 @@ def test_the_command_runs_as_it_is_typed(saved_run):
         (["beam.width=2", "samples=3"], "expected at most as many samples as the beam is wide"),
         (["beam.width=2", "top_k=3"], "expected a search or draws, found options of both"),
         (["checkpoint=first"], "expected checkpoint to be one of best, last, found first"),
-        (["temprature=1"], "Could not override 'temprature'"),
+        (["temprature=1"], "found temprature=: type temperature="),
         (["run=nowhere"], "expected a run folder with checkpoints/last.ckpt, found none in 'nowhere'"),
     ],
 )

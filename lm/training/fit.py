@@ -1,11 +1,13 @@
 """A corpus and settings -> a run folder with trained weights."""
 
+import inspect
 import logging
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import Any
 
 import pytorch_lightning as pl
@@ -137,14 +139,29 @@ def _trainer(
     every = options["log_every_n_steps"]
     best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes, every)
     watch = StopOnDivergence(every)
-    return pl.Trainer(
-        **options,
-        max_epochs=settings.epochs,
-        logger=TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False),
-        callbacks=[EpochLog(run.epochs_path, every), *callbacks, watch, best, last, *bar],
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=bool(bar),
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
+    own: dict[str, Any] = {
+        "max_epochs": settings.epochs,
+        "logger": TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False),
+        "callbacks": [EpochLog(run.epochs_path, every), *callbacks, watch, best, last, *bar],
+        "plugins": [AtomicCheckpointIO()],
+        "enable_progress_bar": bool(bar),
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+    }
+    check_trainer_options(options, own)
+    return pl.Trainer(**options, **own)
+
+
+def check_trainer_options(options: Iterable[str], own: Collection[str]) -> None:
+    """Make sure that Lightning's Trainer takes the options, and that this project does not set them itself.
+
+    Raises:
+        ValueError: where it does not, or this project does.
+    """
+    known = inspect.signature(pl.Trainer).parameters.keys() - set(own)
+    for name in (name for name in options if name not in known):
+        close = get_close_matches(name, known, n=1)
+        advice = f"type trainer.{close[0]}=" if close and name not in own else "leave it out"
+        found = f"trainer.{name}=, which this project sets itself" if name in own else f"trainer.{name}="
+        raise ValueError(f"expected an argument of Lightning's Trainer, found {found}: {advice}")
