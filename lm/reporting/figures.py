@@ -32,6 +32,11 @@ STYLES = ("-", "--", "-.", ":")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 MOST_PANELS = 12
+LABEL = 0.3
+"""How much of a panel's width the value of its best epoch takes."""
+ROOM = 2
+"""How many times the perplexity below it what lies above such a value is, at least."""
+
 CIRCLE: dict[str, Any] = {
     "marker": "o",
     "markersize": 7,
@@ -151,18 +156,24 @@ def _draw_line(axes: Axes, data: Curve, colour: str, marker: str, dashes: str, f
 
 
 def _mark_best(panel: Axes, training: Curve, validation: Curve) -> None:
-    """Circle the best epoch and write its value above it, and above the training curve where that is just above.
+    """Circle the best epoch and write its value above it and above what lies just above it.
 
     Curves fall, so there is room above, towards the right early on and towards the left near the end.
     """
     epoch, value = validation.best
     panel.plot([epoch], [value], linestyle="none", **CIRCLE)
-    online = dict(zip(training.epochs, training.mean, strict=True)).get(epoch, value)
+    length = LABEL * (validation.epochs[-1] - validation.epochs[0])
     late = epoch > 0.8 * validation.epochs[-1]
+    left, right = (epoch - length, epoch) if late else (epoch, epoch + length)
+    points = (point for data in (training, validation) for point in zip(data.epochs, data.mean, strict=True))
+    height = value
+    for other in sorted(y for x, y in points if left <= x <= right):
+        if height < other < ROOM * height:
+            height = other
     panel.annotate(
         f"{value:.1f}",
-        (epoch, online if value < online < 1.5 * value else value),
-        xytext=(4 if late else -4, 6),
+        (epoch, height),
+        xytext=(4 if late else -4, 7),
         textcoords="offset points",
         horizontalalignment="right" if late else "left",
         color=VALIDATION,

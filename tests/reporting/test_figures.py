@@ -53,6 +53,23 @@ def test_a_panel_holds_both_curves_the_best_epoch_and_the_published_value(grid: 
     assert [text.get_text() for text in panel.texts] == ["100.0"]
 
 
+@pytest.mark.parametrize("best", [0, 2, 7, 14])
+def test_the_best_epochs_value_covers_no_point(make_run: MakeRun, sweep: Path, best: int) -> None:
+    valid_ppls = [150.0 + 25 * (epoch % 2) for epoch in range(15)]  # one epoch up, one down
+    valid_ppls[best] = 140.0
+    make_run(config={"epochs": 15}, valid_ppls=valid_ppls)
+
+    figure = drawn(draw_convergence(settings_in(sweep)))
+    image(figure, "png")  # which puts everything into its place
+
+    (panel,) = figure.axes
+    (label,) = panel.texts
+    box = label.get_window_extent()
+    points = [point for line in panel.lines[:2] for point in panel.transData.transform(line.get_xydata())]
+    assert len(points) == 30
+    assert not any(box.contains(*point) for point in points)
+
+
 def test_another_configuration_has_no_published_line(make_run: MakeRun, sweep: Path) -> None:
     make_run(config={"epochs": 3})
 
