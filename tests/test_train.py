@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lm.config import run_name
@@ -140,6 +141,7 @@ def test_tensorboard_shows_the_run(trained):
     assert [event.step for event in events.Scalars("perplexity/valid")] == [1, 2]
     assert "samples/text_summary" in tags["tensors"]
     assert events.summary_metadata["_hparams_/session_start_info"]
+    assert OmegaConf.load(trained.folder / "hparams.yaml") == trained.checkpoint("best")["identity"]["settings"]
 
 
 def test_a_run_with_a_checkpoint_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):

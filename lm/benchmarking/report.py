@@ -71,12 +71,13 @@ def _contender(name: str, found: Results) -> Sequence[str]:
 
 
 def _speedup(results: Results) -> str:
-    speedup, contenders = results["speedup"], results["contenders"]
+    speedup, lightning, contenders = results["speedup"], results["lightning_ms"], results["contenders"]
     last = {name: median(contenders[name]["nats"][-20:]) for name in (PLAIN, TRAIN)}
     return (
         f"lm.train takes {speedup['median']:.2f} times as many steps a second as the plain loop "
         f"({speedup['least']:.2f} to {speedup['greatest']:.2f} by round).\n"
-        f"Lightning, its checks and records cost {results['lightning_ms']:.2f} ms a step.\n"
+        f"Lightning, its checks and records cost {lightning['median']:.2f} ms a step "
+        f"({lightning['least']:.2f} to {lightning['greatest']:.2f} by round).\n"
         f"Nats a token at the end: {last[PLAIN]:.3f} in the plain loop, {last[TRAIN]:.3f} in lm.train."
     )
 

@@ -1,5 +1,6 @@
 """What was measured -> what it says: medians, rates, shares and ratios."""
 
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
@@ -65,12 +66,16 @@ def _medians(rounds: list[Round]) -> list[float]:
 
 def _speedup(before: list[Round], after: list[Round]) -> Results:
     """Rounds are compared with those beside them in time."""
-    ratios = [one / other for one, other in zip(_medians(before), _medians(after), strict=True)]
-    return {"median": median(ratios), "least": min(ratios), "greatest": max(ratios)}
+    return _by_round(one / other for one, other in zip(_medians(before), _medians(after), strict=True))
 
 
-def _difference(before: list[Round], after: list[Round]) -> float:
-    return median(other - one for one, other in zip(_medians(before), _medians(after), strict=True))
+def _difference(before: list[Round], after: list[Round]) -> Results:
+    return _by_round(other - one for one, other in zip(_medians(before), _medians(after), strict=True))
+
+
+def _by_round(values: Iterable[float]) -> Results:
+    known = list(values)
+    return {"median": median(known), "least": min(known), "greatest": max(known)}
 
 
 def _evaluation(rates: list[dict[str, float]], training: float) -> Results:

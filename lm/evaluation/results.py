@@ -1,5 +1,6 @@
 """A saved run and its corpus -> the numbers of the table."""
 
+import logging
 import math
 from statistics import median
 from typing import Any
@@ -11,6 +12,8 @@ from lm.evaluation.score import Score, score
 from lm.training.machine import exact_products
 from lm.training.run import Run
 from lm.training.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def widths(settings: Settings) -> dict[str, int]:
@@ -27,6 +30,7 @@ def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best"
     model, _, identity = run.load(name)
     model.to(device)
     settings = Settings(**identity["settings"])
+    log.info(f"scoring all of the text with the {name} weights, in exact float32")
     with exact_products():
         return {
             split: score(

@@ -112,7 +112,7 @@ def settings_of(config: DictConfig) -> Settings:
 def trainer_options(config: DictConfig) -> dict[str, Any]:
     """Return the arguments for Lightning's Trainer."""
     options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
-    if options["accelerator"] == "auto" and not torch.cuda.is_available():
+    if options["accelerator"] == "auto" and device_of("auto").type == "cpu":
         options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
     return options
 

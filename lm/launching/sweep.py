@@ -31,6 +31,7 @@ def take_turn(config: DictConfig, hydra: HydraConf) -> float:
     if refusal := unfit_for_a_sweep(config):
         stop.write(refusal)
     if stop.reason() is not None:
+        note_stop(config, folder, stop)
         return math.nan
     os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
     leave_ctrl_c_to_the_sweep()
@@ -39,7 +40,9 @@ def take_turn(config: DictConfig, hydra: HydraConf) -> float:
         *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
         stop=lambda: stop.reason() is not None,
     )
-    if status != 0 and stop.reason() is None:
+    if stop.reason() is not None:
+        note_stop(config, folder, stop)
+    elif status != 0:
         note_failure(config, folder, status)
     return validation_perplexity(folder / "results.json")
 
@@ -87,10 +90,23 @@ def note_failure(config: DictConfig, folder: Path, status: int) -> None:
     else:
         error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
     log.error(f"{folder.name} failed: {error}")
+    write_outcome(config, folder, "failed", error)
+
+
+def note_stop(config: DictConfig, folder: Path, stop: StopFile) -> None:
+    """Write down that a signal has stopped the sweep before this run's first step, where the run has not done so."""
+    reason = stop.reason()
+    if reason in signal.Signals.__members__ and not (folder / "results.json").exists():
+        begun = (folder / "checkpoints" / "last.ckpt").is_file()
+        write_outcome(config, folder, "interrupted" if begun else "not begun", f"the sweep was stopped by {reason}")
+
+
+def write_outcome(config: DictConfig, folder: Path, status: str, error: str) -> None:
+    """Write the `results.json` of a run that could not do it; where that fails, too, say so."""
     which = {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed}
     try:
         with write_atomically(folder / "results.json") as file:
-            json.dump({"status": "failed", "error": error} | which, file, indent=2)
+            json.dump({"status": status, "error": error} | which, file, indent=2)
             file.write("\n")
     except OSError as failure:
         log.error(sentence(failure))

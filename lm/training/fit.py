@@ -139,9 +139,11 @@ def _trainer(
     every = options["log_every_n_steps"]
     best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes, every)
     watch = StopOnDivergence(every)
+    logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
+    logger.hparams = asdict(settings)  # it writes hparams.yaml once, before it is given any
     own: dict[str, Any] = {
         "max_epochs": settings.epochs,
-        "logger": TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False),
+        "logger": logger,
         "callbacks": [EpochLog(run.epochs_path, every), *callbacks, watch, best, last, *bar],
         "plugins": [AtomicCheckpointIO()],
         "enable_progress_bar": bool(bar),

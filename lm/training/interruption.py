@@ -1,5 +1,6 @@
 """Runs that can be stopped at any time: checkpoints within an epoch, and a last one when the process is told to end."""
 
+import logging
 import math
 import signal
 import threading
@@ -16,6 +17,8 @@ from lightning_fabric.utilities.types import _PATH
 from lm.training.devices import largest, summed
 from lm.training.files import write_atomically
 from lm.training.task import LanguageModelling
+
+log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIME = 1
@@ -96,6 +99,8 @@ class Checkpointer(pl.Callback):
             return
         wanted = self._signal or (TIME if time.monotonic() - self._saved_at > self.seconds else 0)
         if wanted := largest(wanted, pl_module.device):
+            steps = f"{batch_idx + 1:,} of {trainer.num_training_batches:,} steps"
+            log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {steps}, checkpoint")
             self._save(trainer, wanted)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

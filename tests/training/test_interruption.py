@@ -36,3 +36,12 @@ def test_signals_are_given_back_when_the_run_ends(tmp_path):
     checkpointer.on_train_start(Mock(), Mock())
     checkpointer.teardown(Mock(), Mock(), "fit")
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_checkpoint_within_an_epoch_says_how_far_it_is(tmp_path, caplog):
+    caplog.set_level("INFO")
+    checkpointer = Checkpointer(tmp_path / "last.ckpt", minutes=0, every=50)
+    trainer = Mock(is_last_batch=False, world_size=1, current_epoch=2, max_epochs=5, num_training_batches=2323)
+    checkpointer.on_train_batch_end(trainer, Mock(), None, None, batch_idx=1199)
+    assert caplog.messages == ["epoch 3/5: 1,200 of 2,323 steps, checkpoint"]
+    trainer.save_checkpoint.assert_called_once_with(tmp_path / "last.ckpt")
