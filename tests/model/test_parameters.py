@@ -32,13 +32,13 @@ def test_the_cells_differ_by_their_gates(cell, expected):
     assert layer_parameters(cell, 200, 200, biases=1) == counted(cell, 200, 200, biases=1) == expected
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(cells, sizes, sizes, st.sampled_from([1, 2]))
 def test_the_formula_gives_what_counting_gives(cell, input_size, hidden_size, biases):
     assert layer_parameters(cell, input_size, hidden_size, biases) == counted(cell, input_size, hidden_size, biases)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(cells, sizes, sizes, sizes, st.integers(1, 4), st.sampled_from([1, 2]))
 def test_a_models_formula_gives_what_counting_gives(cell, words, embedding_size, hidden_size, num_layers, biases):
     model = LanguageModel(words, cell, embedding_size, hidden_size, num_layers)
@@ -46,7 +46,7 @@ def test_a_models_formula_gives_what_counting_gives(cell, words, embedding_size,
     assert model.parameter_counts(biases) == expected
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(cells, sizes, cells, st.integers(1, 60), sizes, st.integers(1, 3))
 def test_no_size_matches_better_than_the_one_found(reference, reference_size, cell, words, embedding_size, num_layers):
     def total(cell, hidden_size):
