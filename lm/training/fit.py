@@ -138,13 +138,10 @@ def _trainer(
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
     every = options["log_every_n_steps"]
     best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes, every)
-    watch = StopOnDivergence(every)
-    logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
-    logger.hparams = asdict(settings)  # it writes hparams.yaml once, before it is given any
     own: dict[str, Any] = {
         "max_epochs": settings.epochs,
-        "logger": logger,
-        "callbacks": [EpochLog(run.epochs_path, every), *callbacks, watch, best, last, *bar],
+        "logger": _logger(settings, run),
+        "callbacks": [EpochLog(run.epochs_path, every), *callbacks, StopOnDivergence(every), best, last, *bar],
         "plugins": [AtomicCheckpointIO()],
         "enable_progress_bar": bool(bar),
         "num_sanity_val_steps": 0,
@@ -153,6 +150,12 @@ def _trainer(
     }
     check_trainer_options(options, own)
     return pl.Trainer(**options, **own)
+
+
+def _logger(settings: Settings, run: Run) -> TensorBoardLogger:
+    logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
+    logger.hparams = asdict(settings)  # it writes hparams.yaml once, before it is given any
+    return logger
 
 
 def check_trainer_options(options: Iterable[str], own: Collection[str]) -> None:
