@@ -226,6 +226,10 @@ def test_a_run_is_named_by_what_was_typed_for_it():
         (["hiden_size=3"], "found hiden_size=: type hidden_size="),
         (["+cel=gru"], "found +cel=gru: type cell="),
         (["+trainer.profilr=simple"], "found trainer.profilr=: type trainer.profiler="),
+        (
+            ["+trainer.gradient_clip_val=1"],
+            "found trainer.gradient_clip_val=, which this project sets itself: leave it",
+        ),
         (["+trainer.max_epochs=3"], "found trainer.max_epochs=, which this project sets itself: leave it out"),
         (["dropout=1"], "expected a dropout of at least 0 and below 1, found 1"),
         (["dropout=-0.1"], "expected a dropout of at least 0 and below 1, found -0.1"),

@@ -144,6 +144,7 @@ def _trainer(
         "callbacks": [EpochLog(run.epochs_path, every), *callbacks, StopOnDivergence(every), best, last, *bar],
         "plugins": [AtomicCheckpointIO()],
         "enable_progress_bar": bool(bar),
+        "gradient_clip_val": None,  # the task clips, by max_grad_norm, and would not look at it
         "num_sanity_val_steps": 0,
         "enable_model_summary": False,
         "use_distributed_sampler": False,
