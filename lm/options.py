@@ -10,12 +10,17 @@ from omegaconf import DictConfig, OmegaConf
 
 CONFIGS = Path(__file__).parents[1] / "conf"
 
-FURTHER = ("trainer.", "hydra.")
+FURTHER = ("trainer.", "hydra.", "hydra/")
 """Where an option may be new: arguments of Lightning's and of Hydra's that `conf/` does not write out."""
 
 
 def added_for_nothing(config_name: str, typed: Sequence[str]) -> str | None:
-    """Return in a sentence what is typed with a plus and would never be read, as in `+cel=gru`."""
+    """Return in a sentence what is typed with a plus and would never be read, as in `+cel=gru`.
+
+    A folder of the user's own configs (`--config-dir`) may have groups that are not known here.
+    """
+    if any(argument.startswith(("--config-dir", "-cd")) for argument in typed):
+        return None
     for match in (re.match(r"\+{1,2}([^=]+)=", argument) for argument in typed):
         if match and not match[1].startswith(FURTHER) and match[1] not in options(config_name):
             return unknown_option(match[1], config_name, match.string)

@@ -41,10 +41,23 @@ def test_what_would_be_added_for_nothing_is_told_with_the_option_that_may_be_mea
 
 
 @pytest.mark.parametrize(
-    "typed", ["+trainer.profiler=simple", "+hydra.callbacks.report.speed=true", "++dropout=0", "cel=gru", "~cell", "-m"]
+    "typed",
+    [
+        "+trainer.profiler=simple",
+        "+hydra.callbacks.report.speed=true",
+        "+hydra/x=y",
+        "++dropout=0",
+        "cel=gru",
+        "~cell",
+        "-m",
+    ],
 )
 def test_what_may_be_added_or_is_hydras_to_refuse_is_let_through(typed: str):
     assert added_for_nothing("train", [typed]) is None
+
+
+def test_groups_of_the_users_own_may_be_added():
+    assert added_for_nothing("train", ["--config-dir=mine", "+paper=graves"]) is None
 
 
 @pytest.mark.parametrize("typed", ["cel=gru", "data.dri=x", "trainer.max_tme=1"])
