@@ -9,7 +9,6 @@ It trains for `steps` steps as `python -m lm.train` does and prints, and saves a
 what a step takes, part by part. On a machine that is otherwise idle the figures mean something.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from lm.config import command
 from lm.data.batching import source_options
 from lm.launching.job import settings_of, trainer_options
 from lm.terminal import literal_options
-from lm.training.files import write_atomically
+from lm.training.files import write_atomically, write_json
 
 OWN = ("steps", "rounds", "vocabulary_size", "first_steps")
 """Options that are not those of `lm.train`."""
@@ -62,9 +61,7 @@ def first_steps(config: DictConfig, typed: Sequence[str]) -> list[float]:
 
 def save(results: Results, folder: Path) -> None:
     """Write both files, each whole or not at all."""
-    with write_atomically(folder / "benchmark.json") as file:
-        json.dump(results, file, indent=2)
-        file.write("\n")
+    write_json(folder / "benchmark.json", results)
     with write_atomically(folder / "benchmark.md") as file:
         file.write(page(results))
 

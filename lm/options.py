@@ -21,9 +21,10 @@ def added_for_nothing(config_name: str, typed: Sequence[str]) -> str | None:
     """
     if any(argument.startswith(("--config-dir", "-cd")) for argument in typed):
         return None
-    for match in (re.match(r"\+{1,2}([^=]+)=", argument) for argument in typed):
-        if match and not match[1].startswith(FURTHER) and match[1] not in options(config_name):
-            return unknown_option(match[1], config_name, match.string)
+    for argument in (argument for argument in typed if argument.startswith("+") and "=" in argument):
+        name = argument.lstrip("+").partition("=")[0]
+        if not name.startswith(FURTHER) and name not in options(config_name):
+            return unknown_option(name, config_name, argument)
     return None
 
 

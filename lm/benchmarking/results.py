@@ -1,6 +1,7 @@
 """What was measured -> what it says: medians, rates, shares and ratios."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from operator import sub, truediv
 from statistics import median
 from typing import Any
 
@@ -32,8 +33,8 @@ def results_of(job: Job, corpus: Corpus, measured: Contest, first_step: list[flo
         "bytes": moved,
         "ceiling": measured.ceiling,
         "contenders": contenders,
-        "speedup": _speedup(measured.rounds[PLAIN], measured.rounds[TRAIN]),
-        "lightning_ms": _difference(measured.rounds[BY_HAND], measured.rounds[TRAIN]),
+        "speedup": _by_round(truediv, measured.rounds[PLAIN], measured.rounds[TRAIN]),
+        "lightning_ms": _by_round(sub, measured.rounds[TRAIN], measured.rounds[BY_HAND]),
         "evaluation": _evaluation(measured.evaluations, contenders[TRAIN]["tokens_per_second"]),
         "first_step_seconds": first_step,
     }
@@ -64,18 +65,10 @@ def _medians(rounds: list[Round]) -> list[float]:
     return [median(sum(step.values()) for step in one["steps"]) for one in rounds]
 
 
-def _speedup(before: list[Round], after: list[Round]) -> Results:
-    """Rounds are compared with those beside them in time."""
-    return _by_round(one / other for one, other in zip(_medians(before), _medians(after), strict=True))
-
-
-def _difference(before: list[Round], after: list[Round]) -> Results:
-    return _by_round(other - one for one, other in zip(_medians(before), _medians(after), strict=True))
-
-
-def _by_round(values: Iterable[float]) -> Results:
-    known = list(values)
-    return {"median": median(known), "least": min(known), "greatest": max(known)}
+def _by_round(compare: Callable[[float, float], float], ones: list[Round], others: list[Round]) -> Results:
+    """Compare rounds with those beside them in time."""
+    values = [compare(one, other) for one, other in zip(_medians(ones), _medians(others), strict=True)]
+    return {"median": median(values), "least": min(values), "greatest": max(values)}
 
 
 def _evaluation(rates: list[dict[str, float]], training: float) -> Results:

@@ -22,6 +22,7 @@ from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.decoding.callback import WriteSamples
 from lm.evaluation.results import final_results
+from lm.launching.outcome import outcome
 from lm.launching.stop import StopFile
 from lm.training.fit import fit, log_hyperparameters
 from lm.training.interruption import Diverged, Interrupted
@@ -129,12 +130,6 @@ def check_vocabulary(config: DictConfig, corpus: Corpus) -> None:
             f"expected a corpus of {expected} words, for which the sizes match, found {found} in {corpus.name}: "
             f"type equal_parameters.vocabulary_size={found}"
         )
-
-
-def outcome(config: DictConfig, status: str, error: str | None = None) -> dict[str, Any]:
-    """Return what `results.json` says first: how the run ended, and which one it was."""
-    which = {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed}
-    return {"status": status, "error": error} | which
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:

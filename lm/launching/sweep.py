@@ -12,9 +12,10 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from lm.config import sentence
+from lm.launching.outcome import outcome
 from lm.launching.process import run_apart
 from lm.launching.stop import StopFile
-from lm.training.files import write_atomically
+from lm.training.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ def take_turn(config: DictConfig, hydra: HydraConf) -> float:
     stop = StopFile(folder.parent)
     if refusal := unfit_for_a_sweep(config):
         stop.write(refusal)
-    if stop.reason() is not None:
-        note_stop(config, folder, stop)
+    if (reason := stop.reason()) is not None:
+        note_stop(config, folder, reason)
         return math.nan
     os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
     leave_ctrl_c_to_the_sweep()
@@ -40,8 +41,8 @@ def take_turn(config: DictConfig, hydra: HydraConf) -> float:
         *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
         stop=lambda: stop.reason() is not None,
     )
-    if stop.reason() is not None:
-        note_stop(config, folder, stop)
+    if (reason := stop.reason()) is not None:
+        note_stop(config, folder, reason)
     elif status != 0:
         note_failure(config, folder, status)
     return validation_perplexity(folder / "results.json")
@@ -93,9 +94,8 @@ def note_failure(config: DictConfig, folder: Path, status: int) -> None:
     write_outcome(config, folder, "failed", error)
 
 
-def note_stop(config: DictConfig, folder: Path, stop: StopFile) -> None:
-    """Write down that a signal has stopped the sweep before this run's first step, where the run has not done so."""
-    reason = stop.reason()
+def note_stop(config: DictConfig, folder: Path, reason: str) -> None:
+    """Write down that a signal has stopped the sweep, where the run has not done so, as before its first step."""
     if reason in signal.Signals.__members__ and not (folder / "results.json").exists():
         begun = (folder / "checkpoints" / "last.ckpt").is_file()
         write_outcome(config, folder, "interrupted" if begun else "not begun", f"the sweep was stopped by {reason}")
@@ -103,11 +103,8 @@ def note_stop(config: DictConfig, folder: Path, stop: StopFile) -> None:
 
 def write_outcome(config: DictConfig, folder: Path, status: str, error: str) -> None:
     """Write the `results.json` of a run that could not do it; where that fails, too, say so."""
-    which = {"cell": config.cell.name, "dropout": config.dropout, "seed": config.seed}
     try:
-        with write_atomically(folder / "results.json") as file:
-            json.dump({"status": status, "error": error} | which, file, indent=2)
-            file.write("\n")
+        write_json(folder / "results.json", outcome(config, status, error))
     except OSError as failure:
         log.error(sentence(failure))
 

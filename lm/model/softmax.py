@@ -23,6 +23,7 @@ Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -42,7 +43,7 @@ BYTES_IN_CACHE = 2**20
 LOG2_E = math.log2(math.e)
 
 # Sums of powers between its inverse and this are far from either end of bfloat16's range, 2^-126 to 2^128: then no
-# power overflowed, and none that counts underflowed. Logits of up to 44 nats are so.
+# power overflowed, and none that counts underflowed. One logit may be of up to 44 nats.
 IN_RANGE = 2.0**64
 
 
@@ -162,14 +163,12 @@ def _powers(
     gradients: "_Gradients | None",
 ) -> tuple[Tensor, Tensor]:
     """Return the sums of E and the nats of the targets; with gradients, leave D in `out_CV`."""
-    logits_CV = torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)
-    if logits_CV.dtype == weights_C.dtype:  # not rounded
-        return _powers_below_one(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
-    sums_C, nats_C = _powers_in_place(logits_CV, targets_C, gradients is not None)
-    if ((sums_C >= 1 / IN_RANGE) & (sums_C <= IN_RANGE)).all():
-        return sums_C, nats_C
-    torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)  # they were overwritten
-    return _powers_below_one(logits_CV, factors.bias_V, targets_C, weights_C, gradients)
+    logits = partial(torch.mm, factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)
+    if out_CV.dtype != weights_C.dtype:  # rounded
+        sums_C, nats_C = _powers_in_place(logits(), targets_C, gradients is not None)
+        if ((sums_C >= 1 / IN_RANGE) & (sums_C <= IN_RANGE)).all():
+            return sums_C, nats_C
+    return _powers_below_one(logits(), factors.bias_V, targets_C, weights_C, gradients)
 
 
 def _powers_in_place(logits_CV: Tensor, targets_C: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor]:
@@ -177,7 +176,7 @@ def _powers_in_place(logits_CV: Tensor, targets_C: Tensor, with_gradients: bool)
     of_targets = torch.arange(len(targets_C), device=targets_C.device), targets_C
     logits_C = logits_CV[of_targets].float()
     sums_C = torch.empty_like(logits_C)
-    for block in _blocks(logits_CV):
+    for block in _blocks(logits_CV, logits_CV.dtype):
         # torch.sum(out=) would first copy what it is to sum in another dtype.
         sums_C[block] = logits_CV[block].exp2_().sum(1, dtype=sums_C.dtype)
     if with_gradients:
@@ -199,7 +198,7 @@ def _powers_below_one(
     if bias_V is not None:
         logits_C1 += bias_V[targets_C1]
     sums_C1, most_C1 = torch.empty_like(logits_C1), torch.empty_like(logits_C1)
-    for block in _blocks(logits_CV):
+    for block in _blocks(logits_CV, weights_C.dtype):
         logits_RV, sums_R1 = logits_CV[block].to(weights_C.dtype), sums_C1[block]
         if bias_V is not None:
             logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
@@ -213,10 +212,13 @@ def _powers_below_one(
     return sums_C1[:, 0], nats_C1[:, 0]
 
 
-def _blocks(logits_CV: Tensor) -> Iterator[slice]:
-    """Divide a chunk's tokens; a GPU takes all at once, for it has no such cache and every call has its price."""
+def _blocks(logits_CV: Tensor, dtype: torch.dtype) -> Iterator[slice]:
+    """Divide a chunk's tokens for computing in this dtype.
+
+    A GPU takes all at once, for it has no such cache and every call has its price.
+    """
     tokens, vocabulary = logits_CV.shape
-    in_caches = BYTES_IN_CACHE * torch.get_num_threads() // logits_CV.element_size()
+    in_caches = BYTES_IN_CACHE * torch.get_num_threads() // dtype.itemsize
     size = max(1, in_caches // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
     return (slice(start, start + size) for start in range(0, tokens, size))
 

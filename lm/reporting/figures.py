@@ -35,7 +35,7 @@ MOST_PANELS = 12
 LABEL = 0.3
 """How much of a panel's width the value of its best epoch takes."""
 ROOM = 2
-"""How many times the perplexity below it what lies above such a value is, at least."""
+"""A point less than so many times as high as the place of such a value is in its way."""
 
 CIRCLE: dict[str, Any] = {
     "marker": "o",

@@ -1,5 +1,6 @@
 """Files that are whole or not there."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,13 @@ def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[
     except OSError as error:
         error.filename = str(path)  # of its own it names none, or the temporary one
         raise
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write plain values, indented, as `write_atomically` does and with its errors."""
+    with write_atomically(path) as file:
+        json.dump(values, file, indent=2)
+        file.write("\n")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import Vocabulary
 from lm.model.language_model import LanguageModel
-from lm.training.files import write_atomically
+from lm.training.files import write_atomically, write_json
 from lm.training.settings import Settings, config_key
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,7 @@ class Run:
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Write `results.json`, whole or not at all."""
-        with write_atomically(self.results_path) as file:
-            json.dump(results, file, indent=2)
-            file.write("\n")
+        write_json(self.results_path, results)
 
     def checkpoint(self, name: str) -> dict[str, Any]:
         """Return the checkpoint `best` or `last` as plain values and tensors, on the CPU.

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 from omegaconf import OmegaConf
 
-from lm.launching.stop import StopFile
 from lm.launching.sweep import (
     job_logging,
     leave_ctrl_c_to_the_sweep,
@@ -56,29 +55,24 @@ def test_a_process_that_ended_without_a_word_is_written_down(tmp_path, status, e
 
 @pytest.mark.parametrize(("begun", "status"), [(False, "not begun"), (True, "interrupted")])
 def test_a_run_that_the_sweeps_end_came_before_is_written_down(tmp_path, begun, status):
-    stop, run = StopFile(tmp_path), tmp_path / "run"
+    run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
     if begun:
         (run / "checkpoints" / "last.ckpt").touch()
-    stop.write("SIGINT")
-    note_stop(CONFIG, run, stop)
+    note_stop(CONFIG, run, "SIGINT")
     results = json.loads((run / "results.json").read_text())
     which = {"cell": "gru", "dropout": 0.25, "seed": 3}
     assert results == {"status": status, "error": "the sweep was stopped by SIGINT"} | which
 
 
 def test_what_a_run_has_written_itself_stays_where_the_sweep_is_stopped(tmp_path):
-    stop = StopFile(tmp_path / "sweep")
-    stop.write("SIGTERM")
     (tmp_path / "results.json").write_text("its own")
-    note_stop(CONFIG, tmp_path, stop)
+    note_stop(CONFIG, tmp_path, "SIGTERM")
     assert (tmp_path / "results.json").read_text() == "its own"
 
 
 def test_nothing_is_written_where_the_sweep_is_refused(tmp_path):
-    stop = StopFile(tmp_path / "sweep")
-    stop.write("expected one run to resume, found a sweep")
-    note_stop(CONFIG, tmp_path, stop)
+    note_stop(CONFIG, tmp_path, "expected one run to resume, found a sweep")
     assert not (tmp_path / "results.json").exists()
 
 
