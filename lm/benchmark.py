@@ -55,7 +55,7 @@ def first_steps(config: DictConfig, typed: Sequence[str]) -> list[float]:
     """Return how long a run takes to its first step, as often as asked for; random ids are nothing one can train on."""
     if config.vocabulary_size is not None:
         return []
-    words = [word for word in typed if word.partition("=")[0] not in OWN]
+    words = [word for word in typed if word.lstrip("+").partition("=")[0] not in OWN]
     return [seconds_to_first_step(words) for _ in range(config.first_steps)]
 
 

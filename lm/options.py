@@ -13,13 +13,16 @@ CONFIGS = Path(__file__).parents[1] / "conf"
 FURTHER = ("trainer.", "hydra.", "hydra/")
 """Where an option may be new: arguments of Lightning's and of Hydra's that `conf/` does not write out."""
 
+BROUGHT = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")
+"""What a user's own configs begin with, whose options are not known here."""
+
+PLAINLY = 0.9
+"""How alike two names are, of 1, that can't but be the same where there are others that are not known here."""
+
 
 def added_for_nothing(config_name: str, typed: Sequence[str]) -> str | None:
-    """Return in a sentence what is typed with a plus and would never be read, as in `+cel=gru`.
-
-    A folder of the user's own configs (`--config-dir`) may have groups that are not known here.
-    """
-    if any(argument.startswith(("--config-dir", "-cd")) for argument in typed):
+    """Return in a sentence what is typed with a plus and would never be read, as in `+cel=gru`."""
+    if any(argument.lstrip("+").startswith(BROUGHT) for argument in typed):
         return None
     for argument in (argument for argument in typed if argument.startswith("+") and "=" in argument):
         name = argument.lstrip("+").partition("=")[0]
@@ -29,9 +32,19 @@ def added_for_nothing(config_name: str, typed: Sequence[str]) -> str | None:
 
 
 def misspelt(config_name: str, error: Exception) -> str | None:
-    """Return in a sentence which option Hydra has not found, if that is its error; it would advise to add it."""
+    """Return in a sentence which option Hydra has not found, if that is its error; it would advise to add it.
+
+    None where that is good advice: an argument of Lightning's or Hydra's that `conf/` does not write out takes a plus.
+    """
     match = re.match(r"Could not override '([^']+)'", str(error))
-    return unknown_option(match[1], config_name, f"{match[1]}=") if match else None
+    if match is None:
+        return None
+    name, known = match[1], options(config_name)
+    if name.startswith(FURTHER) and (name in known or not get_close_matches(name, known, cutoff=PLAINLY)):
+        return None
+    if name in known:
+        return f"expected an option of what is chosen, found {name}=: type {known[name]} with it, or leave it out"
+    return unknown_option(name, config_name, f"{name}=")
 
 
 def unknown_option(name: str, config_name: str, typed: str) -> str:
@@ -41,29 +54,36 @@ def unknown_option(name: str, config_name: str, typed: str) -> str:
     return f"expected an option of lm.{config_name}, found {typed}: {advice}"
 
 
-def options(config_name: str) -> set[str]:
-    """Return the names of a command's options and groups of options, `data.dir` and `data`."""
-    return set(_of_file(CONFIGS / f"{config_name}.yaml", ""))
+def options(config_name: str) -> dict[str, str]:
+    """Return the names of a command's options and groups of options, `data.dir` and `data`.
+
+    Beside each stands a choice that has it, as `data=ptb`; nothing where all have it.
+    """
+    found: dict[str, str] = {}
+    for name, choice in _of_file(CONFIGS / f"{config_name}.yaml", prefix="", choice=""):
+        found.setdefault(name, choice)
+    return found
 
 
-def _of_file(path: Path, prefix: str) -> Iterator[str]:
+def _of_file(path: Path, prefix: str, choice: str) -> Iterator[tuple[str, str]]:
     config = OmegaConf.load(path)
     assert isinstance(config, DictConfig)
     content: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    for default in content.pop("defaults", []):
+    defaults = content.pop("defaults", [])
+    yield from ((name, choice) for name in _names(content, prefix))
+    for default in defaults:
         if isinstance(default, str) and default != "_self_":
-            yield from _of_file(CONFIGS / f"{default}.yaml", prefix)
+            yield from _of_file(CONFIGS / f"{default}.yaml", prefix, choice)
         elif isinstance(default, dict):
             yield from _of_groups(default)
-    yield from _names(content, prefix)
 
 
-def _of_groups(default: dict[str, Any]) -> Iterator[str]:
+def _of_groups(default: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for group in (name for name in default if not name.startswith("override ")):
-        yield group
+        yield group, ""
         for path in sorted((CONFIGS / group).glob("*.yaml")):
             everywhere = "@package _global_" in path.read_text(encoding="utf-8")
-            yield from _of_file(path, "" if everywhere else f"{group}.")
+            yield from _of_file(path, "" if everywhere else f"{group}.", f"{group}={path.stem}")
 
 
 def _names(content: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -75,7 +75,7 @@ def test_the_first_step_is_awaited_with_the_words_that_training_knows(monkeypatc
     calls = []
     monkeypatch.setattr(lm.benchmark, "seconds_to_first_step", lambda words: calls.append(list(words)) or 4.0)
     config = OmegaConf.create({"first_steps": 2, "vocabulary_size": None})
-    typed = ["cell=gru", "steps=4", "rounds=2", "data.dir='a,b'", "first_steps=2"]
+    typed = ["cell=gru", "steps=4", "rounds=2", "data.dir='a,b'", "++first_steps=2"]
     assert first_steps(config, typed) == [4.0, 4.0]
     assert calls == [["cell=gru", "data.dir='a,b'"]] * 2
     assert first_steps(OmegaConf.merge(config, {"vocabulary_size": 30}), typed) == []

@@ -15,16 +15,16 @@ def composed(command: str, *overrides: str) -> DictConfig:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_commands_options_are_those_that_hydra_composes(command: str):
-    assert {key for key in composed(command) if key != "hydra"} <= options(command)
+    assert {key for key in composed(command) if key != "hydra"} <= options(command).keys()
 
 
 @pytest.mark.parametrize("data", ["ptb", "text", "python_docs", "synthetic"])
 def test_so_are_those_of_every_group(data: str):
     config = OmegaConf.to_container(composed("train", f"data={data}", "experiment=equal_parameters"))
     names = {f"{group}.{key}" for group in ("cell", "data", "trainer", "equal_parameters") for key in config[group]}
-    assert names <= options("train")
+    assert names <= options("train").keys()
     assert "hydra" not in config
-    assert {"cell", "data", "schedule", "experiment"} <= options("train")
+    assert {"cell", "data", "schedule", "experiment"} <= options("train").keys()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ def test_what_may_be_added_or_is_hydras_to_refuse_is_let_through(typed: str):
 
 
 def test_groups_of_the_users_own_may_be_added():
-    assert added_for_nothing("train", ["--config-dir=mine", "+paper=graves"]) is None
+    for where in ("--config-dir=mine", "-cd", "hydra.searchpath=[file:///mine]", "+hydra.searchpath=[mine]"):
+        assert added_for_nothing("train", [where, "+paper=graves"]) is None
 
 
 @pytest.mark.parametrize("typed", ["cel=gru", "data.dri=x", "trainer.max_tme=1"])
@@ -67,6 +68,28 @@ def test_an_option_that_hydra_does_not_find_is_told_without_its_advice_to_add_it
     told = misspelt("train", error.value)
     assert told is not None
     assert told.startswith(f"expected an option of lm.train, found {typed.partition('=')[0]}=: type ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "choice"), [("data.lowercase=true", "data=text"), ("data.branching=3", "data=synthetic")]
+)
+def test_an_option_of_another_choice_is_told_with_that_choice(typed: str, choice: str):
+    with pytest.raises(ConfigCompositionException) as error:
+        composed("train", typed)
+    name = typed.partition("=")[0]
+    told = misspelt("train", error.value)
+    assert told == f"expected an option of what is chosen, found {name}=: type {choice} with it, or leave it out"
+    composed("train", choice, typed)  # as advised
+
+
+@pytest.mark.parametrize(
+    "typed", ["trainer.profiler=simple", "hydra.callbacks.report.speed=true", "trainer.max_steps=1"]
+)
+def test_where_a_plus_is_missing_hydras_advice_stands(typed: str):
+    with pytest.raises(ConfigCompositionException) as error:
+        composed("train", typed)
+    assert misspelt("train", error.value) is None
+    composed("train", f"+{typed}")  # as advised
 
 
 def test_other_errors_are_none_of_an_option():

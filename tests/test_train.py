@@ -225,7 +225,11 @@ def test_a_run_is_named_by_what_was_typed_for_it():
         (["data=pbt"], "Could not find 'data/pbt'"),
         (["hiden_size=3"], "found hiden_size=: type hidden_size="),
         (["+cel=gru"], "found +cel=gru: type cell="),
-        (["+trainer.profilr=simple"], "found trainer.profilr=: type trainer.profiler="),
+        (["+trainer.profilr=simple"], "found trainer.profilr=: type +trainer.profiler="),
+        (["+trainer.max_tme=1"], "found trainer.max_tme=: type trainer.max_time="),
+        (["trainer.profiler=simple"], "To append to your config use +trainer.profiler=simple"),
+        (["+trainer.precision=64-true"], "found trainer.precision=, which this project sets itself: leave it out"),
+        (["+data.branching=3"], "expected an option of data=text, found data.branching=: leave it out"),
         (
             ["+trainer.gradient_clip_val=1"],
             "found trainer.gradient_clip_val=, which this project sets itself: leave it",

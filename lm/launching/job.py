@@ -24,7 +24,7 @@ from lm.decoding.callback import WriteSamples
 from lm.evaluation.results import final_results
 from lm.launching.outcome import outcome
 from lm.launching.stop import StopFile
-from lm.training.fit import fit, log_hyperparameters
+from lm.training.fit import check_trainer_options, fit, log_hyperparameters
 from lm.training.interruption import Diverged, Interrupted
 from lm.training.machine import (
     describe_device,
@@ -111,8 +111,13 @@ def settings_of(config: DictConfig) -> Settings:
 
 
 def trainer_options(config: DictConfig) -> dict[str, Any]:
-    """Return the arguments for Lightning's Trainer."""
+    """Return the arguments for Lightning's Trainer.
+
+    Raises:
+        ValueError: where it has no such argument, or it is not the user's.
+    """
     options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
+    check_trainer_options(options)
     if options["accelerator"] == "auto" and device_of("auto").type == "cpu":
         options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
     return options

@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
@@ -27,6 +27,20 @@ from lm.training.settings import Settings
 from lm.training.task import LanguageModelling
 
 log = logging.getLogger(__name__)
+
+SET_HERE = {
+    "callbacks",
+    "enable_model_summary",
+    "gradient_clip_algorithm",  # the task clips, by max_grad_norm, and would look at neither
+    "gradient_clip_val",
+    "logger",
+    "max_epochs",
+    "num_sanity_val_steps",
+    "plugins",
+    "precision",
+    "use_distributed_sampler",
+}
+"""Arguments of Lightning's Trainer that are not the user's: options of this project stand for some."""
 
 
 def fit(
@@ -77,6 +91,21 @@ def fit(
             trainer.strategy.launcher.kill(signal.SIGKILL)  # the other processes, which would wait for this one
         raise
     return trainer
+
+
+def check_trainer_options(options: Collection[str]) -> None:
+    """Make sure that Lightning's Trainer takes the options, and that this project does not set them itself.
+
+    Raises:
+        ValueError: where it does not, or this project does.
+    """
+    known = inspect.signature(pl.Trainer).parameters.keys() - SET_HERE
+    for name in (name for name in options if name not in known):
+        close = [] if name in SET_HERE else get_close_matches(name, known, n=1)
+        plus = "" if close and close[0] in options else "+"  # for what `conf/` does not write out
+        advice = f"type {plus}trainer.{close[0]}=" if close else "leave it out"
+        found = f"trainer.{name}=, which this project sets itself" if name in SET_HERE else f"trainer.{name}="
+        raise ValueError(f"expected an argument of Lightning's Trainer, found {found}: {advice}")
 
 
 def check_devices(devices: int, strategy: str, batch_size: int) -> None:
@@ -138,36 +167,20 @@ def _trainer(
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
     every = options["log_every_n_steps"]
     best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes, every)
-    own: dict[str, Any] = {
-        "max_epochs": settings.epochs,
-        "logger": _logger(settings, run),
-        "callbacks": [EpochLog(run.epochs_path, every), *callbacks, StopOnDivergence(every), best, last, *bar],
-        "plugins": [AtomicCheckpointIO()],
-        "enable_progress_bar": bool(bar),
-        "gradient_clip_val": None,  # the task clips, by max_grad_norm, and would not look at it
-        "num_sanity_val_steps": 0,
-        "enable_model_summary": False,
-        "use_distributed_sampler": False,
-    }
-    check_trainer_options(options, own)
-    return pl.Trainer(**options, **own)
+    return pl.Trainer(
+        **options,
+        max_epochs=settings.epochs,
+        logger=_logger(settings, run),
+        callbacks=[EpochLog(run.epochs_path, every), *callbacks, StopOnDivergence(every), best, last, *bar],
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=bool(bar),
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def _logger(settings: Settings, run: Run) -> TensorBoardLogger:
     logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
     logger.hparams = asdict(settings)  # it writes hparams.yaml once, before it is given any
     return logger
-
-
-def check_trainer_options(options: Iterable[str], own: Collection[str]) -> None:
-    """Make sure that Lightning's Trainer takes the options, and that this project does not set them itself.
-
-    Raises:
-        ValueError: where it does not, or this project does.
-    """
-    known = inspect.signature(pl.Trainer).parameters.keys() - set(own)
-    for name in (name for name in options if name not in known):
-        close = get_close_matches(name, known, n=1)
-        advice = f"type trainer.{close[0]}=" if close and name not in own else "leave it out"
-        found = f"trainer.{name}=, which this project sets itself" if name in own else f"trainer.{name}="
-        raise ValueError(f"expected an argument of Lightning's Trainer, found {found}: {advice}")
