@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from lm.benchmarking.clock import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, attach, noted
 from lm.benchmarking.job import Job
 from lm.benchmarking.loop import Loop
 from lm.data.batching import EVALUATION_WINDOW
@@ -38,15 +39,21 @@ class StepByHand(Loop):
         self.corpus, self.windows = corpus, job.windows_of(corpus)
         self.task = LanguageModelling(model, job.settings, identity={}).to(self.clock.device)
         self.optimizer = self.task.configure_optimizers()["optimizer"]
+        attach(self.clock, model, model.embedding)
+        model.total_nats = noted(model.total_nats, self.clock, SOFTMAX)  # type: ignore[method-assign]
 
     def step(self, index: int) -> Tensor:
         """Train on a window."""
         window = self.windows.window(index)
+        self.clock.lap(DATA)
         loss = self.task.training_step(type(window)(*(part.to(self.clock.device) for part in window)), index)
         self.optimizer.zero_grad()
+        self.clock.lap(LOOP)
         torch.autograd.backward(loss)
+        self.clock.lap(EMBEDDING)
         self.task.configure_gradient_clipping(self.optimizer)
         self.optimizer.step()
+        self.clock.lap(UPDATE)
         return loss.detach()
 
     def machine(self) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Where the time of a step goes: notes at the borders of its parts."""
 
+import functools
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -65,7 +67,7 @@ class Clock:
 
 
 def attach(clock: Clock, model: nn.Module, embedding: nn.Module) -> None:
-    """Have a model note when its embedding and its hidden states are there, and when their gradients are.
+    """Have a model note when its embedding and its hidden states are there, and when their gradients are, if they are.
 
     Args:
         clock: takes the notes.
@@ -75,12 +77,29 @@ def attach(clock: Clock, model: nn.Module, embedding: nn.Module) -> None:
 
     def after_embedding(module: nn.Module, args: Any, embedded_TBE: Tensor) -> None:
         clock.lap(EMBEDDING)
-        embedded_TBE.register_hook(lambda _: clock.lap(RECURRENT))  # type: ignore[no-untyped-call]
+        _when_its_gradient_is_there(embedded_TBE, RECURRENT)
 
     def after_model(module: nn.Module, args: Any, output: tuple[Tensor, Any]) -> None:
         clock.lap(RECURRENT)
-        output[0].register_hook(lambda _: clock.lap(SOFTMAX))  # type: ignore[no-untyped-call]
+        _when_its_gradient_is_there(output[0], SOFTMAX)
+
+    def _when_its_gradient_is_there(tensor: Tensor, part: str) -> None:
+        if tensor.requires_grad:
+            tensor.register_hook(lambda _: clock.lap(part))  # type: ignore[no-untyped-call]
 
     embedding.register_forward_pre_hook(lambda *_: clock.lap(LOOP))
     embedding.register_forward_hook(after_embedding)
     model.register_forward_hook(after_model)
+
+
+def noted(function: Callable[..., Any], clock: Clock, part: str) -> Callable[..., Any]:
+    """Return a function whose time belongs to a part, and the time before it to the loop."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any) -> Any:
+        clock.lap(LOOP)
+        result = function(*args)
+        clock.lap(part)
+        return result
+
+    return wrapped

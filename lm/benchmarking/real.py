@@ -1,6 +1,5 @@
 """Steps as `python -m lm.train` takes them: under Lightning, with the progress bar, TensorBoard and the checks."""
 
-import functools
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from lm.benchmarking.clock import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, Clock, attach
+from lm.benchmarking.clock import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, Clock, attach, noted
 from lm.benchmarking.job import WARM_UP, Job
 from lm.benchmarking.loop import Round, finished_round
 from lm.data.corpus import Corpus
@@ -50,19 +49,9 @@ class InRounds(pl.Callback):
         model, windows = pl_module.model, trainer.train_dataloader
         assert isinstance(windows, Streams)
         attach(self.clock, model, model.embedding)
-        windows.window = self._noted(windows.window, before=LOOP, after=DATA)  # type: ignore[method-assign]
-        model.total_nats = self._noted(model.total_nats, before=LOOP, after=SOFTMAX)  # type: ignore[method-assign]
+        windows.window = noted(windows.window, self.clock, DATA)  # type: ignore[method-assign]
+        model.total_nats = noted(model.total_nats, self.clock, SOFTMAX)  # type: ignore[method-assign]
         trainer.optimizers[0].register_step_post_hook(lambda *_: self.clock.lap(UPDATE))
-
-    def _noted(self, function: Callable[..., Any], before: str, after: str) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def noted(*args: Any) -> Any:
-            self.clock.lap(before)
-            result = function(*args)
-            self.clock.lap(after)
-            return result
-
-        return noted
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, index: int) -> None:
         """End the step before; it is here that rounds end, when all that belongs to that step is done."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
@@ -42,8 +43,10 @@ class CorpusDataModule(pl.LightningDataModule):
         """Return the validation batches."""
         return self.batching.evaluation(self.corpus, "valid", self.batching.batch_size, self.share)
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Give a GPU its batch in memory that it fetches from by itself; Lightning then does not wait for the copy."""
-        if self.trainer is None or self.trainer.strategy.root_device.type != "cuda":
-            return batch
-        return type(batch)(*(part_TB.pin_memory() for part_TB in batch))
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Return a batch on its device; a GPU fetches it by itself, out of pinned memory, and nothing waits for it."""
+        if device.type == "cpu":
+            return batch  # as it is; Lightning would look through its parts, at every step, to find that out
+        if device.type == "cuda":
+            batch = type(batch)(*(part_TB.pin_memory() for part_TB in batch))
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)

@@ -129,7 +129,8 @@ class _ThroughTime(torch.autograd.Function):
         # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
         gates = (x_factor @ weight_x.t()).to(h0_BH.dtype).view(T, B, 3 * H)
         rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)
-        g = q + bias_x[2 * H :]
+        g = (q + bias_x[2 * H :]).mul_(2)
+        minus_one = g.new_tensor(-1)
         rz += (bias_x + bias_h)[: 2 * H]
         q.copy_(bias_h[2 * H :])
         h = h0_BH.new_empty(T + 1, B, H)  # before the first step, and after each
@@ -137,7 +138,8 @@ class _ThroughTime(torch.autograd.Function):
         for gates_t, rz_t, r_t, z_t, q_t, g_t, h_t, next_t in zip(gates, rz, r, z, q, g, h, h[1:], strict=False):
             gates_t.addmm_(h_t, weight_h.t())
             rz_t.sigmoid_()
-            g_t.addcmul_(r_t, q_t).tanh_()
+            # tanh(a) = 2 sigmoid(2 a) - 1: PyTorch's sigmoid takes a quarter of its tanh.
+            torch.add(minus_one, g_t.addcmul_(r_t, q_t, value=2).sigmoid_(), alpha=2, out=g_t)
             torch.lerp(g_t, h_t, z_t, out=next_t)
         ctx.save_for_backward(x_factor, weight_x, weight_h, gates, g, h)
         return h[1:]

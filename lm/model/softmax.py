@@ -14,16 +14,17 @@ buffer that holds a', then E, then D; the backward pass only scales them. A chun
 like it; what is done to it number by number is done block by block, each small enough to stay in the processor's cache.
 Powers of two cost a third of what PyTorch's exp does where it is not Intel's processor that computes them.
 
-Where products are of bfloat16 factors, so is the buffer. W is copied there, to be rounded, and gets b as one more
-column, for a last h of one: so the products add b to the logits, and sum up d_b. E is first tried with m = 0, which
-takes two passes in place and no copy; only where a sum is then out of range is it computed as above, in float32.
+Where products are of bfloat16 factors, so is the buffer; a block is copied out of it to be computed with in float32,
+and D is copied back. E is first tried with m = 0, which saves a pass; only where a sum is then out of range is it
+computed as above. In training, the copy of W that is to be rounded gets b as one more column, for a last h of one: so
+the products add b to the logits, and sum up d_b. Without gradients b is added as it is: rounding it changes a
+perplexity by up to 0.03 %, all other roundings here by less than 0.005 %.
 
 Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H hidden, K hidden or one more.
 """
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -38,12 +39,12 @@ LOGITS_AT_ONCE = 2**22
 
 # Bytes of a thread's share of a block, which fits into the second-level cache of its processor's core, where the next
 # pass finds it again.
-BYTES_IN_CACHE = 2**20
+BYTES_IN_CACHE = 2**21
 
 LOG2_E = math.log2(math.e)
 
-# Sums of powers between its inverse and this are far from either end of bfloat16's range, 2^-126 to 2^128: then no
-# power overflowed, and none that counts underflowed. One logit may be of up to 44 nats.
+# Sums of powers between its inverse and this are far from either end of the range, 2^-126 to 2^128: then no power
+# overflowed, and none that counts underflowed. One logit may be of up to 44 nats.
 IN_RANGE = 2.0**64
 
 
@@ -96,7 +97,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weights_N: Tensor,
         with_gradients: bool,
     ) -> Tensor:
-        factors = _factors(hidden_NH, weight_VH, bias_V)
+        factors = _factors(hidden_NH, weight_VH, bias_V, bias_as_column=with_gradients)
         chunk = tokens_at_once(len(weight_VH), hidden_NH.shape[1], factors.weight_VK.dtype)
         gradients = _Gradients(factors, added_up=chunk < len(hidden_NH)) if with_gradients else None
         buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
@@ -134,9 +135,9 @@ class _Factors(NamedTuple):
     bias_V: Tensor | None
 
 
-def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None) -> _Factors:
+def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, bias_as_column: bool) -> _Factors:
     base2_NH, bias_V = hidden_NH * LOG2_E, None if bias_V is None else bias_V * LOG2_E
-    if bias_V is None or not rounds_factors(weight_VH):
+    if bias_V is None or not rounds_factors(weight_VH) or not bias_as_column:
         return _Factors(hidden_NH, rounded(base2_NH), rounded(weight_VH), bias_V)
     one_N = hidden_NH.new_ones(len(hidden_NH))
     return _Factors(
@@ -163,64 +164,57 @@ def _powers(
     gradients: "_Gradients | None",
 ) -> tuple[Tensor, Tensor]:
     """Return the sums of E and the nats of the targets; with gradients, leave D in `out_CV`."""
-    logits = partial(torch.mm, factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)
+
+    def powers(below_one: bool) -> tuple[Tensor, Tensor]:
+        torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)
+        return _powers_of(out_CV, factors.bias_V, targets_C, weights_C, gradients, below_one=below_one)
+
     if out_CV.dtype != weights_C.dtype:  # rounded
-        sums_C, nats_C = _powers_in_place(logits(), targets_C, gradients is not None)
+        sums_C, nats_C = powers(below_one=False)
         if ((sums_C >= 1 / IN_RANGE) & (sums_C <= IN_RANGE)).all():
             return sums_C, nats_C
-    return _powers_below_one(logits(), factors.bias_V, targets_C, weights_C, gradients)
+    return powers(below_one=True)
 
 
-def _powers_in_place(logits_CV: Tensor, targets_C: Tensor, with_gradients: bool) -> tuple[Tensor, Tensor]:
-    """Compute with m = 0, and with the rounded E in the sums, too."""
-    of_targets = torch.arange(len(targets_C), device=targets_C.device), targets_C
-    logits_C = logits_CV[of_targets].float()
-    sums_C = torch.empty_like(logits_C)
-    for block in _blocks(logits_CV, logits_CV.dtype):
-        # torch.sum(out=) would first copy what it is to sum in another dtype.
-        sums_C[block] = logits_CV[block].exp2_().sum(1, dtype=sums_C.dtype)
-    if with_gradients:
-        d_C = logits_CV[of_targets] - sums_C  # in float32, for they may be nearly equal
-        logits_CV[of_targets] = d_C.to(logits_CV.dtype)
-    return sums_C, (sums_C.log2() - logits_C) / LOG2_E
-
-
-def _powers_below_one(
+def _powers_of(
     logits_CV: Tensor,
     bias_V: Tensor | None,
     targets_C: Tensor,
     weights_C: Tensor,
     gradients: "_Gradients | None",
+    below_one: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Compute with each token's m, in the dtype of its weight."""
-    targets_C1 = targets_C[:, None]
-    logits_C1 = logits_CV.gather(1, targets_C1).to(weights_C.dtype)
-    if bias_V is not None:
-        logits_C1 += bias_V[targets_C1]
-    sums_C1, most_C1 = torch.empty_like(logits_C1), torch.empty_like(logits_C1)
-    for block in _blocks(logits_CV, weights_C.dtype):
-        logits_RV, sums_R1 = logits_CV[block].to(weights_C.dtype), sums_C1[block]
+    """Compute in the dtype of the tokens' weights, with m or, unless the powers are to be `below_one`, with m = 0."""
+    nats_C, sums_C = torch.empty_like(weights_C), torch.empty_like(weights_C)
+    for block, logits_RV in _blocks(logits_CV, weights_C.dtype):
+        of_targets = torch.arange(len(logits_RV), device=targets_C.device), targets_C[block]
         if bias_V is not None:
             logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
-        logits_RV -= torch.amax(logits_RV, 1, keepdim=True, out=most_C1[block])
-        torch.sum(logits_RV.exp2_(), 1, keepdim=True, out=sums_R1)
+        if below_one:
+            logits_RV -= logits_RV.amax(1, keepdim=True)
+        logits_R = logits_RV[of_targets]
+        sums_R = torch.sum(logits_RV.exp2_(), 1, out=sums_C[block])
+        nats_C[block] = (sums_R.log2() - logits_R) / LOG2_E
         if gradients is not None:
-            logits_RV.scatter_add_(1, targets_C1[block], -sums_R1)
+            logits_RV[of_targets] -= sums_R
             logits_CV[block] = logits_RV  # nothing is copied where it is the same memory
-            gradients.add_bias(logits_RV, weights_C[block], sums_R1[:, 0])
-    nats_C1 = (sums_C1.log2() - (logits_C1 - most_C1)) / LOG2_E
-    return sums_C1[:, 0], nats_C1[:, 0]
+            gradients.add_bias(logits_RV, weights_C[block], sums_R)
+    return sums_C, nats_C
 
 
-def _blocks(logits_CV: Tensor, dtype: torch.dtype) -> Iterator[slice]:
-    """Divide a chunk's tokens for computing in this dtype.
+def _blocks(logits_CV: Tensor, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
+    """Divide a chunk's tokens for computing in this dtype: the tokens of each block, and its logits in that dtype.
 
-    A GPU takes all at once, for it has no such cache and every call has its price.
+    Where the dtype is another one, these are copies, all to one place, so that it stays in the cache. A GPU takes all
+    tokens at once, for it has no such cache and every call has its price.
     """
     tokens, vocabulary = logits_CV.shape
     in_caches = BYTES_IN_CACHE * torch.get_num_threads() // dtype.itemsize
     size = max(1, in_caches // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
-    return (slice(start, start + size) for start in range(0, tokens, size))
+    room_RV = None if logits_CV.dtype == dtype else torch.empty_like(logits_CV[:size], dtype=dtype)
+    for block in (slice(start, start + size) for start in range(0, tokens, size)):
+        logits_RV = logits_CV[block]
+        yield block, logits_RV if room_RV is None else room_RV[: len(logits_RV)].copy_(logits_RV)
 
 
 class _Gradients:

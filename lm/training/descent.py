@@ -20,6 +20,12 @@ class Descent(torch.optim.SGD):
 
     grad_scale: Tensor | float = 1.0
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients; there is no other way, and no record for PyTorch's profiler, which takes longer."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Compute gradients by `closure`, move every parameter against its own; return what `closure` returns."""

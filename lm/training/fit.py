@@ -21,6 +21,7 @@ from lm.data.sentences import Sentences
 from lm.model.language_model import LanguageModel
 from lm.training.checkpoints import BestCheckpoint
 from lm.training.interruption import AtomicCheckpointIO, Checkpointer, Diverged, Interrupted, StopOnDivergence
+from lm.training.profiling import Unprofiled
 from lm.training.progress import EpochLog, ProgressBar
 from lm.training.run import Run, identity
 from lm.training.settings import Settings
@@ -163,6 +164,7 @@ def _trainer(
     settings: Settings, run: Run, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
 ) -> pl.Trainer:
     options = dict(options)
+    options["profiler"] = options.get("profiler") or Unprofiled()
     # A bar in a file is thousands of lines; there the line an epoch says enough.
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
     every = options["log_every_n_steps"]

@@ -13,9 +13,11 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from lightning_fabric.utilities.types import _PATH
+from torch import Tensor
 
 from lm.training.devices import largest, summed
 from lm.training.files import write_atomically
+from lm.training.perplexity import perplexity
 from lm.training.task import LanguageModelling
 
 log = logging.getLogger(__name__)
@@ -125,7 +127,8 @@ class StopOnDivergence(pl.Callback):
     """
 
     def __init__(self, every: int) -> None:
-        self.every, self._last = every, "no step was finite"
+        self.every = every
+        self._last_finite: tuple[float, Tensor] | None = None
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -138,7 +141,13 @@ class StopOnDivergence(pl.Callback):
         nats = float(summed(outputs["loss"])) / trainer.world_size / len(batch.targets_TB)
         if not math.isfinite(nats):
             raise Diverged(
-                f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._last}): "
+                f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._before()}): "
                 f"type lr={pl_module.settings.lr / 2:g} or max_grad_norm={pl_module.settings.max_grad_norm / 2:g}"
             )
-        self._last = f"last finite: perplexity {math.exp(min(nats, 700)):.4g}, gradient norm {pl_module.last_norm:.4g}"
+        self._last_finite = nats, pl_module.last_norm
+
+    def _before(self) -> str:
+        if self._last_finite is None:
+            return "no step was finite"
+        nats, norm = self._last_finite
+        return f"last finite: perplexity {perplexity(nats, 1):.4g}, gradient norm {norm:.4g}"

@@ -100,7 +100,8 @@ class LanguageModelling(pl.LightningModule):
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Have the optimiser scale the gradient down to the largest norm allowed, and note the norm that it had."""
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         norm = total_norm(gradients)
         self.grad_norm.update(norm)
         self.last_norm = norm

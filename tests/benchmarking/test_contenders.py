@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm.benchmarking.by_hand import EVALUATIONS, StepByHand, product_rate
-from lm.benchmarking.clock import LOOP, PARTS
+from lm.benchmarking.clock import PARTS
 from lm.benchmarking.plain import PlainLanguageModel, PlainLoop
 from lm.benchmarking.real import Enough, train_in_rounds
 from lm.evaluation.score import score
@@ -56,16 +56,11 @@ def test_the_step_by_hand_is_the_one_that_lightning_takes(tmp_path):
 
 def test_every_part_of_every_counted_step_takes_its_time(tmp_path):
     job = small_job(vocabulary_size=2000)
-    for rounds in (rounds_in_lightning(job, tmp_path), rounds_of(PlainLoop(job, job.corpus()), job)):
+    loops = (rounds_of(loop(job, job.corpus()), job) for loop in (PlainLoop, StepByHand))
+    for rounds in (rounds_in_lightning(job, tmp_path), *loops):
         assert [len(one["steps"]) for one in rounds] == [job.steps_a_round] * job.rounds
         assert all(set(step) == set(PARTS) for one in rounds for step in one["steps"])
         assert all(step[part] > 0 for one in rounds for step in one["steps"] for part in PARTS)
-
-
-def test_without_notes_all_of_a_step_is_the_loops():
-    job = small_job()
-    step = StepByHand(job, job.corpus()).round()["steps"][0]
-    assert step[LOOP] == sum(step.values()) > 0
 
 
 def test_lightning_ends_without_checkpoints_when_nobody_asks_for_more(tmp_path):

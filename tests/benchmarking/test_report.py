@@ -25,7 +25,8 @@ def test_the_page_has_every_figure_in_its_unit():
     ceiling = f"{flops / 0.02 / 8e6:.0%}"
     assert cells(text, "lm.train") == ["lm.train", "20.00", "1,000", f"{flops / 0.02 / 1e9:.0f}", ceiling, "500"]
     assert "2.50 times as many steps a second as the plain loop (2.00 to 3.00 by round)" in text
-    assert "cost 1.00 ms a step (1.00 to 1.00 by round)" in text
+    assert "cost 0.50 ms a step (0.50 to 0.50 by round), by the parts around the products" in text
+    assert "whole steps differ by 1.00 (1.00 to 1.00)" in text
     assert cells(text, "projection and loss") == ["projection and loss", "30.00", "10.00", "3.00", "0 GFLOP/s"]
     assert cells(text, "validation") == ["validation", "3,000", "3.0"]
     assert "end of the first step: 5.0 s (median of 3)" in text

@@ -23,11 +23,10 @@ def windows(request):
 def test_only_what_goes_to_a_gpu_is_put_into_pinned_memory(monkeypatch, windows, device, pinned):
     calls = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda part_TB: calls.append(part_TB) or part_TB)
-    windows.trainer = SimpleNamespace(
-        global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device(device))
-    )
+    monkeypatch.setattr(torch.Tensor, "to", lambda part_TB, device, non_blocking: part_TB)
+    windows.trainer = SimpleNamespace(global_rank=0, world_size=1)
     batch = next(iter(windows.train_dataloader()))
-    found = windows.on_before_batch_transfer(batch, 0)
+    found = windows.transfer_batch_to_device(batch, torch.device(device), 0)
     assert type(found) is type(batch)
     assert all(one is other for one, other in zip(found, batch, strict=True))
     assert len(calls) == (len(batch) if pinned else 0)

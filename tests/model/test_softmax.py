@@ -270,11 +270,26 @@ def below_one(monkeypatch: pytest.MonkeyPatch, arguments: list[Tensor]) -> list[
         return loss_and_gradients(linear_cross_entropy, arguments)
 
 
-def test_powers_in_place_are_those_below_one_but_for_rounding(monkeypatch: pytest.MonkeyPatch, rounded_case):
-    careful = below_one(monkeypatch, rounded_case)
-    monkeypatch.delattr(softmax, "_powers_below_one")  # nothing falls back to it
-    for found, expected in zip(loss_and_gradients(linear_cross_entropy, rounded_case), careful, strict=True):
+def test_powers_of_any_size_are_those_below_one_but_for_rounding(monkeypatch: pytest.MonkeyPatch, rounded_case):
+    careful, powers_of, tried = below_one(monkeypatch, rounded_case), softmax._powers_of, []
+    monkeypatch.setattr(
+        softmax, "_powers_of", lambda *args, below_one: tried.append(below_one) or powers_of(*args, below_one)
+    )
+    quick = loss_and_gradients(linear_cross_entropy, rounded_case)
+    assert tried == [False]  # nothing was computed again
+    torch.testing.assert_close(quick[0], careful[0])  # the sums are not rounded
+    for found, expected in zip(quick[1:], careful[1:], strict=True):
         assert 0 < (found - expected).norm() / expected.norm() < 4e-3
+
+
+def test_without_gradients_the_bias_is_not_rounded(rounded_case):
+    """With it, it is rounded as a column of the weight."""
+    hidden_NH, weight_VH, bias_V, *others = (x.detach() for x in rounded_case)
+    exact = plain_linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
+    found = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
+    torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
+    trained = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V.requires_grad_(), *others)
+    assert (trained - exact).abs() / exact > 1e-6
 
 
 @pytest.mark.parametrize("nats", [100, -100])  # beyond what powers in bfloat16, or in float32, can be
