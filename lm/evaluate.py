@@ -13,10 +13,11 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lm.config import command
+from lm.data.batching import Batches, Batching
+from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.options import check_choice, check_whole
-from lm.evaluation.results import widths
-from lm.evaluation.saved import columns, comparison, load_corpus_of, load_model, recorded_ppl
+from lm.evaluation.saved import comparison, load_corpus_of, load_model, reading, recorded
 from lm.evaluation.score import Score, score
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
 from lm.evaluation.sentences import score_sentences, sentences_of_file, sentences_of_text
@@ -56,21 +57,27 @@ def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None
     model, _, identity = load_model(run, checkpoint)
     corpus = load_corpus_of(run, identity, folder)
     settings = Settings(**identity["settings"])
-    width = widths(settings)[split] if batch_size is None else batch_size
-    check_whole("batch_size", width, 20)
-    batches = settings.batches().evaluation(corpus, split, width)
+    batches = batches_of(settings.batches(), corpus, split, batch_size)
     found = score(model, batches, model.softmax.weight.device, split)
-    scored = "all but the first" if found.state == "carried" else "all"
+    scored = "all" if found.state == "reset" else "all but the first"
     lines = {
         f"{split} perplexity": f"{found.ppl:.4f}",
         **_given_length(found),
         "weights": f"{checkpoint} of {settings.cell}, dropout {settings.dropout:g}, seed {settings.seed}",
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}…",
-        "protocol": f"{found.tokens:,} tokens scored once ({scored}) in {columns(width)}, state {found.state}",
+        "protocol": f"{found.tokens:,} tokens scored once ({scored}) {reading(found.protocol)}",
         "products": "exact float32",
-        "results.json": comparison(found, recorded_ppl(run, checkpoint, split)),
+        "results.json": comparison(found, recorded(run, checkpoint, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items())
+
+
+def batches_of(batching: Batching, corpus: Corpus, split: str, batch_size: int | None) -> Batches:
+    """Return the batches that a run's own results are of, or those of so many columns, each from a state of zeros."""
+    if batch_size is None:
+        return batching.scoring(corpus, split)
+    check_whole("batch_size", batch_size, 20)
+    return batching.evaluation(corpus, split, batch_size)
 
 
 def _given_length(found: Score) -> dict[str, str]:

@@ -29,7 +29,9 @@ def test_the_width_is_an_option_and_part_of_the_protocol(run_command, saved_run,
     assert run_command("lm.evaluate", f"run={saved_run}", "split=test", "batch_size=7") == 0
     out = capsys.readouterr().out
     assert "in 7 columns, state carried" in out
-    assert re.search(r"results.json +[\d.]+ in 1 column: this one is [\d.]+% (higher|lower)", out)
+    assert re.search(
+        r"results.json +[\d.]+ in 1 column, state unbroken, 32-true: this one is [\d.]+% (higher|lower)", out
+    )
 
 
 def test_a_run_and_its_corpus_may_have_moved(run_command, copy_of_run, corpus_folder, tmp_path, capsys):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -13,18 +13,19 @@ from torch import Tensor
 from lm.benchmarking.clock import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, attach, noted
 from lm.benchmarking.job import Job
 from lm.benchmarking.loop import Loop
-from lm.data.batching import EVALUATION_WINDOW
+from lm.data.batching import Batches
 from lm.data.corpus import Corpus
-from lm.data.streams import Streams
 from lm.evaluation.score import score
 from lm.model.language_model import LanguageModel
 from lm.model.products import rounded
 from lm.training.machine import describe_device, exact_products, keep_memory, set_precision, versions
 from lm.training.task import LanguageModelling
 
-EVALUATIONS = ("validation", "final scoring in columns", "final scoring unbroken")
-"""As after each epoch, in the precision of training; as at the end of a run in exact float32, of training and held-out
-text."""
+EVALUATIONS = ("validation", "final scoring")
+"""As after each epoch, and as at the end of a run, when columns read on from each other."""
+
+EVALUATED = 2**16
+"""The most words of the validation split that are read."""
 
 
 class StepByHand(Loop):
@@ -61,20 +62,16 @@ class StepByHand(Loop):
         return {"device": describe_device(self.clock.device), "precision": self.precision, "versions": versions()}
 
     def evaluate(self) -> dict[str, float]:
-        """Return tokens a second for each of `EVALUATIONS`, over the beginning of the training text."""
-        columns = self.job.settings.batch_size
-        return {
-            name: self._tokens_per_second(width, exact)
-            for name, width, exact in zip(EVALUATIONS, (columns, columns, 1), (False, True, True), strict=True)
-        }
+        """Return tokens a second for each of `EVALUATIONS`."""
+        corpus = replace(self.corpus, splits={"valid": self.corpus.splits["valid"][: EVALUATED + 1]})
+        batching = self.job.settings.batches()
+        batches = (batching.evaluation(corpus, "valid", batching.batch_size), batching.scoring(corpus, "valid"))
+        return {name: self._tokens_per_second(one) for name, one in zip(EVALUATIONS, batches, strict=True)}
 
-    def _tokens_per_second(self, width: int, exact: bool) -> float:
-        ids = self.corpus.splits["train"][: EVALUATION_WINDOW + 1]
-        batches = Streams(ids, width, max(1, EVALUATION_WINDOW // width))
-        with exact_products() if exact else nullcontext():
-            started = time.perf_counter()
-            found = score(self.task.model, batches, self.clock.device)  # it waits for the device itself
-            return found.tokens / (time.perf_counter() - started)
+    def _tokens_per_second(self, batches: Batches) -> float:
+        started = time.perf_counter()
+        found = score(self.task.model, batches, self.clock.device)  # it waits for the device itself
+        return found.tokens / (time.perf_counter() - started)
 
     def ceiling(self) -> dict[str, float]:
         """Return the floating-point operations a second of large matrix products: exact, and as training has them."""

@@ -9,7 +9,15 @@ and every column is read downwards, a window of `seq_len` rows at a time:
     c  g  j        d  h  k
     d  .  .        e  .  .      <- the first column is one longer; dots are padding, never scored
 
-The hidden state is carried from a window to the next, so a column is one unbroken text.
+The hidden state is carried from a window to the next, so a column is one unbroken text. With `lead_in=2` all of them
+are: each but the first reads two more words before its own, unscored, and so begins in the state that they leave.
+
+    inputs         targets
+    a  d  g        b  .  .
+    b  e  h        c  .  .
+    c  f  i        d  g  j
+    d  g  j        e  h  k
+    e  h  .        f  i  .
 """
 
 from collections.abc import Iterator
@@ -39,26 +47,27 @@ class Streams:
         batch_size: columns.
         seq_len: rows of a window; the last window may have fewer.
         share: of the columns that are given out.
+        lead_in: rows in which all columns but the first read without being scored.
 
     Raises:
         ValueError: where there are fewer targets than columns.
     """
 
-    state = "carried"
-
-    def __init__(self, ids: Tensor, batch_size: int, seq_len: int, share: Share = ALL) -> None:
+    def __init__(self, ids: Tensor, batch_size: int, seq_len: int, share: Share = ALL, lead_in: int = 0) -> None:
         self.ids, self.batch_size, self.seq_len = ids, batch_size, seq_len
+        self.state = "unbroken" if lead_in or batch_size == 1 else "carried"
         self.num_targets = len(ids) - 1
-        if self.num_targets < batch_size:
+        if self.num_targets - lead_in < batch_size:
             raise ValueError(
                 f"expected a split with more words than batch_size={batch_size}, found {len(ids)}: "
                 f"type batch_size={max(1, self.num_targets)} or less, or give a longer text"
             )
         columns = share.of(torch.arange(batch_size))
-        length, longer = divmod(self.num_targets, batch_size)
-        self._rows = length + (longer > 0)  # of the whole batch: all devices have as many windows
+        length, longer = divmod(self.num_targets - lead_in, batch_size)
+        self._rows = lead_in + length + (longer > 0)  # of the whole batch: all devices have as many windows
         self._starts_B = columns * length + columns.clamp(max=longer)
-        self._lengths_B = length + (columns < longer).long()
+        self._unscored_B = lead_in * (columns > 0)
+        self._lengths_B = lead_in + length + (columns < longer).long()
         self._next_window = self._resume_at = 0
 
     def __len__(self) -> int:
@@ -76,8 +85,9 @@ class Streams:
         """Return window `index`, counted from 0."""
         rows_T1 = torch.arange(index * self.seq_len, min((index + 1) * self.seq_len, self._rows))[:, None]
         positions_TB = (self._starts_B + rows_T1).clamp(max=self.num_targets - 1)
-        targets_TB = self.ids[positions_TB + 1].long()
-        return Window(self.ids[positions_TB].long(), targets_TB.masked_fill(rows_T1 >= self._lengths_B, PADDING))
+        unscored_TB = (rows_T1 < self._unscored_B) | (rows_T1 >= self._lengths_B)
+        targets_TB = self.ids[positions_TB + 1].long().masked_fill(unscored_TB, PADDING)
+        return Window(self.ids[positions_TB].long(), targets_TB)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position: the next window's index."""

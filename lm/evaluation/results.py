@@ -8,36 +8,24 @@ from typing import Any
 import torch
 
 from lm.data.corpus import Corpus
+from lm.data.sources import SPLITS
 from lm.evaluation.score import Score, score
-from lm.training.machine import exact_products
 from lm.training.run import Run
 from lm.training.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-def widths(settings: Settings) -> dict[str, int]:
-    """Return the columns in which each split is scored.
-
-    The held-out streams are one unbroken text, without cold starts; for sentences the width changes nothing.
-    """
-    held_out = 1 if settings.batching == "streams" else settings.batch_size
-    return {"train": settings.batch_size, "valid": held_out, "test": held_out}
-
-
 def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, Score]:
-    """Score all splits with the weights of the checkpoint `best` or `last`, whatever precision they were trained in."""
+    """Score all splits with the weights of the checkpoint `best` or `last`, in the precision that is in force."""
     model, _, identity = run.load(name)
     model.to(device)
-    settings = Settings(**identity["settings"])
-    log.info(f"scoring all of the text with the {name} weights, in exact float32")
-    with exact_products():
-        return {
-            split: score(
-                model, settings.batches().evaluation(corpus, split, width), device, f"{split} with the {name} weights"
-            )
-            for split, width in widths(settings).items()
-        }
+    batching = Settings(**identity["settings"]).batches()
+    log.info(f"scoring all of the text with the {name} weights")
+    return {
+        split: score(model, batching.scoring(corpus, split), device, f"{split} with the {name} weights")
+        for split in SPLITS
+    }
 
 
 def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A saved run -> its model and its corpus, ready to be evaluated, on whatever machine it lies now."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -71,29 +72,31 @@ def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
     return options | {"dir": folder}
 
 
-def recorded_ppl(run: Run, checkpoint: str, split: str) -> tuple[float, int] | None:
-    """Return the perplexity that `results.json` holds and the columns it was scored in, or None where it holds none."""
+def recorded(run: Run, checkpoint: str, split: str) -> tuple[float, dict[str, Any]] | None:
+    """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
     try:
         results = run.results()
-        return float(results[checkpoint][f"{split}_ppl"]), int(results["protocol"][split]["batch_size"])
+        protocol = results["protocol"][split] | {"precision": results["precision"]}
+        return float(results[checkpoint][f"{split}_ppl"]), protocol
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
 
 
-def comparison(score: Score, recorded: tuple[float, int] | None) -> str:
+def comparison(score: Score, found: tuple[float, dict[str, Any]] | None) -> str:
     """Say how a perplexity compares to the recorded one."""
-    if recorded is None:
+    if found is None:
         return "has no such number: the run was not finished"
-    ppl, batch_size = recorded
+    ppl, protocol = found
     relative = score.ppl / ppl - 1
-    verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.3%} {_direction(relative)}"
-    return f"{ppl:.4f} in {columns(batch_size)}: {verdict}"
+    verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.4%} {_direction(relative)}"
+    return f"{ppl:.4f} {reading(protocol)}, {protocol['precision']}: {verdict}"
 
 
 def _direction(relative: float) -> str:
     return "higher" if relative > 0 else "lower"
 
 
-def columns(batch_size: int) -> str:
-    """Return a width in words."""
-    return f"{batch_size} column{'s' if batch_size > 1 else ''}"
+def reading(protocol: Mapping[str, Any]) -> str:
+    """Return in words how a text was read."""
+    width = protocol["batch_size"]
+    return f"in {width} column{'s' if width > 1 else ''}, state {protocol['state']}"

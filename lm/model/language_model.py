@@ -123,10 +123,13 @@ class LanguageModel(nn.Module):
         Targets that are `PADDING` count nothing.
         """
         hidden_TBH, new_states = self(tokens_TB, states, left_TB)
-        targets_N = targets_TB.flatten()
-        scored_N = (targets_N != PADDING).to(hidden_TBH.dtype)
+        hidden_NH, targets_N = hidden_TBH.flatten(0, 1), targets_TB.flatten()
+        if not torch.is_grad_enabled():  # in training a GPU would have to be waited for, to know how many are left
+            scored_N = targets_N != PADDING
+            hidden_NH, targets_N = hidden_NH[scored_N], targets_N[scored_N]
+        weights_N = (targets_N != PADDING).to(hidden_NH.dtype)
         nats = linear_cross_entropy(
-            hidden_TBH.flatten(0, 1), self.softmax.weight, self.softmax.bias, targets_N.clamp(min=0), scored_N
+            hidden_NH, self.softmax.weight, self.softmax.bias, targets_N.clamp(min=0), weights_N
         )
         return nats, new_states
 

@@ -130,6 +130,7 @@ def quiet_lightning() -> None:
     """Silence warnings of Lightning's that the user can do nothing about, and what results say anyway."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)  # here, for it sets its own level when it is imported
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # who asks for a profile wants to see it
     for message in (
         r".*LeafSpec.*is deprecated",  # its tree walk uses a name that torch deprecates
         r"The number of training batches .* is smaller than the logging interval",  # there is a line an epoch as well

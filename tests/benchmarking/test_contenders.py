@@ -84,15 +84,17 @@ def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(mon
     seen = []
 
     def noting_score(model, batches, device):
-        seen.append((batches.batch_size, rounding_allowed()))
+        seen.append((batches.num_targets, batches.batch_size, batches.state, rounding_allowed()))
         return score(model, batches, device)
 
     monkeypatch.setattr("lm.benchmarking.by_hand.score", noting_score)
+    monkeypatch.setattr("lm.benchmarking.by_hand.EVALUATED", 40)
+    monkeypatch.setattr("lm.data.batching.LEAD_IN", 10)
     job = small_job()
     loop = StepByHand(job, job.corpus())
     allow_rounding(True)
     rates = loop.evaluate()
-    assert seen == [(4, True), (4, False), (1, False)]
+    assert seen == [(40, 4, "carried", True), (40, 3, "unbroken", True)]
     assert tuple(rates) == EVALUATIONS
     assert all(rate > 0 for rate in rates.values())
 

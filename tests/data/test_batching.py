@@ -1,12 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from lm.data.batching import OPTIONS, Batching, describe, source_options
+from lm.data.batching import LEAD_IN, OPTIONS, Batching, describe, source_options
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
-from lm.data.streams import Streams
+from lm.data.streams import PADDING, Streams
 from lm.data.vocabulary import END, UNKNOWN, Vocabulary
 
 CORPUS = Corpus(
@@ -32,6 +33,25 @@ def test_training_is_on_what_was_asked_for():
 @pytest.mark.parametrize(("kind", "tokens"), [("streams", 23), ("sentences", 24)])
 def test_scoring_leaves_nothing_out(kind, tokens):
     assert batching(batching=kind).evaluation(CORPUS, "valid", 3).num_targets == tokens
+
+
+@pytest.mark.parametrize(("length", "columns"), [(24, 1), (2 * LEAD_IN + 1, 1), (4 * LEAD_IN, 3), (9 * LEAD_IN, 4)])
+def test_a_stream_is_scored_as_one_text_in_as_many_columns_as_its_length_is_worth(length, columns):
+    corpus = replace(CORPUS, splits={"test": torch.arange(length)})
+    streams = batching(batching="streams").scoring(corpus, "test")
+    assert (streams.batch_size, streams.state, streams.num_targets) == (columns, "unbroken", length - 1)
+    targets = torch.cat([window.targets_TB.flatten() for window in streams])
+    assert sorted(targets[targets != PADDING].tolist()) == list(range(1, length))
+    read_first = next(iter(streams)).inputs_TB[0]
+    scored_first = [column[column != PADDING].min() for column in torch.cat([w.targets_TB for w in streams]).T]
+    assert [int(one - other) for one, other in zip(scored_first, read_first, strict=True)][1:] == [LEAD_IN + 1] * (
+        columns - 1
+    )
+
+
+def test_sentences_are_scored_as_they_are_validated():
+    scored, validated = batching().scoring(CORPUS, "valid"), batching().evaluation(CORPUS, "valid", 4)
+    assert (scored.state, scored.batch_size) == (validated.state, validated.batch_size) == ("reset", 4)
 
 
 def test_the_options_of_a_source_are_told_from_those_of_batches():

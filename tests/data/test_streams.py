@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from lm.data.shares import Share
 from lm.data.streams import PADDING, Streams
 
 ALPHABET = torch.arange(11)  # a to k: ten targets
@@ -18,6 +19,33 @@ def test_the_grid_is_the_one_drawn_in_the_module():
     assert letters(first.targets_TB) == ["b f i", "c g j"]
     assert [row[:1] for row in letters(second.inputs_TB)] == ["c", "d"]
     assert letters(second.targets_TB) == ["d h k", "e . ."]
+
+
+def test_the_columns_that_lead_in_are_those_drawn_in_the_module():
+    (window,) = streams = Streams(ALPHABET, batch_size=3, seq_len=9, lead_in=2)
+    assert [row[:3] for row in letters(window.inputs_TB)] == ["a d", "b e", "c f", "d g", "e h"]
+    assert [row[4:] for row in letters(window.inputs_TB)][:4] == ["g", "h", "i", "j"]
+    assert letters(window.targets_TB) == ["b . .", "c . .", "d g j", "e h k", "f i ."]
+    assert streams.state == "unbroken"
+
+
+@pytest.mark.parametrize("lead_in", [1, 4, 30])
+@pytest.mark.parametrize(("length", "batch_size"), [(50, 1), (50, 3), (50, 19), (51, 20)])
+def test_with_a_lead_in_too_every_word_is_a_target_once_and_after_the_word_before_it(length, batch_size, lead_in):
+    targets = []
+    for window in Streams(torch.arange(length), batch_size, 7, lead_in=lead_in):
+        scored = window.targets_TB != PADDING
+        assert torch.equal(window.inputs_TB[scored] + 1, window.targets_TB[scored])
+        targets += window.targets_TB[scored].tolist()
+    assert sorted(targets) == list(range(1, length))
+
+
+@pytest.mark.parametrize("lead_in", [0, 5])
+def test_devices_share_out_the_columns_that_one_has(lead_in):
+    whole = list(Streams(torch.arange(100), 7, 8, lead_in=lead_in))
+    shares = [list(Streams(torch.arange(100), 7, 8, Share(rank, 3), lead_in)) for rank in range(3)]
+    for window, *parts in zip(whole, *shares, strict=True):
+        assert torch.equal(window.targets_TB, torch.cat([part.targets_TB for part in parts], dim=1))
 
 
 @pytest.mark.parametrize(("length", "batch_size"), [(2, 1), (7, 2), (7, 6), (50, 3), (50, 20), (101, 20), (101, 1)])

@@ -3,7 +3,7 @@ import shutil
 import pytest
 import torch
 
-from lm.evaluation.saved import comparison, load_corpus_of, load_model, recorded_ppl
+from lm.evaluation.saved import comparison, load_corpus_of, load_model, recorded
 from lm.evaluation.score import Score
 from lm.training.run import Run
 
@@ -52,8 +52,11 @@ def test_a_run_without_its_config_is_told(copy_of_run):
 
 def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_run):
     run = Run(saved_run)
-    assert recorded_ppl(run, "last", "train") == (run.results()["last"]["train_ppl"], 4)
-    assert recorded_ppl(run, "best", "test") == (run.results()["best"]["test_ppl"], 1)
+    results = run.results()
+    for checkpoint, split in (("last", "train"), ("best", "test")):
+        ppl, protocol = recorded(run, checkpoint, split)
+        assert ppl == results[checkpoint][f"{split}_ppl"]
+        assert protocol == results["protocol"][split] | {"precision": results["precision"]}
 
 
 @pytest.mark.parametrize("results", [None, "{", '{"status": "failed"}'])
@@ -61,12 +64,15 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
     (copy_of_run / "results.json").unlink()
     if results is not None:
         (copy_of_run / "results.json").write_text(results)
-    assert recorded_ppl(Run(copy_of_run), "best", "test") is None
+    assert recorded(Run(copy_of_run), "best", "test") is None
 
 
 def test_a_comparison_says_how_far_apart_two_perplexities_are():
     score = Score(nats=0.0, tokens=10, batch_size=1)
     assert comparison(score, None) == "has no such number: the run was not finished"
-    assert comparison(score, (1.000001, 20)) == "1.0000 in 20 columns: the same"
-    assert comparison(score, (1.25, 1)) == "1.2500 in 1 column: this one is 20.000% lower"
-    assert comparison(score, (0.8, 1)) == "0.8000 in 1 column: this one is 25.000% higher"
+    cold = {"batch_size": 20, "tokens": 10, "state": "carried", "precision": "float32"}
+    one = {"batch_size": 1, "tokens": 10, "state": "unbroken", "precision": "float32"}
+    assert comparison(score, (1.000001, cold)) == "1.0000 in 20 columns, state carried, float32: the same"
+    unbroken = "in 1 column, state unbroken, float32: this one is"
+    assert comparison(score, (1.25, one)) == f"1.2500 {unbroken} 20.0000% lower"
+    assert comparison(score, (0.8, one)) == f"0.8000 {unbroken} 25.0000% higher"

@@ -48,6 +48,16 @@ def test_the_width_changes_it_only_by_the_columns_cold_starts(model, ids):
     assert score(model, streams).nats == pytest.approx(alone, rel=1e-6)
 
 
+@pytest.mark.parametrize("batch_size", [2, 3, 20])
+def test_after_a_lead_in_the_width_changes_nothing(model, ids, batch_size):
+    """This small model has forgotten where it began after 60 words."""
+    unbroken = score(model, Streams(ids, 1, 20))
+    found = score(model, Streams(ids, batch_size, 7, lead_in=60))
+    assert found.nats == pytest.approx(unbroken.nats, rel=1e-6)
+    assert found.tokens == unbroken.tokens
+    assert score(model, Streams(ids, batch_size, 7)).nats != pytest.approx(unbroken.nats, rel=1e-5)
+
+
 def test_dropout_is_off_and_the_models_mode_is_given_back(model, ids):
     model.train()
     first, second = (score(model, Streams(ids, 2, 20)).nats for _ in range(2))

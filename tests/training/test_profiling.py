@@ -1,0 +1,20 @@
+import logging
+
+import pytest
+
+from lm.training.profiling import Unprofiled
+
+
+def test_contexts_nest_and_let_errors_through():
+    profiler = Unprofiled()
+    with pytest.raises(KeyError), profiler.profile("outer"), profiler.profile("inner"):
+        raise KeyError
+    assert profiler.summary() == ""
+
+
+def test_a_profile_that_is_asked_for_is_made_and_told(run_command, small, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("pytorch_lightning.profilers"), "handlers", [caplog.handler])
+    words = ("epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "hydra.run.dir=run")
+    assert run_command("lm.train", *small, *words, "+trainer.profiler=simple") == 0
+    assert "Profiler Report" in caplog.text
+    assert "[LightningModule]LanguageModelling.optimizer_step" in caplog.text
