@@ -88,13 +88,13 @@ def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(mon
         return score(model, batches, device)
 
     monkeypatch.setattr("lm.benchmarking.by_hand.score", noting_score)
-    monkeypatch.setattr("lm.benchmarking.by_hand.EVALUATED", 40)
-    monkeypatch.setattr("lm.data.batching.LEAD_IN", 10)
+    monkeypatch.setattr("lm.benchmarking.by_hand.EVALUATED", 50)
+    monkeypatch.setattr("lm.data.batching.LEAD_IN", 2)
     job = small_job()
     loop = StepByHand(job, job.corpus())
     allow_rounding(True)
     rates = loop.evaluate()
-    assert seen == [(40, 4, "carried", True), (40, 3, "unbroken", True)]
+    assert seen == [(50, 4, "carried", True), (50, 3, "unbroken", True)]
     assert tuple(rates) == EVALUATIONS
     assert all(rate > 0 for rate in rates.values())
 

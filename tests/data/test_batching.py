@@ -35,8 +35,9 @@ def test_scoring_leaves_nothing_out(kind, tokens):
     assert batching(batching=kind).evaluation(CORPUS, "valid", 3).num_targets == tokens
 
 
-@pytest.mark.parametrize(("length", "columns"), [(24, 1), (2 * LEAD_IN + 1, 1), (4 * LEAD_IN, 3), (9 * LEAD_IN, 4)])
-def test_a_stream_is_scored_as_one_text_in_as_many_columns_as_its_length_is_worth(length, columns):
+@pytest.mark.parametrize(("length", "columns"), [(24, 1), (16 * LEAD_IN - 1, 1), (16 * LEAD_IN, 2), (50 * LEAD_IN, 5)])
+def test_a_stream_is_scored_as_one_text_in_as_many_columns_as_its_length_is_worth(monkeypatch, length, columns):
+    monkeypatch.setattr("lm.data.batching.MOST_COLUMNS", 5)
     corpus = replace(CORPUS, splits={"test": torch.arange(length)})
     streams = batching(batching="streams").scoring(corpus, "test")
     assert (streams.batch_size, streams.state, streams.num_targets) == (columns, "unbroken", length - 1)
