@@ -22,7 +22,7 @@ from lm.evaluation.score import Score, score
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
 from lm.evaluation.sentences import score_sentences, sentences_of_file, sentences_of_text
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.machine import exact_products
+from lm.training.machine import EXACT, exact_products
 from lm.training.run import Run
 from lm.training.settings import Settings
 
@@ -66,7 +66,7 @@ def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None
         "weights": f"{checkpoint} of {settings.cell}, dropout {settings.dropout:g}, seed {settings.seed}",
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}…",
         "protocol": f"{found.tokens:,} tokens scored once ({scored}) {reading(found.protocol)}",
-        "products": "exact float32",
+        "products": EXACT,
         "results.json": comparison(found, recorded(run, checkpoint, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items())

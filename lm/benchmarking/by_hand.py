@@ -22,7 +22,7 @@ from lm.training.machine import describe_device, exact_products, keep_memory, se
 from lm.training.task import LanguageModelling
 
 EVALUATIONS = ("validation", "final scoring")
-"""As after each epoch, and as at the end of a run, when columns read on from each other."""
+"""As after each epoch, and as at the end of a run, with a lead-in to each column."""
 
 EVALUATED = 2**17
 """The most words of the training split, which is most of what is scored, that are read each time."""

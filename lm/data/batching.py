@@ -89,7 +89,8 @@ class Batching:
     def scoring(self, corpus: Corpus, split: str) -> Batches:
         """Return a split's batches for the number to be told of it: whole sentences, or a stream as one unbroken text.
 
-        That is read in columns, each after the `LEAD_IN` words before it, eight times as long as that or longer.
+        That is read in columns, about eight times as long as the `LEAD_IN` words that each reads before its own, or
+        longer.
         """
         if self.batching == "sentences":
             return self.evaluation(corpus, split, self.batch_size)

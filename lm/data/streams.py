@@ -10,7 +10,7 @@ and every column is read downwards, a window of `seq_len` rows at a time:
     d  .  .        e  .  .      <- the first column is one longer; dots are padding, never scored
 
 The hidden state is carried from a window to the next, so a column is one unbroken text. With `lead_in=2` all of them
-are: each but the first reads two more words before its own, unscored, and so begins in the state that they leave.
+are, nearly: each but the first reads two more words before its own, unscored, and begins in the state that they leave.
 
     inputs         targets
     a  d  g        b  .  .
@@ -50,12 +50,12 @@ class Streams:
         lead_in: rows in which all columns but the first read without being scored.
 
     Raises:
-        ValueError: where there are fewer targets than columns.
+        ValueError: where there are fewer targets than columns, those of the lead-in left out.
     """
 
     def __init__(self, ids: Tensor, batch_size: int, seq_len: int, share: Share = ALL, lead_in: int = 0) -> None:
         self.ids, self.batch_size, self.seq_len = ids, batch_size, seq_len
-        self.state = "unbroken" if lead_in or batch_size == 1 else "carried"
+        self.state = f"carried, after {lead_in} words" if lead_in else "carried"
         self.num_targets = len(ids) - 1
         if self.num_targets - lead_in < batch_size:
             raise ValueError(

@@ -10,6 +10,7 @@ import torch
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.score import Score, score
+from lm.training.machine import products_in_words
 from lm.training.run import Run
 from lm.training.settings import Settings
 
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, Score]:
-    """Score all splits with the weights of the checkpoint `best` or `last`, in the precision that is in force."""
+    """Score all splits with the weights of the checkpoint `best` or `last`, in float32 with the products in force."""
     model, _, identity = run.load(name)
     model.to(device)
     batching = Settings(**identity["settings"]).batches()
@@ -42,7 +43,7 @@ def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, A
         "best_epoch": int(best_epoch),
         "best": _perplexities(best),
         "last": _perplexities(last),
-        "protocol": {split: value.protocol for split, value in best.items()},
+        "protocol": {split: value.protocol | {"products": products_in_words(device)} for split, value in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }

@@ -14,6 +14,7 @@ from lm.data.vocabulary import Vocabulary
 from lm.evaluation.options import check_choice
 from lm.evaluation.score import Score
 from lm.model.language_model import LanguageModel
+from lm.training.machine import EXACT
 from lm.training.run import Run
 
 CHECKPOINTS = ("best", "last")
@@ -76,7 +77,7 @@ def recorded(run: Run, checkpoint: str, split: str) -> tuple[float, dict[str, An
     """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
     try:
         results = run.results()
-        protocol = results["protocol"][split] | {"precision": results["precision"]}
+        protocol = {"products": EXACT} | results["protocol"][split]  # earlier versions knew no others
         return float(results[checkpoint][f"{split}_ppl"]), protocol
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
@@ -89,7 +90,7 @@ def comparison(score: Score, found: tuple[float, dict[str, Any]] | None) -> str:
     ppl, protocol = found
     relative = score.ppl / ppl - 1
     verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.4%} {_direction(relative)}"
-    return f"{ppl:.4f} {reading(protocol)}, {protocol['precision']}: {verdict}"
+    return f"{ppl:.4f} {reading(protocol)}, {protocol['products']}: {verdict}"
 
 
 def _direction(relative: float) -> str:

@@ -17,9 +17,9 @@ LENGTHS = "predicted and counted in ppl; told, so not comparable with other mode
 class Score:
     """Nats and tokens of a text, and the columns it was read in.
 
-    The state is `carried` down each from zero at its top, or from the end of the one before, so that the text is
-    `unbroken`; or it is `reset` to zero at the start of every sentence. Of the nats, `length_nats` are those of the
-    sentences' predicted lengths; None where the model predicts none.
+    The state is `carried` down each, from zero at its top or at the top of its lead-in, or `reset` to zero at the start
+    of every sentence. Of the nats, `length_nats` are those of the sentences' predicted lengths; None where the model
+    predicts none.
     """
 
     nats: float

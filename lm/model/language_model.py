@@ -124,7 +124,7 @@ class LanguageModel(nn.Module):
         """
         hidden_TBH, new_states = self(tokens_TB, states, left_TB)
         hidden_NH, targets_N = hidden_TBH.flatten(0, 1), targets_TB.flatten()
-        if not torch.is_grad_enabled():  # in training a GPU would have to be waited for, to know how many are left
+        if hidden_NH.device.type == "cpu" and not torch.is_grad_enabled():  # a GPU would be waited for, to count them
             scored_N = targets_N != PADDING
             hidden_NH, targets_N = hidden_NH[scored_N], targets_N[scored_N]
         weights_N = (targets_N != PADDING).to(hidden_NH.dtype)

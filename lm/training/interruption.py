@@ -17,7 +17,6 @@ from torch import Tensor
 
 from lm.training.devices import largest, summed
 from lm.training.files import write_atomically
-from lm.training.perplexity import perplexity
 from lm.training.task import LanguageModelling
 
 log = logging.getLogger(__name__)
@@ -150,4 +149,4 @@ class StopOnDivergence(pl.Callback):
         if self._last_finite is None:
             return "no step was finite"
         nats, norm = self._last_finite
-        return f"last finite: perplexity {perplexity(nats, 1):.4g}, gradient norm {norm:.4g}"
+        return f"last finite: perplexity {math.exp(min(nats, 700)):.4g}, gradient norm {norm:.4g}"

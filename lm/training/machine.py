@@ -13,6 +13,7 @@ import torch
 
 from lm.model.products import allow_rounding, rounding_allowed
 
+EXACT = "exact float32"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
@@ -78,6 +79,13 @@ def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
         kind = "TensorFloat-32" if on_gpu else "bfloat16"
         return "32-true", f"float32, matrix products from {kind} factors (precision=32-true for exact ones)"
     return ("32-true", "float32") if precision == "auto" else (precision, precision)
+
+
+def products_in_words(device: torch.device) -> str:
+    """Return how a device computes products of float32 matrices now."""
+    if device.type == "cuda":
+        return "TensorFloat-32 factors" if torch.get_float32_matmul_precision() == "high" else EXACT
+    return "bfloat16 factors" if rounding_allowed() else EXACT
 
 
 def _round_factors(on_cpu: bool, on_gpu: bool) -> None:

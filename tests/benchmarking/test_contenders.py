@@ -94,7 +94,7 @@ def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(mon
     loop = StepByHand(job, job.corpus())
     allow_rounding(True)
     rates = loop.evaluate()
-    assert seen == [(50, 4, "carried", True), (50, 3, "unbroken", True)]
+    assert seen == [(50, 4, "carried", True), (50, 3, "carried, after 2 words", True)]
     assert tuple(rates) == EVALUATIONS
     assert all(rate > 0 for rate in rates.values())
 

@@ -36,6 +36,12 @@ def check_equal_to_torch(T: int, B: int, E: int, H: int) -> None:
     torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=1e-10, atol=1e-12)
 
 
+def test_in_bfloat16_it_is_torchs():
+    ours, torchs = (layer.bfloat16() for layer in pair(6, 5))
+    inputs = torch.randn(4, 3, 6).bfloat16(), torch.randn(1, 3, 5).bfloat16()
+    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_outputs_and_all_gradients_equal_torchs(shape: tuple[int, ...]):
     check_equal_to_torch(*shape)
