@@ -77,10 +77,10 @@ def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run
         "streams": "carried", "sentences": "reset",
     }  # fmt: skip
     # All that is scored in the end is scored whole; the first word, too.
-    assert all(
-        found["sentences"]["protocol"][split] == {"batch_size": 4, "tokens": tokens, "state": "reset"}
+    assert found["sentences"]["protocol"] == {
+        split: {"batch_size": 4, "tokens": tokens, "state": "reset", "products": "exact float32"}
         for split, tokens in found["sentences"]["corpus"]["tokens"].items()
-    )
+    }
     assert found["sentences"]["batching"]["trimmed_tokens"] == 200
     assert 0 <= found["sentences"]["batching"]["padding"] < 0.1
     run = next(path.parent for path in (tmp_path / "sweep").glob("*sentences*/results.json"))
