@@ -77,13 +77,13 @@ def attach(clock: Clock, model: nn.Module, embedding: nn.Module) -> None:
 
     def after_embedding(module: nn.Module, args: Any, embedded_TBE: Tensor) -> None:
         clock.lap(EMBEDDING)
-        _when_its_gradient_is_there(embedded_TBE, RECURRENT)
+        when_its_gradient_is_there(embedded_TBE, RECURRENT)
 
     def after_model(module: nn.Module, args: Any, output: tuple[Tensor, Any]) -> None:
         clock.lap(RECURRENT)
-        _when_its_gradient_is_there(output[0], SOFTMAX)
+        when_its_gradient_is_there(output[0], SOFTMAX)
 
-    def _when_its_gradient_is_there(tensor: Tensor, part: str) -> None:
+    def when_its_gradient_is_there(tensor: Tensor, part: str) -> None:
         if tensor.requires_grad:
             tensor.register_hook(lambda _: clock.lap(part))  # type: ignore[no-untyped-call]
 
