@@ -16,8 +16,8 @@ EVALUATION_WINDOW = 4096
 """Words in a window where no gradient is needed: any length gives the same number, and long ones are faster."""
 
 LEAD_IN = 512
-"""Words after which it hardly matters where reading began: perplexities of the Penn Treebank change by a millionth or
-two."""
+"""Words after which it hardly matters where reading began: perplexities of the Penn Treebank change by a few
+millionths."""
 
 MOST_COLUMNS = 64
 """More of them side by side are no faster."""
