@@ -7,7 +7,7 @@ READY := .venv/.ready
 # The demo's sweeps have a name before the time.
 NEWEST_SWEEP = $(or $(shell ls -td multirun/[0-9]*/ 2>/dev/null | head -1),$(error no sweep in multirun/: make sweep first))
 # One of conf/hydra/launcher, or Hydra's own: basic, one run after the other.
-LAUNCHER = $(shell $(BIN)/python -m lm.launching.choice)
+LAUNCHER = $(shell $(BIN)/python -m lm.sweeps.recommended_launcher)
 # The folder of the newest curves: what failed before it trained has none.
 CURVES = $(shell ls -t multirun/*/*/events.out.* outputs/*/*/events.out.* 2>/dev/null | head -1)
 NEWEST = $(or $(shell echo "$(CURVES)" | sed -nE 's,^(multirun/[^/]+|outputs/[^/]+/[^/]+)/.*,\1,p'),$(error no results yet: make demo first))

@@ -1,148 +1,123 @@
-"""What every command shares: how its config is composed, the words a config may compute with, how errors are told."""
+"""All that defines a run, as typed and checked plain values."""
 
-import errno
-import os
-import sys
-from collections.abc import Callable, Sequence
-from functools import wraps
-from pathlib import Path
+import math
+from dataclasses import dataclass, fields
 from typing import Any
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from lm.data.batching import OPTIONS, Batching
+from lm.models.cells import CELLS
 
-from lm.launching.shares import cores, cores_a_run, workers
-from lm.model.parameters import matching_hidden_size
-from lm.options import CONFIGS, added_for_nothing, misspelt
-
-UNNAMED = ("data.dir", "resume")
-"""Options that say where files lie rather than which run it is, and so don't belong in its name."""
-
-MENDABLE = (ValueError, OSError, MemoryError, OmegaConfBaseException)
-"""Errors that the user can mend: told in one sentence, without a traceback."""
-
-EXTRAS = {"joblib": "local", "ray": "ray", "submitit_slurm": "slurm"}
-"""Hydra's launchers, and this project's extras that install them."""
-
-Task = Callable[[DictConfig], Any]
+EXAMPLES: dict[str, int | float] = {
+    "hidden_size": 200,
+    "embedding_size": 200,
+    "num_layers": 2,
+    "init_range": 0.1,
+    "batch_size": 20,
+    "seq_len": 20,
+    "epochs": 25,
+    "lr": 1.0,
+    "lr_decay": 1.2,
+    "max_grad_norm": 5,
+}
+"""What must be positive, each with a value to type."""
 
 
-def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
-    """Make a function of a config a command: Hydra composes `conf/<config_name>.yaml` and what was typed.
-
-    What the user can mend ends in one sentence on the terminal and exit status 1; all else keeps its traceback.
-    """
-
-    def decorate(task: Task) -> Callable[[], None]:
-        composed = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(
-            in_one_sentence(task)
-        )
-
-        @wraps(task)
-        def main() -> None:
-            # Left to itself, Hydra tells its errors over several lines, and those of the task with a traceback.
-            os.environ["HYDRA_FULL_ERROR"] = "1"
-            if found := added_for_nothing(config_name, sys.argv[1:]):
-                sys.exit(f"error: {found}")
-            try:
-                composed()
-            except (HydraException, OmegaConfBaseException, OSError) as error:
-                sys.exit(f"error: {missing_extra(error) or misspelt(config_name, error) or sentence(error)}")
-            except KeyboardInterrupt:
-                sys.exit(130)  # as shells have it for SIGINT
-
-        return main
-
-    return decorate
+WORDS: dict[Any, str] = {
+    int: "a whole number",
+    int | None: "a whole number or null",
+    float: "a number",
+    bool: "true or false",
+    str: "a word",
+}
 
 
-def in_one_sentence(task: Task) -> Task:
-    """Turn what the user can mend into an exit with one sentence."""
+@dataclass(frozen=True)
+class Settings:
+    """One run's model and training, under the names that `conf/train.yaml` explains, those of `OPTIONS` under `data`.
 
-    @wraps(task)
-    def wrapped(config: DictConfig) -> Any:
-        try:
-            return task(config)
-        except MENDABLE as error:
-            sys.exit(f"error: {sentence(error)}")
-
-    return wrapped
-
-
-def missing_extra(error: Exception) -> str | None:
-    """Return what to install where a launcher's package is missing."""
-    for plugin, extra in EXTRAS.items():
-        if f"'hydra/launcher/{plugin}'" in str(error):
-            return f"expected the package of Hydra's launcher {plugin}, found none: type pip install -e '.[{extra}]'"
-    return None
-
-
-def sentence(error: Exception) -> str:
-    """Return what an error says as one line."""
-    if isinstance(error, OSError) and error.strerror:
-        place = "a file or folder" if error.filename is None else f"the file or folder '{error.filename}'"
-        advice = "make room for it" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "type another one"
-        return f"expected to use {place}, found: {error.strerror}; {advice}"
-    if isinstance(error, InterpolationResolutionError) and isinstance(error.__context__, Exception):
-        return sentence(error.__context__)  # of what a config computes: its own words, not the config's way to it
-    text, _, _ = str(error).partition("Config search path")
-    return " ".join(text.split())
-
-
-def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
-    """Choose a value by whether there is dropout."""
-    return with_dropout if dropout else without_dropout
-
-
-def run_name(overrides: Sequence[str]) -> str:
-    """Name a run of a sweep by what was typed for it, as `cell=gru,dropout=0.25`."""
-    return ",".join(f"{key}={value}" for key, value in named_options(overrides).items()) or "default"
-
-
-def named_options(overrides: Sequence[str]) -> dict[str, str]:
-    """Return what was typed for a run that belongs to its name; numbers are written one way only."""
-    pairs = (override.lstrip("+").partition("=") for override in overrides)
-    return {key: _plain(value) for key, _, value in pairs if key not in UNNAMED}
-
-
-def _plain(value: str) -> str:
-    try:
-        return f"{float(value):g}" if "." in value or "e" in value.lower() else value
-    except ValueError:
-        return value.replace("/", "-")
-
-
-def run_folder(resume: str | None, otherwise: str) -> str:
-    """Return the folder of the run to go on with, or else a new one.
+    Checkpoints of earlier versions lack the fields that have a value here.
 
     Raises:
-        FileNotFoundError: where the folder to go on with holds no run.
+        ValueError: where a value can't be used; the sentence says what was expected, found, and what to type instead.
     """
-    from lm.training.run import Run  # here, for most commands need no torch to compose their config
 
-    return otherwise if resume is None else str(Run.existing(resume).folder)
+    cell: str
+    dropout: float
+    hidden_size: int
+    embedding_size: int
+    num_layers: int
+    tie_weights: bool
+    init_range: float
+    batch_size: int
+    seq_len: int
+    epochs: int
+    lr: float
+    epochs_at_full_rate: int
+    lr_decay: float
+    max_grad_norm: float
+    seed: int
+    batching: str = "streams"
+    max_len: int | None = None
+    trim: str = "end"
+    pad: str = "end"
+    bucket_width: int = 2
+    length_conditioning: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.type)
+        for name, example in EXAMPLES.items():
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"expected {name} to be positive, found {getattr(self, name)}: type {name}={example}")
+        if self.cell not in CELLS:
+            raise ValueError(f"expected a cell of {', '.join(CELLS)}, found '{self.cell}': type cell=lstm")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"expected a dropout of at least 0 and below 1, found {self.dropout}: type dropout=0.25")
+        if self.epochs_at_full_rate < 0 or self.seed < 0:
+            raise ValueError(
+                "expected epochs_at_full_rate and seed to be 0 or more, found "
+                f"{self.epochs_at_full_rate} and {self.seed}: type epochs_at_full_rate=4 seed=1"
+            )
+        if self.tie_weights and self.embedding_size != self.hidden_size:
+            raise ValueError(
+                f"expected equal sizes with tie_weights=true, found embedding_size={self.embedding_size} and "
+                f"hidden_size={self.hidden_size}: type embedding_size={self.hidden_size}"
+            )
+        self.batches()
+        if self.length_conditioning and self.batching != "sentences":
+            raise ValueError(
+                f"expected data.batching=sentences with length_conditioning=true, found {self.batching}: "
+                "type data.batching=sentences"
+            )
+
+    def model_arguments(self) -> dict[str, Any]:
+        """Return what `LanguageModel` takes beside the vocabulary's size."""
+        names = (
+            "cell",
+            "embedding_size",
+            "hidden_size",
+            "num_layers",
+            "dropout",
+            "init_range",
+            "tie_weights",
+            "length_conditioning",
+        )
+        return {name: getattr(self, name) for name in names}
+
+    def batches(self) -> Batching:
+        """Return how the corpus is cut into batches."""
+        return Batching(**{field.name: getattr(self, field.name) for field in fields(Batching)})
 
 
-def config_folder(folder: str) -> str | None:
-    """Return where in a run's folder Hydra is to save the config: nowhere, where the run has one and goes on."""
-    return None if (Path(folder) / "checkpoints" / "last.ckpt").is_file() else ".hydra"
+def config_key(name: str) -> str:
+    """Return what is typed for a setting."""
+    return f"data.{name}" if name in OPTIONS else name
 
 
-def gpus_here(gpus_per_run: float) -> float:
-    """Return how much of a GPU a run on this machine takes: nothing where there is none."""
-    import torch  # here, for most commands need no torch to compose their config
-
-    return gpus_per_run if torch.cuda.is_available() else 0
-
-
-OmegaConf.register_new_resolver("by_dropout", by_dropout, replace=True)
-OmegaConf.register_new_resolver("config_folder", config_folder, replace=True)
-OmegaConf.register_new_resolver("cores", cores, replace=True)
-OmegaConf.register_new_resolver("cores_a_run", cores_a_run, replace=True)
-OmegaConf.register_new_resolver("gpus_here", gpus_here, replace=True)
-OmegaConf.register_new_resolver("matching_hidden_size", matching_hidden_size, replace=True)
-OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("workers", workers, replace=True)
+def _check_type(name: str, value: object, wanted: Any) -> None:
+    """A whole number is a float, too; a truth value is no number."""
+    allowed = {float: (int, float)}.get(wanted, wanted)
+    if not isinstance(value, allowed) or (isinstance(value, bool) and wanted is not bool):
+        words = WORDS[wanted]
+        key, example = config_key(name), EXAMPLES.get(name, "VALUE")
+        raise ValueError(f"expected {key} to be {words}, found '{value}': type {key}={example}")

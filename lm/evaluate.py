@@ -12,19 +12,19 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.config import command
+from lm.checks import check_choice, check_whole
+from lm.cli import command
+from lm.config import Settings
 from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
-from lm.evaluation.options import check_choice, check_whole
-from lm.evaluation.saved import comparison, load_corpus_of, load_model, reading, recorded
-from lm.evaluation.score import Score, score
+from lm.evaluation.evaluation_loop import Score, score
+from lm.evaluation.loading import comparison, load_corpus_of, load_model, reading, recorded
+from lm.evaluation.sentence_scores import score_sentences, sentences_of_file, sentences_of_text
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
-from lm.evaluation.sentences import score_sentences, sentences_of_file, sentences_of_text
+from lm.run_dir import Run
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.machine import EXACT, exact_products
-from lm.training.run import Run
-from lm.training.settings import Settings
+from lm.training.hardware import EXACT, exact_products
 
 STATES = ("reset", "carried")
 

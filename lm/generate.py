@@ -5,7 +5,8 @@
     python -m lm.generate run=RUN_FOLDER prompt="the company" length=12    # trained with length_conditioning=true
     python -m lm.generate run=RUN_FOLDER prompt="the company" beam.width=8 beam.length_penalty=1  # the likeliest text
 
-It needs the run folder alone. `conf/generate.yaml` explains all options, `lm/decoding/beam.py` the length penalty.
+It needs the run folder alone. `conf/generate.yaml` explains all options; `lm/generation/beam_search.py` explains
+the length penalty.
 """
 
 import time
@@ -14,18 +15,18 @@ from statistics import fmean, stdev
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.config import command
+from lm.checks import check_flag, check_whole
+from lm.cli import command
 from lm.data.vocabulary import END, Vocabulary
-from lm.decoding.beam import Beam, beam_search
-from lm.decoding.decoder import Continuation, Decoder
-from lm.decoding.lengths import TellingDecoder, decoder_for
-from lm.decoding.sampling import Sampling, sample
-from lm.evaluation.options import check_flag, check_whole
-from lm.evaluation.saved import load_model
-from lm.model.language_model import LanguageModel
+from lm.evaluation.loading import load_model
+from lm.generation.beam_search import Beam, beam_search
+from lm.generation.decoder import Continuation, Decoder
+from lm.generation.length_conditioned import TellingDecoder, decoder_for
+from lm.generation.sampling import Sampling, sample
+from lm.models.language_model import LanguageModel
+from lm.run_dir import Run
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.machine import exact_products
-from lm.training.run import Run
+from lm.training.hardware import exact_products
 
 
 @literal_options("run", "prompt")

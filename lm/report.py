@@ -10,8 +10,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.config import command
-from lm.reporting.report import write_report
+from lm.cli import command
+from lm.reporting.sweep_report import write_report
 from lm.reporting.table import Extras
 from lm.reporting.tensorboard import log_report_to_tensorboard
 from lm.terminal import literal_options

@@ -13,8 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from lm.config import command
-from lm.launching.sweep import take_turn
+from lm.cli import command
+from lm.sweeps.sweep_job import take_turn
 from lm.terminal import literal_options
 
 
@@ -25,7 +25,7 @@ def main(config: DictConfig) -> float:
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
         return take_turn(config, hydra)
-    from lm.launching.job import train_alone  # here, for a sweep's first process needs no PyTorch
+    from lm.sweeps.training_job import train_alone  # here, for a sweep's first process needs no PyTorch
 
     return train_alone(config, Path(hydra.runtime.output_dir), hydra.overrides.task)
 

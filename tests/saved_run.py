@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lm.config import CONFIGS
-from lm.launching.job import train
-from lm.training.run import Run
+from lm.cli import CONFIGS
+from lm.run_dir import Run
+from lm.sweeps.training_job import train
 
 OPTIONS = (
     "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2", "precision=32-true", "trainer.accelerator=cpu",

@@ -5,11 +5,11 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 import lm.train  # noqa: F401  # registers what configs compute with
-from lm.config import CONFIGS
+from lm.cli import CONFIGS
 from lm.data.sources import SOURCES
-from lm.launching.job import settings_of
-from lm.model.cells import CELLS
-from lm.model.language_model import LanguageModel
+from lm.models.cells import CELLS
+from lm.models.language_model import LanguageModel
+from lm.sweeps.training_job import settings_of
 
 
 def composed(*overrides):

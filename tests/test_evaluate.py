@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lm.training.run import Run
+from lm.run_dir import Run
 
 
 def perplexity_shown(text):

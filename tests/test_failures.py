@@ -15,7 +15,7 @@ from pkgutil import resolve_name
 import pytest
 import torch
 
-from lm.training.run import Run
+from lm.run_dir import Run
 from tests.conftest import no_file_larger_than
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +98,7 @@ def test_where_not_even_a_failure_can_be_written_it_is_told_and_the_sweep_goes_o
         return 0
 
     with monkeypatch.context() as patch:
-        patch.setattr("lm.launching.sweep.run_apart", here)
+        patch.setattr("lm.sweeps.sweep_job.run_apart", here)
         patch.setattr(Run, "write_results", full)
         assert run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep") == 1
     told = capsys.readouterr().out

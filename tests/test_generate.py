@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from lm.decoding.decoder import Continuation
 from lm.generate import describe_lengths, describe_speed
+from lm.generation.decoder import Continuation
 
 
 def texts_shown(out):

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from lm.config import CONFIGS
+from lm.cli import CONFIGS
 
 FOLDER = CONFIGS.parent / "notebooks"
 LARGEST = 64 * 1024

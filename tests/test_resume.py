@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import lm.launching.job
-from lm.decoding.callback import WriteSamples
-from lm.training.run import Run
+import lm.sweeps.training_job
+from lm.generation.log_samples import WriteSamples
+from lm.run_dir import Run
 
 TIMES = ("seconds", "tokens_per_second")
 
@@ -97,7 +97,7 @@ def signal_at(step):
 def test_it_does_not_matter_at_which_of_fifty_steps_an_epoch_is_left(run_command, small, tmp_path, monkeypatch, step):
     words = (*small, "cell=gru", "dropout=0.25", "epochs=3")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.launching.job, "WriteSamples", signal_at(step))
+        patch.setattr(lm.sweeps.training_job, "WriteSamples", signal_at(step))
         assert run_command("lm.train", *words, "hydra.run.dir=stopped") == 1
     run, reference = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
     assert run.checkpoint("last")["global_step"] == step
@@ -135,7 +135,7 @@ def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
 ):
     run_command("lm.train", *small, "epochs=1", "hydra.run.dir=run")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.launching.job, "WriteSamples", signal_at(step=60))  # of fifty in an epoch
+        patch.setattr(lm.sweeps.training_job, "WriteSamples", signal_at(step=60))  # of fifty in an epoch
         assert run_command("lm.train", "resume=run", "epochs=3") == 1
     run = Run(tmp_path / "run")
     assert (len(run.epochs()), run.config().epochs) == (1, 3)

@@ -8,10 +8,10 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lm.config import run_name
+from lm.cli import run_name
 from lm.data.corpus import load_corpus
 from lm.data.sources import make_source
-from lm.training.run import Run
+from lm.run_dir import Run
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lm.data.bptt import Streams
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
-from lm.data.shares import ALL, Share
-from lm.data.source import check_at_least
-from lm.data.streams import Streams
+from lm.data.shard import ALL, Share
+from lm.data.sources.source import check_at_least
 
 Batches = Streams | Sentences
 

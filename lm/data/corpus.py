@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock
 
 from lm.data.cache import cache_folder, writable
-from lm.data.source import SPLITS, Source
+from lm.data.sources.source import SPLITS, Source
 from lm.data.vocabulary import END, Vocabulary
 
 # Raised whenever the same text would be encoded or written in another way.

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lm.data.shares import ALL, Share
-from lm.data.streams import PADDING
+from lm.data.bptt import PADDING
+from lm.data.shard import ALL, Share
 
 
 class SentenceBatch(NamedTuple):

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from lm.atomic_files import write_atomically
 from lm.data.vocabulary import UNKNOWN, Vocabulary
-from lm.evaluation.sentences import ScoredSentence
-from lm.training.files import write_atomically
-from lm.training.perplexity import perplexity
+from lm.evaluation.perplexity import perplexity
+from lm.evaluation.sentence_scores import ScoredSentence
 
 Row = dict[str, str | int | float]
 ROWS = ("words", "sentences")

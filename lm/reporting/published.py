@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from lm.reporting.runs import Run, Value
+from lm.reporting.sweep_runs import Run, Value
 
 FIGURES = Path(__file__).with_name("published.yaml")
 

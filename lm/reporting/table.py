@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lm.reporting.published import Published, published_for
-from lm.reporting.runs import Run, Value
+from lm.reporting.sweep_runs import Run, Value
 
 Row = dict[str, Value]
 

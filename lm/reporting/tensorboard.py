@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lm.reporting.document import unfinished_lines
-from lm.reporting.report import Report
-from lm.reporting.text import markdown_text
+from lm.reporting.markdown_report import unfinished_lines
+from lm.reporting.sweep_report import Report
+from lm.reporting.table_formats import markdown_text
 
 RUN = "report"
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lm.data.batching import LEAD_IN, OPTIONS, Batching, describe, source_options
+from lm.data.bptt import PADDING, Streams
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
-from lm.data.streams import PADDING, Streams
 from lm.data.vocabulary import END, UNKNOWN, Vocabulary
 
 CORPUS = Corpus(

@@ -10,8 +10,8 @@ import torch
 
 from lm.data.cache import cache_folder
 from lm.data.corpus import Corpus, load_corpus
-from lm.data.source import SPLITS, Source, digest
-from lm.data.text import TextSource
+from lm.data.sources.source import SPLITS, Source, digest
+from lm.data.sources.text import TextSource
 from tests.conftest import no_file_larger_than
 
 
@@ -170,7 +170,8 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     for split in SPLITS:
         (tmp_path / f"{split}.txt").write_text("the cat sat\n" * 20_000)
     command = (
-        "from lm.data.text import TextSource; from lm.data.corpus import load_corpus; from pathlib import Path; "
+        "from lm.data.sources.text import TextSource; from lm.data.corpus import load_corpus; "
+        "from pathlib import Path; "
         f"print(int(load_corpus(TextSource({str(tmp_path)!r}), Path({str(tmp_path)!r})).splits['train'].sum()))"
     )
     processes = [subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) for _ in range(4)]

@@ -3,8 +3,8 @@ from itertools import chain, combinations, islice
 import pytest
 import torch
 
+from lm.data.bptt import PADDING
 from lm.data.sentences import Sentences, padding_last
-from lm.data.streams import PADDING
 
 LETTERS = ".abcdef"
 END = 0

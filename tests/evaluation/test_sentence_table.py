@@ -3,8 +3,8 @@ import csv
 import pytest
 
 from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.evaluation.sentence_scores import ScoredSentence
 from lm.evaluation.sentence_table import plain_text, sentence_rows, summary, word_rows, write_csv
-from lm.evaluation.sentences import ScoredSentence
 
 VOCABULARY = Vocabulary(["a", "1e5", END, UNKNOWN])
 SENTENCES = [

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from lm.reporting.curves import curve
 from lm.reporting.figures import draw_convergence, draw_validation, image
-from lm.reporting.runs import find_runs
+from lm.reporting.sweep_runs import find_runs
 from lm.reporting.table import Setting, settings_of
 from tests.reporting.conftest import MakeRun, write_epochs
 

@@ -5,7 +5,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lm.reporting.published import published_figures, published_for
-from lm.reporting.runs import Run, find_runs
+from lm.reporting.sweep_runs import Run, find_runs
 from tests.reporting.conftest import MakeRun
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lm.reporting.runs import find_runs
+from lm.reporting.sweep_runs import find_runs
 from lm.reporting.table import Extras, Table, build_table, settings_of, swept_keys
 from tests.reporting.conftest import MakeRun
 

@@ -28,7 +28,7 @@ def test_without_one_nothing_is_profiled(run_command, small, monkeypatch):
             asked.append(action_name)
             return super().profile(action_name)
 
-    monkeypatch.setattr("lm.training.fit.Unprofiled", Noting)
+    monkeypatch.setattr("lm.training.trainer.Unprofiled", Noting)
     words = ("epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "hydra.run.dir=run")
     assert run_command("lm.train", *small, *words) == 0
     assert "run_training_batch" in asked

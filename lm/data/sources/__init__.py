@@ -1,0 +1,29 @@
+"""Where a corpus comes from, by name; a new one is one entry here."""
+
+import inspect
+from typing import Any
+
+from lm.data.sources.ptb import PennTreebank
+from lm.data.sources.python_docs import PythonDocs
+from lm.data.sources.source import SPLITS, Source
+from lm.data.sources.synthetic import MarkovSource
+from lm.data.sources.text import TextSource
+
+__all__ = ["SOURCES", "SPLITS", "Source", "make_source"]
+
+SOURCES: dict[str, type[Source]] = {
+    source.name: source for source in (PennTreebank, TextSource, PythonDocs, MarkovSource)
+}
+
+
+def make_source(name: str, **options: Any) -> Source:
+    """Give the source of that name with its options, the keys of `conf/data/<name>.yaml`.
+
+    Raises:
+        ValueError: where there is no such source, or it has no such option.
+    """
+    if name not in SOURCES:
+        raise ValueError(f"data must be one of {', '.join(SOURCES)}, got {name!r}.")
+    for option in options.keys() - inspect.signature(SOURCES[name]).parameters.keys():
+        raise ValueError(f"expected an option of data={name}, found data.{option}=: leave it out")
+    return SOURCES[name](**options)

@@ -1,0 +1,92 @@
+"""A small corpus that every Python carries: the reference in `pydoc_data.topics`, as plain English.
+
+    python -m lm.train data=python_docs
+
+It needs no download. On Python 3.11 it has about 34,800 tokens for training and 3,900 each for validation and test, in
+1,600 words; `<unk>` is 4 %, 9 % and 6 % of them. The text differs between versions of Python, so results on it compare
+only where the corpus's SHA-256 is the same.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from lm.data.sources import prose
+from lm.data.sources.source import SPLITS, Source, check_vocabulary_limits, digest
+
+HELD_OUT_SHARE = 0.1
+LARGEST_HELD_OUT_TOPIC = 0.03
+
+Sentences = list[list[str]]
+
+
+class PythonDocs(Source):
+    """Sentences of Python's own documentation, split into train, valid and test by topic."""
+
+    name = "python_docs"
+
+    def __init__(self, min_count: int = 2, max_words: int | None = None) -> None:
+        check_vocabulary_limits(min_count, max_words)
+        self.min_count = min_count
+        self.max_words = max_words
+
+    def key(self) -> str:
+        """Hash the sentences of every split and the limits of the vocabulary."""
+        return digest(self.name, self._splits, self.min_count, self.max_words)
+
+    def sentences(self, split: str) -> Iterator[list[str]]:
+        """Yield the words of one sentence after another."""
+        return iter(self._splits[split])
+
+    @cached_property
+    def _splits(self) -> dict[str, Sentences]:
+        return split_by_topic(without_repeats(read_topics()))
+
+
+def read_topics() -> Mapping[str, str]:
+    """Give the text of every topic, or raise a FileNotFoundError where this Python was installed without them."""
+    try:
+        topics: Mapping[str, str] = importlib.import_module("pydoc_data.topics").topics
+    except ImportError:
+        raise FileNotFoundError(
+            "data=python_docs needs Python's own documentation, but this Python has no pydoc_data.topics: "
+            "use data=synthetic, or data=text with data.dir=FOLDER."
+        ) from None
+    return topics
+
+
+def without_repeats(topics: Mapping[str, str]) -> dict[str, Sentences]:
+    """Give the sentences of each topic, every sentence only where it comes first, longest topics before shorter ones.
+
+    Short topics often repeat a part of a long one; what was trained on must not be tested on.
+    """
+    seen: set[tuple[str, ...]] = set()
+    kept: dict[str, Sentences] = {}
+    for topic in sorted(topics, key=lambda topic: (-len(topics[topic]), topic)):
+        kept[topic] = []
+        for sentence in prose.sentences(topics[topic]):
+            if tuple(sentence) not in seen:
+                seen.add(tuple(sentence))
+                kept[topic].append(sentence)
+    return kept
+
+
+def split_by_topic(topics: Mapping[str, Sentences]) -> dict[str, Sentences]:
+    """Put whole topics, drawn by the hash of their names, into test and valid while these have room; train the rest.
+
+    The draw is the same whatever order the topics come in. Only topics of at most 3 % of all words are drawn, so that
+    the held-out splits tell of many topics rather than of one or two.
+    """
+    sizes = {topic: sum(map(len, sentences)) for topic, sentences in topics.items()}
+    total = sum(sizes.values())
+    room = {"valid": HELD_OUT_SHARE * total, "test": HELD_OUT_SHARE * total}
+    splits: dict[str, Sentences] = {split: [] for split in SPLITS}
+    for topic in sorted(topics, key=lambda topic: hashlib.sha256(topic.encode()).digest()):
+        split = max(room, key=room.__getitem__)
+        if sizes[topic] > min(room[split], LARGEST_HELD_OUT_TOPIC * total):
+            split = "train"
+        else:
+            room[split] -= sizes[topic]
+        splits[split] += topics[topic]
+    return splits

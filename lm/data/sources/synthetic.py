@@ -1,0 +1,142 @@
+"""A random language whose true perplexity is known exactly, to see how close a model comes to the floor.
+
+    python -m lm.train data=synthetic
+
+The next word depends on the last word and on the class of the word before it (its number modulo `classes`), so a
+model must carry a little memory: after `w6 w12` other words may follow than after `w5 w12`. Every sentence starts
+afresh.
+"""
+
+import math
+import random
+from bisect import bisect
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lm.data.sources.source import Source, check_at_least, digest
+
+END_ID = 0
+
+Table = NDArray[np.float64]
+
+
+class MarkovSource(Source):
+    """A seeded Markov source over `words` words besides `<eos>`, with three samples of given numbers of tokens.
+
+    In each of its `classes * words` contexts, `branching` words can follow with random (uniform Dirichlet)
+    probabilities, and the sentence ends with probability `1 / mean_length`. A split ends with the first sentence that
+    reaches its number of tokens.
+    """
+
+    name = "synthetic"
+
+    def __init__(
+        self,
+        words: int = 50,
+        classes: int = 3,
+        branching: int = 8,
+        mean_length: int = 10,
+        train_tokens: int = 100_000,
+        valid_tokens: int = 10_000,
+        test_tokens: int = 10_000,
+        seed: int = 0,
+    ) -> None:
+        check_at_least("words", words, 2)
+        check_at_least("classes", classes, 1)
+        check_at_least("branching", branching, 1)
+        check_at_least("mean_length", mean_length, 1)
+        check_at_least("seed", seed, 0)
+        if branching > words:
+            raise ValueError(f"data.branching must be at most data.words={words}, got {branching}.")
+        self.tokens = {"train": train_tokens, "valid": valid_tokens, "test": test_tokens}
+        for split, tokens in self.tokens.items():
+            check_at_least(f"{split}_tokens", tokens, 3)
+        self.classes = classes
+        self.seed = seed
+        self.probabilities = transition_table(words, classes, branching, mean_length, seed)
+
+    def key(self) -> str:
+        """Hash the seed, the sizes and every probability."""
+        return digest(self.name, self.seed, self.tokens, self.probabilities.tobytes().hex())
+
+    def sentences(self, split: str) -> Iterator[list[str]]:
+        """Yield the words of one random sentence after another, the same ones at every call."""
+        generator = random.Random(f"{self.seed} {split}")
+        tokens = 0
+        while tokens < self.tokens[split]:
+            sentence = list(self._sentence(generator))
+            tokens += len(sentence) + 1
+            yield sentence
+
+    def floor_ppl(self) -> float:
+        """Give the exponential of the entropy rate in nats per token, `<eos>` included, computed in float64."""
+        return math.exp(entropy_rate(self.probabilities))
+
+    def ppl(self, sentences: Iterable[list[str]]) -> float:
+        """Give the perplexity per token of these sentences under the source itself, which is the best of models."""
+        nats = [nat for sentence in sentences for nat in self._nats(sentence)]
+        return math.exp(math.fsum(nats) / len(nats))
+
+    def _sentence(self, generator: random.Random) -> Iterator[str]:
+        before = last = END_ID
+        while True:
+            row = self._cumulative[before % self.classes][last]
+            before, last = last, bisect(row, generator.random() * row[-1])
+            if last == END_ID:
+                return
+            yield f"w{last}"
+
+    def _nats(self, sentence: list[str]) -> Iterator[float]:
+        before = last = END_ID
+        for following in (*(int(word[1:]) for word in sentence), END_ID):
+            yield -math.log(self.probabilities[before % self.classes, last, following])
+            before, last = last, following
+
+    @cached_property
+    def _cumulative(self) -> list[list[list[float]]]:
+        cumulative: list[list[list[float]]] = np.cumsum(self.probabilities, axis=2).tolist()
+        return cumulative
+
+
+def transition_table(words: int, classes: int, branching: int, mean_length: int, seed: int) -> Table:
+    """Draw the probability of each next word, [class of the word before, last word, next word], where 0 is `<eos>`."""
+    generator = random.Random(seed)
+    table = np.zeros((classes, words + 1, words + 1))
+    table[:, END_ID] = random_row(words, branching, generator)
+    for row in (table[kind, last] for kind in range(classes) for last in range(1, words + 1)):
+        row[:] = random_row(words, branching, generator) * (1 - 1 / mean_length)
+        row[END_ID] = 1 / mean_length
+    return table
+
+
+def random_row(words: int, branching: int, generator: random.Random) -> Table:
+    """Spread a probability of one over `branching` of the words."""
+    row = np.zeros(words + 1)
+    row[generator.sample(range(1, words + 1), branching)] = [generator.expovariate(1) for _ in range(branching)]
+    row /= row.sum()
+    return row
+
+
+def entropy_rate(table: Table) -> float:
+    """Give the mean nats per token of an endless text: the entropy of every context times how often it occurs."""
+    logs = np.log(table, where=table > 0, out=np.zeros_like(table))
+    nats: Table = -(table * logs).sum(axis=2)
+    return float((stationary(table) * nats).sum())
+
+
+def stationary(table: Table) -> Table:
+    """Give the share of each context, [class of the word before, last word], in an endless text."""
+    classes, vocabulary, _ = table.shape
+    moves = np.zeros((classes, vocabulary, classes, vocabulary))
+    for last in range(vocabulary):
+        moves[:, last, last % classes] = table[:, last]
+    contexts = classes * vocabulary
+    equations = moves.reshape(contexts, contexts).T - np.eye(contexts)
+    # The shares stay as they are from token to token; one of these equations follows from the others, and gives way
+    # to the one that they sum to one.
+    equations[-1] = 1
+    shares: Table = np.linalg.solve(equations, np.eye(contexts)[-1])
+    return shares.reshape(classes, vocabulary)

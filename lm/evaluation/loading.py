@@ -1,0 +1,103 @@
+"""A saved run -> its model and its corpus, ready to be evaluated, on whatever machine it lies now."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+
+from lm.checks import check_choice
+from lm.data.batching import source_options
+from lm.data.corpus import Corpus, load_corpus
+from lm.data.sources import make_source
+from lm.data.vocabulary import Vocabulary
+from lm.evaluation.evaluation_loop import Score
+from lm.models.language_model import LanguageModel
+from lm.run_dir import Run
+from lm.training.hardware import EXACT
+
+CHECKPOINTS = ("best", "last")
+
+
+def load_model(run: Run, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
+    """Return the model in evaluation mode, on the GPU where there is one, its vocabulary, and what it says of itself.
+
+    Raises:
+        ValueError: where `checkpoint` is not in `CHECKPOINTS`, or the file is damaged.
+        FileNotFoundError: where there is no such file.
+    """
+    check_choice("checkpoint", checkpoint, CHECKPOINTS)
+    model, vocabulary, identity = run.load(checkpoint)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), vocabulary, identity
+
+
+def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None) -> Corpus:
+    """Return the corpus that a run was trained on, made again as its config says.
+
+    Args:
+        run: its `.hydra/config.yaml` has the corpus's name and options.
+        identity: of its checkpoint, with the corpus's SHA-256.
+        folder: where the corpus's files lie now; None: where they lay in training.
+
+    Raises:
+        ValueError: where the corpus is another one.
+        FileNotFoundError: where its files, or the config, can't be found.
+    """
+    options = _with_folder(_data_options(run), folder)
+    source = make_source(**options)
+    expected, found = identity["corpus"], source.key()
+    if found != expected["sha256"]:
+        mend = (
+            "type data.dir=FOLDER with the files of the training" if "dir" in options else "use Python as in training"
+        )
+        raise ValueError(
+            f"expected the corpus of the training ({expected['name']}, SHA-256 {expected['sha256'][:12]}…), "
+            f"found another (SHA-256 {found[:12]}…): {mend}"
+        )
+    return load_corpus(source)
+
+
+def _data_options(run: Run) -> dict[str, Any]:
+    options: dict[str, Any] = OmegaConf.to_container(run.config().data, resolve=True)  # type: ignore[assignment]
+    return source_options(options)
+
+
+def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
+    if folder is None:
+        return options
+    if "dir" not in options:
+        raise ValueError(
+            f"expected no data.dir, as data={options['name']} reads no folder: leave data.dir={folder} out"
+        )
+    return options | {"dir": folder}
+
+
+def recorded(run: Run, checkpoint: str, split: str) -> tuple[float, dict[str, Any]] | None:
+    """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
+    try:
+        results = run.results()
+        protocol = {"products": EXACT} | results["protocol"][split]  # earlier versions knew no others
+        return float(results[checkpoint][f"{split}_ppl"]), protocol
+    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return None
+
+
+def comparison(score: Score, found: tuple[float, dict[str, Any]] | None) -> str:
+    """Say how a perplexity compares to the recorded one."""
+    if found is None:
+        return "has no such number: the run was not finished"
+    ppl, protocol = found
+    relative = score.ppl / ppl - 1
+    verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.4%} {_direction(relative)}"
+    return f"{ppl:.4f} {reading(protocol)}, {protocol['products']}: {verdict}"
+
+
+def _direction(relative: float) -> str:
+    return "higher" if relative > 0 else "lower"
+
+
+def reading(protocol: Mapping[str, Any]) -> str:
+    """Return in words how a text was read."""
+    width = protocol["batch_size"]
+    return f"in {width} column{'s' if width > 1 else ''}, state {protocol['state']}"

@@ -1,0 +1,135 @@
+"""What a run shows while it trains: a progress bar, `epochs.csv`, a line an epoch, TensorBoard."""
+
+import csv
+import logging
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import TQDMProgressBar
+
+from lm.atomic_files import write_atomically
+from lm.data.bptt import PADDING
+from lm.evaluation.perplexity import perplexity
+from lm.training.distributed import summed
+from lm.training.lightning_module import LanguageModelling
+
+log = logging.getLogger(__name__)
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's bar with the epoch's running perplexity, read only when the bar is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=20)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Name the epoch, counted from 1."""
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """Return what stands at the bar's end."""
+        assert isinstance(pl_module, LanguageModelling)
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        # Of this device's columns alone, for the others draw no bar and would not answer.
+        so_far = pl_module.train_perplexity
+        return metrics | {"ppl": f"{perplexity(float(so_far.nats), int(so_far.tokens)):.2f}"}
+
+
+class EpochLog(pl.Callback):
+    """Writes a row an epoch to `epochs.csv`, a line to the log and the same to TensorBoard.
+
+    Args:
+        path: the table's file.
+        loss_every: steps between two points of the loss curve.
+    """
+
+    def __init__(self, path: Path, loss_every: int) -> None:
+        self.path, self.loss_every = path, loss_every
+        self.rows: list[dict[str, float]] = []
+        self._epoch_started = self._training_ended = self._lr = 0.0
+        self._seconds_before = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the rows in the checkpoint, so that a resumed run's table has each epoch once, and the epoch's time."""
+        return {"rows": self.rows, "seconds": time.monotonic() - self._epoch_started}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the rows and the time."""
+        self.rows, self._seconds_before = state_dict["rows"], state_dict["seconds"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go on with the clock of an epoch that was broken off."""
+        self._epoch_started = time.monotonic() - self._seconds_before
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._epoch_started = time.monotonic()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Note the rate: after the epoch's last step it is already the next epoch's."""
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stop the clock of training proper, which excludes the validation; add a point to the loss curve."""
+        assert isinstance(pl_module, LanguageModelling)
+        self._training_ended = time.monotonic()
+        if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
+            nats = float(summed(outputs["loss"])) / trainer.world_size * pl_module.settings.batch_size
+            tokens = int(summed((batch.targets_TB != PADDING).sum()))
+            trainer.logger.log_metrics({"loss/train": nats / tokens}, trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the epoch's row wherever it is read."""
+        assert isinstance(pl_module, LanguageModelling)
+        row = self._row(trainer, pl_module)
+        self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
+        write_epochs(self.path, self.rows)
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(_tensorboard_names(row), int(row["epoch"]))
+        log.info(self._line(row, trainer.max_epochs or 0))
+
+    def _row(self, trainer: pl.Trainer, task: LanguageModelling) -> dict[str, float]:
+        training_seconds = self._training_ended - self._epoch_started
+        return {
+            "epoch": trainer.current_epoch + 1,
+            "lr": self._lr,
+            "train_online_ppl": float(task.train_perplexity.compute()),
+            "valid_ppl": float(task.valid_perplexity.compute()),
+            "grad_norm": float(task.grad_norm.compute()),
+            "tokens_per_second": round(int(summed(task.train_perplexity.tokens)) / training_seconds),
+            "seconds": round(time.monotonic() - self._epoch_started, 2),
+        }
+
+    def _line(self, row: dict[str, float], epochs: int) -> str:
+        left = timedelta(seconds=round(row["seconds"] * (epochs - row["epoch"])))
+        return (
+            f"epoch {row['epoch']:.0f}/{epochs}: train {row['train_online_ppl']:.2f}, valid {row['valid_ppl']:.2f}, "
+            f"rate {row['lr']:.3g}, {row['tokens_per_second']:,.0f} tokens/s, {left} left"
+        )
+
+
+def write_epochs(path: Path, rows: list[dict[str, float]]) -> None:
+    """Write the table of epochs, whole, so that it is never half-written."""
+    with write_atomically(path) as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _tensorboard_names(row: dict[str, float]) -> dict[str, float]:
+    return {
+        "perplexity/train": row["train_online_ppl"],
+        "perplexity/valid": row["valid_ppl"],
+        "optimiser/learning_rate": row["lr"],
+        "optimiser/gradient_norm": row["grad_norm"],
+        "speed/tokens_per_second": row["tokens_per_second"],
+    }

@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lm.data.corpus import Corpus, load_corpus
+from lm.data.sources import SPLITS
+from lm.data.sources.python_docs import PythonDocs, read_topics, split_by_topic, without_repeats
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return load_corpus(PythonDocs(), tmp_path_factory.mktemp("cache"))
+
+
+def test_it_is_large_enough_to_train_on(corpus: Corpus) -> None:
+    assert len(corpus.splits["train"]) > 20_000
+    assert 1_000 < len(corpus.vocabulary) < 5_000
+    assert min(len(corpus.splits[split]) for split in ("valid", "test")) > 2_000
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_few_words_are_unknown(corpus: Corpus, split: str) -> None:
+    unknown = corpus.splits[split] == corpus.vocabulary.unknown_id
+    assert 0 < unknown.double().mean() < 0.15
+
+
+def test_it_reads_as_the_treebank_does() -> None:
+    words = [word for sentence in PythonDocs().sentences("train") for word in sentence]
+    assert all(word == word.lower() or word == "N" for word in words)
+    assert not any(character in word for word in words for character in '"()=_*:;,')
+    assert {"the", "n't", "'s", "N", "<unk>"} <= set(words)
+
+
+def test_no_sentence_of_one_split_is_in_another() -> None:
+    source = PythonDocs()
+    train, valid, test = ({tuple(words) for words in source.sentences(split)} for split in SPLITS)
+    assert not train & valid
+    assert not train & test
+    assert not valid & test
+
+
+def test_the_key_does_not_depend_on_the_hash_seed() -> None:
+    command = "from lm.data.sources.python_docs import PythonDocs; print(PythonDocs().key())"
+    for seed in ("1", "2"):
+        found = subprocess.run(
+            [sys.executable, "-c", command], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        )
+        assert found.stdout.decode().strip() == PythonDocs().key()
+
+
+def test_the_splits_do_not_depend_on_the_order_of_the_topics() -> None:
+    topics = read_topics()
+    reordered = dict(reversed(list(topics.items())))
+    assert split_by_topic(without_repeats(topics)) == split_by_topic(without_repeats(reordered))
+
+
+def test_the_key_changes_with_the_options() -> None:
+    assert len({PythonDocs().key(), PythonDocs(min_count=3).key(), PythonDocs(max_words=500).key()}) == 3
+
+
+def test_the_vocabulary_can_be_limited(tmp_path: Path) -> None:
+    assert len(load_corpus(PythonDocs(max_words=500), tmp_path).vocabulary) == 500
+
+
+def test_a_python_without_its_documentation_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    with pytest.raises(FileNotFoundError, match=r"has no pydoc_data\.topics: use data=synthetic"):
+        PythonDocs().key()
+
+
+def test_options_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"data\.min_count .* at least 1, got 0"):
+        PythonDocs(min_count=0)

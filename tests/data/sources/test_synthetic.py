@@ -1,0 +1,121 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lm.data.corpus import load_corpus
+from lm.data.sources import SPLITS
+from lm.data.sources.synthetic import MarkovSource, entropy_rate, stationary, transition_table
+
+
+def test_the_floor_is_that_of_a_long_sample() -> None:
+    source = MarkovSource(train_tokens=300_000)
+    assert source.ppl(source.sentences("train")) == pytest.approx(source.floor_ppl(), rel=0.01)
+
+
+def test_the_floor_agrees_with_brute_force_over_all_sentences() -> None:
+    source = MarkovSource(words=2, classes=2, branching=2, mean_length=2)
+    nats = tokens = 0.0
+    # By the length of the sentence: all of them, with their probabilities, until those left out weigh nothing.
+    frontier = [(0, 0, 1.0, 0.0)]
+    for length in range(1, 18):
+        longer = []
+        for before, last, weight, so_far in frontier:
+            for following, probability in enumerate(source.probabilities[before % 2, last]):
+                if probability > 0:
+                    step = (last, following, weight * probability, so_far - math.log(probability))
+                    longer.append(step)
+        nats += sum(weight * so_far for _, following, weight, so_far in longer if following == 0)
+        tokens += sum(weight * length for _, following, weight, _ in longer if following == 0)
+        frontier = [step for step in longer if step[1] != 0]
+    assert math.exp(nats / tokens) == pytest.approx(source.floor_ppl(), rel=1e-3)
+
+
+def test_the_stationary_shares_stay_as_they_are_from_token_to_token() -> None:
+    table = transition_table(words=5, classes=3, branching=2, mean_length=4, seed=1)
+    shares = stationary(table)
+    following = np.zeros_like(shares)
+    for kind, last in np.ndindex(shares.shape):
+        following[last % 3] += shares[kind, last] * table[kind, last]
+    assert shares.sum() == pytest.approx(1)
+    assert shares == pytest.approx(following)
+
+
+def test_uniform_choices_have_their_number_as_perplexity() -> None:
+    table = np.full((1, 4, 4), 0.25)
+    assert math.exp(entropy_rate(table)) == pytest.approx(4)
+
+
+def test_a_source_without_choice_has_a_perplexity_of_one() -> None:
+    assert MarkovSource(words=2, branching=1, mean_length=1).floor_ppl() == pytest.approx(1)
+
+
+def test_the_word_before_the_last_helps() -> None:
+    """The source averaged over the class of the word before, as a bigram sees it, is harder to predict."""
+    source = MarkovSource()
+    shares = stationary(source.probabilities)
+    bigrams = (shares[:, :, None] * source.probabilities).sum(axis=0)
+    conditional = bigrams / bigrams.sum(axis=1, keepdims=True)
+    positive = bigrams > 0
+    bigram_ppl = math.exp(-(bigrams[positive] * np.log(conditional[positive])).sum())
+    assert bigram_ppl > 1.5 * source.floor_ppl()
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_split_ends_with_the_sentence_that_reaches_its_tokens(split: str) -> None:
+    source = MarkovSource(train_tokens=500, valid_tokens=300, test_tokens=200)
+    sentences = list(source.sentences(split))
+    tokens = sum(len(words) + 1 for words in sentences)
+    assert tokens >= source.tokens[split] > tokens - len(sentences[-1]) - 1
+    assert all(sentences)
+
+
+def test_a_seed_gives_the_same_text_every_time_and_another_seed_another() -> None:
+    texts = [list(MarkovSource(seed=seed).sentences("test")) for seed in (7, 7, 8)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_splits_are_different_samples_of_one_source() -> None:
+    source = MarkovSource(train_tokens=1000, valid_tokens=1000, test_tokens=1000)
+    train, valid, test = (list(source.sentences(split)) for split in SPLITS)
+    assert train != valid != test != train
+
+
+def test_the_key_changes_with_every_option() -> None:
+    options: list[dict[str, Any]] = [
+        {},
+        {"words": 60},
+        {"classes": 2},
+        {"branching": 4},
+        {"mean_length": 5},
+        {"train_tokens": 50_000},
+        {"valid_tokens": 50_000},
+        {"test_tokens": 50_000},
+        {"seed": 1},
+    ]
+    assert len({MarkovSource(**given).key() for given in options}) == len(options)
+
+
+def test_the_floor_stands_in_the_corpus(tmp_path: Path) -> None:
+    source = MarkovSource(train_tokens=2000, valid_tokens=200, test_tokens=200)
+    assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
+    assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"words": 1}, r"data\.words must be a whole number of at least 2, got 1\."),
+        ({"classes": 0}, r"data\.classes must be a whole number of at least 1"),
+        ({"branching": 0}, r"data\.branching must be a whole number of at least 1"),
+        ({"branching": 51}, r"data\.branching must be at most data\.words=50, got 51\."),
+        ({"mean_length": 0.5}, r"data\.mean_length must be a whole number"),
+        ({"test_tokens": 0}, r"data\.test_tokens must be a whole number of at least 3, got 0\."),
+        ({"seed": -1}, r"data\.seed must be a whole number of at least 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MarkovSource(**options)

@@ -1,0 +1,106 @@
+import math
+import random
+
+import pytest
+import torch
+
+from lm.data.bptt import Streams
+from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.evaluation import sentence_scores as module
+from lm.evaluation.evaluation_loop import score
+from lm.evaluation.sentence_scores import (
+    batches_of_similar_length,
+    score_sentences,
+    sentences_of_file,
+    sentences_of_text,
+)
+from lm.models.cells import CELLS
+from lm.models.language_model import LanguageModel
+
+VOCABULARY = Vocabulary(["a", END, "b", UNKNOWN, "c", "d"])
+DRAW = random.Random(1)
+SENTENCES = [[DRAW.choice("abcdxy") for _ in range(DRAW.randint(1, 12))] for _ in range(20)]
+
+
+def small_model(cell="lstm"):
+    torch.manual_seed(0)
+    return LanguageModel(len(VOCABULARY), cell, 6, 5, num_layers=2, dropout=0.5, init_range=0.6).eval()
+
+
+def word_by_word(model, sentences, carried):
+    """One word at a time, each probability from a softmax in float64."""
+    model, states, values = model.double(), None, []
+    for words in sentences:
+        states, read = states if carried else None, END
+        for word in (*words, END):
+            logits, states = model.logits(torch.tensor([VOCABULARY.encode([read])]), states)
+            values.append(math.log(logits.detach().softmax(-1)[0, 0, VOCABULARY.encode([word])[0]]))
+            read = word
+    return values
+
+
+@pytest.mark.parametrize("carried", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_log_probabilities_are_those_of_a_brute_force_count(cell, carried):
+    found = score_sentences(small_model(cell), VOCABULARY, SENTENCES, carried)
+    values = [value for sentence in found for value in sentence.log_probabilities]
+    assert values == pytest.approx(word_by_word(small_model(cell), SENTENCES, carried), rel=1e-4, abs=1e-5)
+    assert [sentence.words for sentence in found] == [(*words, END) for words in SENTENCES]
+
+
+def test_a_sentence_by_itself_does_not_depend_on_its_neighbours():
+    model = small_model()
+    together = score_sentences(model, VOCABULARY, SENTENCES)
+    for words, sentence in zip(SENTENCES, together, strict=True):
+        [alone] = score_sentences(model, VOCABULARY, [words])
+        assert sentence.log_probabilities == pytest.approx(alone.log_probabilities, abs=1e-5)
+
+
+def test_sentences_as_one_text_come_to_the_perplexity_of_the_stream():
+    model = small_model()
+    ids = torch.tensor(VOCABULARY.encode([END, *(word for words in SENTENCES for word in (*words, END))]))
+    found = score_sentences(model, VOCABULARY, SENTENCES, carried=True)
+    nats = -sum(sentence.log_probability for sentence in found)
+    assert nats == pytest.approx(score(model, Streams(ids, batch_size=1, seq_len=7)).nats, rel=1e-6)
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_the_window_changes_nothing(monkeypatch, carried):
+    whole = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
+    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 1)
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 30)
+    cut = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
+    for one, other in zip(whole, cut, strict=True):
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
+
+
+def test_batches_hold_every_sentence_once_and_little_padding(monkeypatch):
+    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 12)
+    lengths = [3, 20, 1, 6, 3, 4, 6]
+    batches = list(batches_of_similar_length(lengths))
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert [[lengths[index] for index in batch] for batch in batches] == [[1, 3, 3], [4, 6], [6], [20]]
+
+
+def test_the_perplexity_of_a_sentence_counts_its_end():
+    [sentence] = score_sentences(small_model(), VOCABULARY, [["a", "b"]])
+    assert len(sentence.log_probabilities) == 3
+    assert sentence.ppl == pytest.approx(math.exp(-sum(sentence.log_probabilities) / 3))
+
+
+def test_a_text_has_a_sentence_a_line_or_between_ends():
+    assert sentences_of_text("a b <eos> c\n\n  d \n<eos>") == [["a", "b"], ["c"], ["d"]]
+    assert sentences_of_text(" <eos> \n") == []
+
+
+def test_a_file_has_a_sentence_a_line(tmp_path):
+    (tmp_path / "text").write_text("a b\n\nc <eos> d", encoding="utf-8-sig")
+    assert sentences_of_file(tmp_path / "text") == [["a", "b"], ["c"], ["d"]]
+
+
+def test_a_file_that_is_none_or_not_utf8_is_refused(tmp_path):
+    (tmp_path / "text").write_bytes(b"a \xff")
+    with pytest.raises(ValueError, match="must be UTF-8 text"):
+        sentences_of_file(tmp_path / "text")
+    with pytest.raises(FileNotFoundError, match="found no file"):
+        sentences_of_file(tmp_path / "other")

@@ -1,0 +1,147 @@
+import math
+from collections import Counter
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lm.generation.decoder import Decoder
+from lm.generation.sampling import Sampling, _seeds, keep_top_k, keep_top_p, sample
+from tests.generation.small_models import CELLS, END, PROMPT, UNKNOWN, everything, log_probabilities_after, small_model
+
+LOGITS = st.lists(st.integers(-40, 40), min_size=2, max_size=8, unique=True).map(
+    lambda values: [v / 10 for v in values]
+)
+
+
+def decoder(model):
+    return Decoder(model, [UNKNOWN])
+
+
+def test_the_temperature_divides_the_log_probabilities():
+    log_p_BV = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    halves = [0.5**2, 0.3**2, 0.2**2]
+    expected = torch.tensor([[value / sum(halves) for value in halves]], dtype=torch.float64)
+    torch.testing.assert_close(Sampling(temperature=0.5).bend(log_p_BV), expected)
+
+
+@given(LOGITS, st.integers(1, 10))
+def test_top_k_keeps_the_k_largest(logits, top_k):
+    kept = keep_top_k(torch.tensor([logits]), top_k)[0]
+    expected = {index for _, index in sorted(((v, i) for i, v in enumerate(logits)), reverse=True)[:top_k]}
+    assert set(torch.isfinite(kept).nonzero()[:, 0].tolist()) == expected
+    assert all(float(kept[index]) == pytest.approx(logits[index]) for index in expected)
+
+
+@given(LOGITS, st.floats(0.01, 1))
+def test_top_p_keeps_the_smallest_set_of_likeliest_words_that_reaches_p(logits, top_p):
+    kept = keep_top_p(torch.tensor([logits], dtype=torch.float64), top_p)[0]
+    total = sum(map(math.exp, logits))
+    expected, reached = set(), 0.0
+    for value, index in sorted(((v, i) for i, v in enumerate(logits)), reverse=True):
+        if abs(reached - top_p) < 1e-9:  # either is right where rounding decides
+            return
+        if reached < top_p:
+            expected.add(index)
+        reached += math.exp(value) / total
+    assert set(torch.isfinite(kept).nonzero()[:, 0].tolist()) == expected
+
+
+def test_top_k_comes_before_top_p_and_rows_are_bent_on_their_own():
+    log_p_BV = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.1, 0.1, 0.1, 0.7]]).log()
+    bent_BV = Sampling(top_k=2, top_p=0.5).bend(log_p_BV)
+    torch.testing.assert_close(bent_BV, torch.tensor([[1.0, 0, 0, 0], [0, 0, 0, 1.0]], dtype=torch.float64))
+
+
+def test_the_likeliest_word_is_kept_however_small_p_is():
+    assert Sampling(top_p=1e-9).bend(torch.tensor([[0.2, 0.8]]).log()).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_texts_come_as_often_as_their_probabilities_say(temperature):
+    model, count, max_words = small_model(), 4000, 2
+    found = Counter(
+        (text.ids, text.ended)
+        for text in sample(decoder(model), PROMPT, END, max_words, count, Sampling(temperature), seed=3)
+    )
+    chi_square = 0.0
+    texts = list(everything(model, PROMPT, max_words))
+    for text in texts:
+        expected, ids = float(count), list(PROMPT)
+        for word in (*text.ids, END)[: text.num_tokens]:
+            logits_V = log_probabilities_after(model, ids) / temperature
+            logits_V[UNKNOWN] = -torch.inf
+            expected *= float(logits_V.softmax(dim=0)[word])
+            ids.append(word)
+        chi_square += (found[text.ids, text.ended] - expected) ** 2 / expected
+    assert len(texts) == 13
+    assert chi_square < 32.9  # 12 degrees of freedom: one seed in a thousand is above
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_texts_side_by_side_equal_texts_one_by_one_without_a_state(cell):
+    model, sampling = small_model(cell, size=12), Sampling(0.8, top_k=8, top_p=0.95)
+    for text, seed in zip(sample(decoder(model), PROMPT, END, 9, 6, sampling, seed=5), _seeds(5, 6), strict=True):
+        generator, ids, log_probability = torch.Generator().manual_seed(seed), list(PROMPT), 0.0
+        for _ in range(9):
+            log_p_V = log_probabilities_after(model, ids)
+            allowed_V = log_p_V.index_fill(0, torch.tensor([UNKNOWN]), -torch.inf)
+            ids.append(int(torch.multinomial(sampling.bend(allowed_V[None])[0], 1, generator=generator)))
+            log_probability += float(log_p_V[ids[-1]])
+            if ids[-1] == END:
+                break
+        assert [*PROMPT, *text.ids, *[END] * text.ended] == ids
+        assert text.log_probability == pytest.approx(log_probability, rel=1e-5)
+
+
+def test_the_first_texts_stay_the_same_when_more_are_asked_for():
+    decode = decoder(small_model(size=12))
+    five = sample(decode, PROMPT, END, 9, samples=5, seed=7)
+    assert [text.ids for text in sample(decode, PROMPT, END, 9, samples=2, seed=7)] == [text.ids for text in five[:2]]
+    assert [text.ids for text in sample(decode, PROMPT, END, 9, samples=5, seed=8)] != [text.ids for text in five]
+
+
+def test_the_random_numbers_of_others_are_left_alone():
+    decode, before = decoder(small_model()), torch.get_rng_state()
+    sample(decode, PROMPT, END)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**20))
+def test_unknown_is_never_written_and_a_text_ends_with_its_end_or_its_length(seed):
+    for text in sample(decoder(small_model()), PROMPT, END, max_words=4, samples=8, seed=seed):
+        assert not {UNKNOWN, END} & set(text.ids)
+        assert text.ended != (len(text.ids) == 4)
+
+
+def test_a_text_goes_on_past_its_end_where_it_may():
+    texts = sample(decoder(small_model()), PROMPT, None, max_words=12, samples=8)
+    assert all(len(text.ids) == 12 and not text.ended for text in texts)
+    assert any(END in text.ids for text in texts)
+
+
+def test_the_prompt_is_read_once_and_each_word_once():
+    decode = decoder(small_model())
+    texts = sample(decode, PROMPT, None, max_words=6, samples=3)
+    assert decode.tokens_read == len(PROMPT) + 3 * 5
+    assert sum(len(text.ids) for text in texts) == 18
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"temperature": -1}, "expected a positive temperature, found -1"),
+        ({"temperature": 0}, r"type temperature=0.8, or beam.width=1"),
+        ({"temperature": math.nan}, "expected temperature to be a number, found nan"),
+        ({"temperature": "warm"}, "expected temperature to be a number, found warm"),
+        ({"top_k": 0}, "expected top_k to be a whole number of at least 1, found 0"),
+        ({"top_k": 2.5}, "expected top_k to be a whole number of at least 1, found 2.5"),
+        ({"top_p": 0}, "expected top_p above 0 and at most 1, found 0"),
+        ({"top_p": 1.1}, "expected top_p above 0 and at most 1, found 1.1"),
+    ],
+)
+def test_values_that_cannot_be_used_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Sampling(**options)

@@ -1,0 +1,237 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from lm.models.bf16_matmul import allow_rounding
+from lm.models.gru import GRU, immediate_gradients
+from lm.training.hardware import exact_products
+
+SHAPES = [(1, 1, 1, 1), (4, 3, 2, 5), (7, 1, 6, 3), (20, 5, 8, 8)]  # T, B, E, H
+
+
+def pair(E: int, H: int) -> tuple[GRU, nn.GRU]:
+    torch.manual_seed(E * 100 + H)
+    ours, torchs = GRU(E, H).double(), nn.GRU(E, H).double()
+    with torch.no_grad():
+        for parameter in torchs.parameters():
+            parameter.mul_(3)  # so that gates are far from a half
+    ours.load_state_dict(torchs.state_dict())
+    return ours, torchs
+
+
+def everything(layer: nn.Module, input_TBE: Tensor, state_1BH: Tensor) -> list[Tensor]:
+    """Outputs, and gradients of an error that reads all of them, in all inputs and parameters."""
+    input_TBE, state_1BH = input_TBE.clone().requires_grad_(), state_1BH.clone().requires_grad_()
+    output_TBH, last_1BH = layer(input_TBE, state_1BH)
+    error = (output_TBH * torch.arange(output_TBH.numel()).view_as(output_TBH).cos()).sum() + (last_1BH**2).sum()
+    leaves = [input_TBE, state_1BH, *layer.parameters()]
+    return [output_TBH.detach(), last_1BH.detach(), *torch.autograd.grad(error, leaves)]
+
+
+def check_equal_to_torch(T: int, B: int, E: int, H: int) -> None:
+    ours, torchs = pair(E, H)
+    inputs = torch.randn(T, B, E).double(), torch.randn(1, B, H).double()
+    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=1e-10, atol=1e-12)
+
+
+def test_in_bfloat16_it_is_torchs():
+    ours, torchs = (layer.bfloat16() for layer in pair(6, 5))
+    inputs = torch.randn(4, 3, 6).bfloat16(), torch.randn(1, 3, 5).bfloat16()
+    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_outputs_and_all_gradients_equal_torchs(shape: tuple[int, ...]):
+    check_equal_to_torch(*shape)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 8), st.integers(1, 6), st.integers(1, 7), st.integers(1, 7))
+def test_outputs_and_all_gradients_equal_torchs_for_any_shape(T: int, B: int, E: int, H: int):
+    check_equal_to_torch(T, B, E, H)
+
+
+def test_stacked_layers_with_dropout_equal_torchs():
+    torch.manual_seed(1)
+    torchs = nn.GRU(4, 4, num_layers=2).double()
+    layers = nn.ModuleList([GRU(4, 4), GRU(4, 4)]).double()
+    for i, layer in enumerate(layers):
+        layer.load_state_dict({f"{name[:-1]}0": p for name, p in torchs.named_parameters() if name.endswith(f"l{i}")})
+    input_TBE, mask_TBE = torch.randn(6, 3, 4).double(), (torch.rand(6, 3, 4) < 0.75) / 0.75
+
+    middle_TBH, _ = layers[0](input_TBE)
+    torch.testing.assert_close(layers[1](middle_TBH)[0], torchs(input_TBE)[0])
+    (layers[1](middle_TBH * mask_TBE)[0] ** 2).sum().backward()
+    first, second = nn.GRU(4, 4).double(), nn.GRU(4, 4).double()
+    first.load_state_dict(layers[0].state_dict())
+    second.load_state_dict(layers[1].state_dict())
+    (second(first(input_TBE)[0] * mask_TBE)[0] ** 2).sum().backward()
+    for ours, theirs in zip(layers.parameters(), [*first.parameters(), *second.parameters()], strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+def test_gradients_equal_finite_differences():
+    layer = GRU(3, 2).double()
+    names = [name for name, _ in layer.named_parameters()]
+
+    def run(input_TBE: Tensor, state_1BH: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (input_TBE, state_1BH))
+
+    inputs = [torch.randn(4, 2, 3).double().requires_grad_(), torch.randn(1, 2, 2).double().requires_grad_()]
+    assert torch.autograd.gradcheck(run, (*inputs, *layer.parameters()))
+
+
+def test_float32_agrees_with_torch_within_rounding():
+    ours, torchs = (layer.float() for layer in pair(20, 20))
+    inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
+    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=1e-4, atol=1e-5)
+
+
+def test_autocast_changes_nothing_but_the_rounding_of_its_input():
+    ours, _ = pair(3, 4)
+    ours, input_TBE = ours.float(), torch.randn(5, 2, 3).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = ours(input_TBE)[0]
+    found_gradients = torch.autograd.grad(found.sum(), list(ours.parameters()))
+    expected = ours(input_TBE.float())[0]
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(
+        found_gradients, torch.autograd.grad(expected.sum(), list(ours.parameters())), rtol=0, atol=0
+    )
+
+
+def test_a_left_out_state_is_zero():
+    ours, _ = pair(3, 4)
+    input_TBE = torch.randn(5, 2, 3).double()
+    torch.testing.assert_close(ours(input_TBE)[0], ours(input_TBE, torch.zeros(1, 2, 4).double())[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("T", "B"), [(200, 3), (1, 1), (5, 1)])
+def test_evaluation_without_gradients_equals_torchs(T: int, B: int):
+    ours, torchs = pair(4, 6)
+    with torch.no_grad():
+        found, expected = (layer(torch.ones(T, B, 4).double()) for layer in (ours, torchs))
+    torch.testing.assert_close(found, expected)
+    assert found[0].grad_fn is None
+
+
+def test_cutting_a_window_and_carrying_the_state_changes_nothing():
+    ours, _ = pair(3, 4)
+    input_TBE = torch.randn(9, 2, 3).double()
+    whole_TBH, last_1BH = ours(input_TBE)
+    first_TBH, state_1BH = ours(input_TBE[:4])
+    second_TBH, end_1BH = ours(input_TBE[4:], state_1BH)
+    torch.testing.assert_close((torch.cat([first_TBH, second_TBH]), end_1BH), (whole_TBH, last_1BH))
+
+
+def test_inputs_and_readers_gradients_need_not_be_contiguous():
+    ours, torchs = pair(3, 4)
+    input_BTE = torch.randn(2, 5, 3).double()
+    found, expected = (
+        torch.autograd.grad(layer(input_BTE.transpose(0, 1))[0].transpose(0, 1).sum(), list(layer.parameters()))
+        for layer in (ours, torchs)
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_graph_can_be_walked_twice():
+    ours, _ = pair(3, 4)
+    error = ours(torch.randn(5, 2, 3).double())[0].sum()
+    first = torch.autograd.grad(error, list(ours.parameters()), retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(error, list(ours.parameters())), first, rtol=0, atol=0)
+
+
+def test_inputs_stay_as_they_were():
+    ours, _ = pair(3, 4)
+    inputs = torch.randn(5, 2, 3).double(), torch.randn(1, 2, 4).double()
+    before = [x.clone() for x in inputs]
+    ours(*inputs)[0].sum().backward()
+    torch.testing.assert_close(list(inputs), before, rtol=0, atol=0)
+
+
+def test_anywhere_but_on_a_cpu_it_is_torchs_own(monkeypatch: pytest.MonkeyPatch):
+    calls, forward = [], nn.GRU.forward
+    monkeypatch.setattr(nn.GRU, "forward", lambda layer, *args: calls.append(layer) or forward(layer, *args))
+    for device in ("cpu", "meta"):  # a device without numbers stands for the GPU
+        layer = GRU(3, 4).to(device)
+        output_TBH, state_1BH = layer(torch.ones(5, 2, 3, device=device))
+        assert (output_TBH.shape, state_1BH.shape) == ((5, 2, 4), (1, 2, 4))
+    assert calls == [layer]
+
+
+def test_parameters_have_torchs_names_shapes_and_range():
+    ours, torchs = GRU(5, 7), nn.GRU(5, 7)
+    shapes = [{name: value.shape for name, value in layer.state_dict().items()} for layer in (ours, torchs)]
+    assert shapes[0] == shapes[1]
+    torchs.load_state_dict(ours.state_dict())
+    assert max(parameter.abs().max().item() for parameter in ours.parameters()) <= 7**-0.5
+
+
+def step(x_BE: Tensor, h_BH: Tensor, weights: dict[str, Tensor]) -> Tensor:
+    """The equations as they are printed, one matrix at a time."""
+    r = torch.sigmoid(x_BE @ weights["W_xr"].t() + h_BH @ weights["W_hr"].t())
+    z = torch.sigmoid(x_BE @ weights["W_xz"].t() + h_BH @ weights["W_hz"].t())
+    g = torch.tanh(x_BE @ weights["W_xg"].t() + r * (h_BH @ weights["W_hg"].t()))
+    return z * h_BH + (1 - z) * g
+
+
+def two_steps() -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
+    torch.manual_seed(3)
+    weights = {
+        f"W_{kind}{gate}": torch.randn(4, size).double().requires_grad_()
+        for kind, size in (("x", 3), ("h", 4))
+        for gate in "rzg"
+    }
+    return weights, torch.randn(2, 5, 3).double(), torch.randn(5, 4).double(), torch.randn(5, 4).double()
+
+
+def stacked(weights: dict[str, Tensor], kind: str) -> Tensor:
+    return torch.cat([weights[f"W_{kind}{gate}"] for gate in "rzg"]).detach()
+
+
+def test_immediate_gradients_equal_autograds_with_the_state_before_the_step_detached():
+    weights, (first_BE, second_BE), h_BH, d_next_BH = two_steps()
+    before_BH = step(first_BE, h_BH, weights).detach()
+    after_BH = step(second_BE, before_BH, weights)
+    expected = dict(zip(weights, torch.autograd.grad(after_BH, list(weights.values()), d_next_BH), strict=True))
+    found = immediate_gradients(d_next_BH, second_BE, before_BH, stacked(weights, "x"), stacked(weights, "h"))
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-12, atol=1e-13)
+
+
+def test_the_full_derivative_adds_the_path_through_the_state_before_the_step():
+    weights, (first_BE, second_BE), h_BH, d_next_BH = two_steps()
+    x, h = stacked(weights, "x"), stacked(weights, "h")
+    before_BH = step(first_BE, h_BH, weights)
+    after_BH = step(second_BE, before_BH, weights)
+    *full, d_before_BH = torch.autograd.grad(after_BH, [*weights.values(), before_BH], d_next_BH)
+    late = immediate_gradients(d_next_BH, second_BE, before_BH.detach(), x, h)
+    early = immediate_gradients(d_before_BH, first_BE, h_BH, x, h)
+    for name, gradient in zip(weights, full, strict=True):
+        torch.testing.assert_close(late[name] + early[name], gradient, rtol=1e-12, atol=1e-13)
+        assert not torch.allclose(late[name], gradient)
+
+
+def test_immediate_gradient_of_the_update_gate_is_the_printed_formula():
+    weights, (x_BE, _), h_BH, d_next_BH = two_steps()
+    z = torch.sigmoid(x_BE @ weights["W_xz"].t() + h_BH @ weights["W_hz"].t())
+    r = torch.sigmoid(x_BE @ weights["W_xr"].t() + h_BH @ weights["W_hr"].t())
+    g = torch.tanh(x_BE @ weights["W_xg"].t() + r * (h_BH @ weights["W_hg"].t()))
+    expected = torch.einsum("bh,be->he", d_next_BH * (h_BH - g) * z * (1 - z), x_BE).detach()
+    found = immediate_gradients(d_next_BH, x_BE, h_BH, stacked(weights, "x"), stacked(weights, "h"))
+    torch.testing.assert_close(found["W_xz"], expected, rtol=1e-12, atol=1e-13)
+
+
+def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone():
+    ours, torchs = pair(20, 20)
+    inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
+    expected = everything(torchs, *(x.double() for x in inputs))
+    with exact_products():  # whatever holds now holds again afterwards
+        allow_rounding(True)
+        found = everything(ours.float(), *inputs)
+    for rounded, wanted in zip(found, expected, strict=True):
+        assert rounded.dtype == torch.float32
+        assert 1e-5 < (rounded - wanted).norm() / wanted.norm() < 0.02  # a step of bfloat16 is 2^-8 of a number

@@ -1,0 +1,70 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lm.models.bf16_matmul import allow_rounding
+from lm.models.lstm import LSTM
+from lm.training.hardware import exact_products, has_bfloat16_products
+
+needs_bfloat16 = pytest.mark.skipif(
+    not has_bfloat16_products(torch.device("cpu")), reason="this processor has no bfloat16 products"
+)
+
+
+@pytest.fixture(autouse=True)
+def restored_precision():
+    with exact_products():
+        yield
+
+
+def pair(E: int = 24, H: int = 32) -> tuple[LSTM, nn.LSTM]:
+    torch.manual_seed(1)
+    ours, torchs = LSTM(E, H), nn.LSTM(E, H)
+    ours.load_state_dict(torchs.state_dict())
+    return ours, torchs
+
+
+def everything(layer: nn.Module, input_TBE: Tensor, state: tuple[Tensor, Tensor] | None) -> list[Tensor]:
+    """Outputs, and gradients of an error that reads all of them, in all inputs and parameters."""
+    given = [input_TBE, *(state or ())]
+    given = [x.detach().clone().requires_grad_() for x in given]
+    output_TBH, (h, c) = layer(given[0], tuple(given[1:]) or None)
+    error = (output_TBH * torch.arange(output_TBH.numel()).view_as(output_TBH).cos()).sum() + (h**2).sum() + c.sum()
+    return [output_TBH.detach(), h.detach(), c.detach(), *torch.autograd.grad(error, [*given, *layer.parameters()])]
+
+
+def inputs() -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    return torch.randn(20, 5, 24), (torch.randn(1, 5, 32).tanh(), torch.randn(1, 5, 32))
+
+
+def test_it_is_torchs_where_products_are_exact():
+    ours, torchs = pair()
+    given = inputs()
+    torch.testing.assert_close(everything(ours, *given), everything(torchs, *given), rtol=0, atol=0)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("with_state", [True, False])
+def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone(with_state: bool):
+    ours, torchs = pair()
+    input_TBE, state = inputs()
+    state = state if with_state else None
+    expected = everything(torchs.double(), input_TBE.double(), state and tuple(x.double() for x in state))
+    allow_rounding(True)
+    for found, exact in zip(everything(ours, input_TBE, state), expected, strict=True):
+        assert found.dtype == torch.float32
+        # Steps of bfloat16 are 2^-8 of a number; over twenty time steps they add up a little.
+        assert 1e-4 < (found - exact).norm() / exact.norm() < 0.02
+
+
+@needs_bfloat16
+def test_the_cells_state_is_carried_in_float32():
+    ours, _ = pair()
+    allow_rounding(True)
+    _, (h, c) = ours(*inputs())
+    assert torch.equal(h, h.bfloat16().float())
+    assert not torch.equal(c, c.bfloat16().float())
+    halves = [torch.randn(4, 5, 24), torch.randn(3, 5, 24)]
+    at_once, _ = ours(torch.cat(halves))
+    first, state = ours(halves[0])
+    torch.testing.assert_close(torch.cat([first, ours(halves[1], state)[0]]), at_once, rtol=1e-2, atol=1e-2)

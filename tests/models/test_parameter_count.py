@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lm.models.cells import CELLS, recurrent_layer
+from lm.models.language_model import LanguageModel
+from lm.models.parameter_count import GATES, layer_parameters, matching_hidden_size, model_parameters
+
+cells, sizes = st.sampled_from(sorted(CELLS)), st.integers(1, 12)
+
+
+def counted(cell, input_size, hidden_size, biases):
+    """The elements of the layer's tensors; a textbook has no biases on the state."""
+    parameters = recurrent_layer(cell, input_size, hidden_size).named_parameters()
+    return sum(value.numel() for name, value in parameters if biases == 2 or not name.startswith("bias_hh"))
+
+
+def test_every_cell_has_its_number_of_gates():
+    assert set(GATES) == set(CELLS)
+
+
+@pytest.mark.parametrize(("biases", "expected"), [(1, 320_800), (2, 321_600)])
+def test_an_lstm_layer_of_200_has_the_printed_number(biases, expected):
+    assert layer_parameters("lstm", 200, 200, biases) == expected
+    assert counted("lstm", 200, 200, biases) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"), [("lstm", 320_800), ("gru", 240_600), ("rnn_tanh", 80_200), ("rnn_relu", 80_200)]
+)
+def test_the_cells_differ_by_their_gates(cell, expected):
+    assert layer_parameters(cell, 200, 200, biases=1) == counted(cell, 200, 200, biases=1) == expected
+
+
+@settings(max_examples=40)
+@given(cells, sizes, sizes, st.sampled_from([1, 2]))
+def test_the_formula_gives_what_counting_gives(cell, input_size, hidden_size, biases):
+    assert layer_parameters(cell, input_size, hidden_size, biases) == counted(cell, input_size, hidden_size, biases)
+
+
+@settings(max_examples=40)
+@given(cells, sizes, sizes, sizes, st.integers(1, 4), st.sampled_from([1, 2]))
+def test_a_models_formula_gives_what_counting_gives(cell, words, embedding_size, hidden_size, num_layers, biases):
+    model = LanguageModel(words, cell, embedding_size, hidden_size, num_layers)
+    expected = model_parameters(cell, words, embedding_size, hidden_size, num_layers, biases)
+    assert model.parameter_counts(biases) == expected
+
+
+@settings(max_examples=60)
+@given(cells, sizes, cells, st.integers(1, 60), sizes, st.integers(1, 3))
+def test_no_size_matches_better_than_the_one_found(reference, reference_size, cell, words, embedding_size, num_layers):
+    def total(cell, hidden_size):
+        return model_parameters(cell, words, embedding_size, hidden_size, num_layers)["total"]
+
+    wanted = total(reference, reference_size)
+    found = matching_hidden_size(reference, reference_size, cell, words, embedding_size, num_layers)
+    distances = [abs(total(cell, size) - wanted) for size in range(1, 4 * reference_size + 1)]
+    assert abs(total(cell, found) - wanted) == min(distances)
+
+
+def test_a_cell_matches_itself_at_its_own_size():
+    assert matching_hidden_size("gru", 77, "gru", 1000, 50, 2) == 77
+
+
+def test_an_unknown_cell_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="expected a cell of lstm, gru, rnn_tanh, rnn_relu, found 'lsmt'"):
+        layer_parameters("lsmt", 200, 200)
+
+
+@pytest.mark.parametrize("size", [0, -200, 0.5, "big", True])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(ValueError, match=f"expected sizes that are whole numbers above 0, found '{size}'"):
+        matching_hidden_size("lstm", size, "gru", 1000, 50, 2)

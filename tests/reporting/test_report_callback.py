@@ -1,0 +1,122 @@
+import csv
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import Mock, patch
+
+import pytest
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from lm.reporting.report_callback import ReportCallback, sweep_folder
+
+# A sweep in little: Hydra as it is, and training that leaves its results at once.
+APPLICATION = """
+import json
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+
+from tests.reporting.conftest import epochs_of, results_of, write_epochs
+
+@hydra.main(version_base="1.3", config_path=".", config_name="config")
+def main(config):
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    write_epochs(folder, epochs_of([200.0, 100.0]))
+    status = "failed" if config.cell.name == config.failing else "finished"
+    results = results_of(config.cell.name, config.dropout, 1, status=status, error="OSError: disk full")
+    (folder / "results.json").write_text(json.dumps(results))
+    if config.stop_after == config.cell.name:
+        raise RuntimeError("stopped")
+
+main()
+"""
+CONFIG = """
+cell: {name: lstm}
+dropout: 0
+failing: null
+stop_after: null
+hydra:
+  run: {dir: single}
+  sweep: {dir: sweep, subdir: "${hydra.job.override_dirname}"}
+  callbacks: {report: {_target_: lm.reporting.report_callback.ReportCallback}}
+"""
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Path:
+    (tmp_path / "application.py").write_text(APPLICATION)
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+def run(application: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "application.py", *arguments],
+        cwd=application,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def job_config(folder: Path, mode: RunMode = RunMode.MULTIRUN, subdir: str = "cell=lstm") -> DictConfig:
+    runtime = {"output_dir": str(folder / subdir)}
+    return OmegaConf.create({"hydra": {"mode": mode, "runtime": runtime, "sweep": {"dir": "s", "subdir": subdir}}})
+
+
+def test_a_sweep_ends_with_its_table_in_the_terminal(application: Path) -> None:
+    answer = run(application, "-m", "cell.name=lstm,gru", "dropout=0.25")
+
+    assert answer.returncode == 0, answer.stderr
+    with (application / "sweep" / "table.csv").open(newline="") as file:
+        assert [(row["cell"], float(row["dropout"])) for row in csv.DictReader(file)] == [("lstm", 0.25), ("gru", 0.25)]
+    shown = [line.split() for line in answer.stdout.splitlines()]
+    assert ["lstm", "0.25", "45.50", "91.00", "90.67"] in shown
+    assert ["gru", "0.25", "50.50", "101.00", "100.67"] in shown
+    assert "TensorBoard: tensorboard --logdir sweep" in answer.stdout
+    assert len(list((application / "sweep" / "report").glob("events.*"))) == 1
+
+
+def test_a_sweep_with_a_failed_run_shows_its_table_and_exits_with_status_1(application: Path) -> None:
+    answer = run(application, "-m", "cell.name=lstm,gru", "failing=lstm")
+
+    assert answer.returncode == 1
+    assert "1 of 2 runs not finished:" in answer.stdout
+    assert "failed: OSError: disk full" in answer.stdout
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_report_is_up_to_date_where_hydra_does_not_reach_the_end(application: Path) -> None:
+    answer = run(application, "-m", "cell.name=lstm,gru", "stop_after=gru")
+
+    assert answer.returncode == 1
+    with (application / "sweep" / "table.csv").open(newline="") as file:
+        assert [row["cell"] for row in csv.DictReader(file)] == ["lstm", "gru"]
+
+
+def test_a_single_run_has_no_report(tmp_path: Path) -> None:
+    with patch("lm.reporting.report_callback.write_report") as write:
+        ReportCallback().on_job_end(job_config(tmp_path, mode=RunMode.RUN), Mock())
+
+    write.assert_not_called()
+
+
+def test_a_report_that_fails_is_logged_and_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level(logging.WARNING),
+        patch("lm.reporting.report_callback.write_report", side_effect=OSError("disk full")),
+    ):
+        ReportCallback().on_job_end(job_config(tmp_path), Mock())
+
+    assert caplog.messages == ["the sweep's report could not be written: OSError: disk full"]
+
+
+@pytest.mark.parametrize("subdir", ["cell=lstm,dropout=0", "lstm/0.25", ""])
+def test_the_sweeps_folder_is_found_from_the_jobs(tmp_path: Path, subdir: str) -> None:
+    assert sweep_folder(job_config(tmp_path / "sweep", subdir=subdir)) == tmp_path / "sweep"

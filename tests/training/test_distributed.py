@@ -1,0 +1,165 @@
+"""One run on several devices, here processes on one machine that talk over the loopback address."""
+
+import signal
+
+import pytest
+import torch
+
+import lm.sweeps.training_job
+from lm.data.shard import Share
+from lm.run_dir import Run
+from lm.training.distributed import gathered, largest, own_columns, side_by_side, summed
+from lm.training.rng import rng_states, saved_rng_states, start_rng
+from lm.training.trainer import check_devices
+from tests.conftest import no_file_larger_than
+from tests.test_resume import assert_same, signal_at, start, untimed, wait_for_epochs
+
+EXACT = ("precision=64-true", "dropout=0", "batch_size=5", "lr=0.1")  # five columns make shares of three and two
+FILES = {".hydra", "checkpoints", "epochs.csv", "hparams.yaml", "results.json", "train.log"}
+
+
+def on_devices(number):
+    return f"trainer.devices={number}", "trainer.strategy=ddp"
+
+
+def finish(process):
+    """Wait for a run and the processes of all its devices, which hold its output open, and return the output."""
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    return output
+
+
+def assert_equal_but_for_rounding(run, reference):
+    """In float64 the order of the sums shows in the last digits alone."""
+    found, expected = (each.checkpoint("last")["state_dict"] for each in (run, reference))
+    for name in (name for name in expected if name.startswith("model.")):
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-9)
+    for row, same in zip(untimed(run.epochs()), untimed(reference.epochs()), strict=True):
+        assert row == pytest.approx(same, rel=1e-9)
+    assert run.results()["best"] == pytest.approx(reference.results()["best"], rel=1e-6)  # scored in float32
+    assert run.results()["best_epoch"] == reference.results()["best_epoch"]
+
+
+@pytest.mark.parametrize("words", [(), ("cell=gru", "data.batching=sentences", "length_conditioning=true")])
+def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, tmp_path, words):
+    run, reference = Run(tmp_path / "two"), Run(tmp_path / "one")
+    words = (*small, *EXACT, *words)
+    output = finish(start(run.folder, (*words, *on_devices(2)), checkpoint_minutes=10))
+    assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
+    assert_equal_but_for_rounding(run, reference)
+    assert run.results()["device"].startswith("2 x cpu")
+    assert output.count("epoch 1/2") == output.count("best weights, of epoch") == 1
+    assert {path.name for path in run.folder.iterdir() if "tfevents" not in path.name} == FILES
+
+
+def test_a_run_on_two_devices_is_stopped_by_a_signal_to_one_and_goes_on_exactly(small, tmp_path):
+    words = (*small, "cell=gru", "dropout=0.25", "epochs=4", *on_devices(2))
+    run, reference = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
+    process = start(run.folder, words)
+    wait_for_epochs(process, run, 1)
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=300)[0]
+    assert output.count(f"python -m lm.train resume='{run.folder}'") == 1
+    assert "Traceback" not in output
+    assert run.results()["status"] == "interrupted"
+    assert 1 <= len(run.epochs()) < 4
+    finish(start(run.folder, (f"resume={run.folder}",), checkpoint_minutes=10))
+    finish(start(reference.folder, words, checkpoint_minutes=10))
+    assert_same(run, reference)
+
+
+def test_a_run_begun_on_one_device_goes_on_on_three(run_command, small, tmp_path, monkeypatch):
+    words = (*small, *EXACT)
+    run, reference = Run(tmp_path / "moved"), Run(tmp_path / "one")
+    with monkeypatch.context() as patch:
+        patch.setattr(lm.sweeps.training_job, "WriteSamples", signal_at(20))
+        assert run_command("lm.train", *words, f"hydra.run.dir={run.folder}") == 1
+    finish(start(run.folder, (f"resume={run.folder}", *on_devices(3)), checkpoint_minutes=10))
+    assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
+    assert_equal_but_for_rounding(run, reference)
+
+
+def test_a_failure_of_the_process_that_writes_ends_all(small, tmp_path):
+    """A file too large is what a full disk is; the others neither wait for it nor tell of it."""
+    folder = tmp_path / "run"
+    with no_file_larger_than(20_000):
+        process = start(folder, (*small, *on_devices(2)))
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode != 0
+    assert output.count(f"'{folder / 'checkpoints' / 'last.ckpt'}', found: File too large") == 1
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("trainer.devices=5",),
+            "expected at most batch_size=4 devices, a column each, found 5: type trainer.devices=4",
+        ),
+        (("trainer.devices=2", "trainer.strategy=ddp_spawn"), "expected trainer.strategy=ddp for 2 devices"),
+        (
+            ("-m", "trainer.devices=2", "seed=1,2"),
+            "expected one device for each run of a sweep, found trainer.devices=2",
+        ),
+    ],
+)
+def test_devices_that_cannot_be_used_are_told_in_one_sentence(run_command, small, tmp_path, capsys, words, sentence):
+    assert run_command("lm.train", *words, *small) == 1
+    error = capsys.readouterr().err.strip()
+    assert sentence in error
+    assert "\n" not in error
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_one_device_needs_no_strategy():
+    check_devices(1, "auto", batch_size=1)
+    check_devices(2, "auto", batch_size=2)
+
+
+def test_a_process_alone_is_told_what_it_says():
+    value = torch.tensor([1, 2])
+    assert summed(value) is value
+    assert largest(7, torch.device("cpu")) == 7
+    assert gathered("word") == ["word"]
+
+
+def states_of(columns):
+    """Return states of two streams, two layers and both kinds: h, and (h, c)."""
+    hidden = torch.arange(columns * 3.0).view(1, columns, 3)
+    return {"train": [(hidden, hidden + 100), hidden + 200], "valid": [hidden + 300]}
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (2, 3), (2, 2)])
+def test_hidden_states_are_shared_out_anew_among_other_devices(before, after):
+    cpu, whole = torch.device("cpu"), states_of(7)
+    parts = [own_columns(whole, Share(rank, before), cpu) for rank in range(before)]
+    again = [own_columns(side_by_side(parts), Share(rank, after), cpu) for rank in range(after)]
+    torch.testing.assert_close(side_by_side(again), whole)
+    assert [len(part["valid"][0][0]) for part in again] == [len(part) for part in torch.arange(7).tensor_split(after)]
+
+
+def draws(saved, rank, seed=1):
+    torch.manual_seed(seed)
+    start_rng(saved, seed, rank, torch.device("cpu"))
+    return torch.rand(3)
+
+
+def test_no_two_devices_and_no_two_seeds_draw_the_same():
+    drawn = [draws({}, rank, seed) for seed in (1, 2) for rank in (0, 1, 2)]
+    assert len({tuple(numbers.tolist()) for numbers in drawn}) == len(drawn)
+    torch.manual_seed(1)
+    assert torch.equal(drawn[0], torch.rand(3))  # one device draws as if there were no others
+
+
+def test_a_device_goes_on_with_its_own_numbers_and_one_more_device_with_new_ones():
+    cpu, saved = torch.device("cpu"), []
+    expected = []
+    for rank in (0, 1):
+        draws({}, rank)
+        saved.append(rng_states(cpu)["rng_state"])
+        expected.append(torch.rand(3))
+    states = saved_rng_states({"rng_state": torch.stack(saved)})
+    assert all(torch.equal(draws(states, rank), expected[rank]) for rank in (0, 1))
+    assert torch.equal(draws(states, 2), draws({}, 2))
+    assert torch.equal(draws(saved_rng_states({"rng_state": saved[0]}), 0), expected[0])  # as earlier versions saved it

@@ -1,0 +1,110 @@
+import pytest
+import torch
+
+from lm.models.bf16_matmul import allow_rounding, rounding_allowed
+from lm.training import hardware
+
+
+@pytest.fixture(autouse=True)
+def restored_precision():
+    before = state()
+    yield
+    restore(*before)
+
+
+def state():
+    return rounding_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+
+def restore(rounding, precision, tf32):
+    allow_rounding(rounding)
+    torch.set_float32_matmul_precision(precision)
+    torch.backends.cudnn.allow_tf32 = tf32
+
+
+ROUNDED, ROUNDED_ON_GPU, EXACT = (True, "highest", False), (False, "high", True), (False, "highest", False)
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("device", "cpu_has_them", "gpu", "expected", "said"),
+    [
+        (CPU, True, (8, 0), ROUNDED, "bfloat16"),
+        (CPU, True, (7, 5), ROUNDED, "bfloat16"),
+        (CPU, False, (8, 0), EXACT, ""),
+        (GPU, False, (8, 0), ROUNDED_ON_GPU, "TensorFloat-32"),
+        (GPU, True, (7, 5), EXACT, ""),
+    ],
+)
+def test_auto_takes_rounded_products_where_the_device_that_trains_has_them(
+    monkeypatch, device, cpu_has_them, gpu, expected, said
+):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: cpu_has_them)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
+    lightnings, words = hardware.set_precision("auto", device)
+    assert (lightnings, state()) == ("32-true", expected)
+    assert words.startswith(f"float32, matrix products from {said}" if said else "float32")
+    assert ("from" in words) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "with_gpu"), [("auto", "cuda"), ("gpu", "cuda"), ("cuda", "cuda"), ("cpu", "cpu")]
+)
+def test_the_device_is_a_gpu_where_there_is_one_and_the_accelerator_allows_it(monkeypatch, accelerator, with_gpu):
+    for available, expected in ((True, with_gpu), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        assert hardware.device_of(accelerator).type == expected
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
+def test_any_other_precision_is_lightnings_and_products_are_exact(precision):
+    restore(*ROUNDED_ON_GPU)
+    assert hardware.set_precision(precision, CPU)[0] == precision
+    assert state() == EXACT
+
+
+def test_scaled_gradients_are_refused():
+    with pytest.raises(ValueError, match="found 16-mixed: type precision=bf16-mixed"):
+        hardware.set_precision("16-mixed", CPU)
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has"),
+            "too small for 20.00 MiB",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+            "small for 8 bytes",
+        ),
+        (MemoryError("Unable to allocate 7.11 PiB for an array"), "too small for 7.11 PiB"),
+        (MemoryError(), "it used up"),
+    ],
+)
+def test_whoever_finds_the_memory_used_up_it_is_one_sentence(error, found):
+    with pytest.raises(MemoryError, match=f"{found}: type a smaller hidden_size"), hardware.told_where_memory_ends():
+        raise error
+
+
+def test_other_errors_are_not_taken_for_memory():
+    with pytest.raises(RuntimeError, match="shapes"), hardware.told_where_memory_ends():
+        raise RuntimeError("shapes do not match")
+
+
+def test_products_are_exact_for_a_while_whatever_happens():
+    restore(*ROUNDED_ON_GPU)
+    with hardware.exact_products():
+        assert state() == EXACT
+    with pytest.raises(RuntimeError), hardware.exact_products():
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
+    assert state() == ROUNDED_ON_GPU
+
+
+def test_the_device_is_told_in_words():
+    assert hardware.describe_device(torch.device("cpu")).startswith("cpu (")
+
+
+def test_versions_name_what_results_depend_on():
+    assert {"commit", "python", "torch", "pytorch-lightning"} <= set(hardware.versions())

@@ -1,0 +1,154 @@
+"""The LightningModule against an independent loop in plain PyTorch."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lm.config import Settings
+from lm.data.bptt import Streams
+from lm.data.sentences import Sentences
+from lm.models.language_model import LanguageModel
+from lm.training.lightning_module import LanguageModelling
+from lm.training.sgd import Descent
+from tests.waits import Waits
+
+WORDS, SIZE, COLUMNS, ROWS = 50, 16, 4, 7
+
+
+def settings(**changes):
+    values = {
+        "cell": "lstm", "dropout": 0.0, "hidden_size": SIZE, "embedding_size": SIZE, "num_layers": 2,
+        "tie_weights": False, "init_range": 0.1, "batch_size": COLUMNS, "seq_len": ROWS, "epochs": 3, "lr": 1.0,
+        "epochs_at_full_rate": 1, "lr_decay": 2.0, "max_grad_norm": 0.5, "seed": 1,
+    }  # fmt: skip
+    return Settings(**values | changes)
+
+
+def trainer(given):
+    return pl.Trainer(
+        max_epochs=given.epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, accelerator="cpu", log_every_n_steps=1, use_distributed_sampler=False,
+    )  # fmt: skip
+
+
+def train_with_lightning(model, given, streams):
+    task = LanguageModelling(model, given, identity={})
+    trainer(given).fit(task, streams, Streams(streams.ids, COLUMNS, ROWS))
+    return task
+
+
+def train_with_plain_pytorch(model, given, ids):
+    """Zaremba's recipe from the paper, on PyTorch's own modules, without this project's streams, loss or task."""
+    embedding = nn.Embedding.from_pretrained(model.embedding.weight.detach().clone(), freeze=False)
+    rnn = {"lstm": nn.LSTM, "gru": nn.GRU}[given.cell](SIZE, SIZE, given.num_layers)
+    for index, layer in enumerate(model.layers):
+        for name, value in layer.named_parameters():
+            getattr(rnn, name.replace("_l0", f"_l{index}")).data.copy_(value.data)
+    projection = nn.Linear(SIZE, WORDS)
+    projection.load_state_dict(model.softmax.state_dict())
+    parameters = [*embedding.parameters(), *rnn.parameters(), *projection.parameters()]
+    columns_TB = ids[:-1].view(COLUMNS, -1).t()
+    targets_TB = ids[1:].view(COLUMNS, -1).t()
+    for epoch in range(given.epochs):
+        state = None
+        rate = given.lr / given.lr_decay ** max(0, epoch + 1 - given.epochs_at_full_rate)
+        for start in range(0, len(columns_TB), ROWS):
+            hidden, state = rnn(embedding(columns_TB[start : start + ROWS]), state)
+            state = tuple(s.detach() for s in state) if given.cell == "lstm" else state.detach()
+            targets = targets_TB[start : start + ROWS]
+            mean = F.cross_entropy(projection(hidden).flatten(0, 1), targets.flatten())
+            gradients = torch.autograd.grad(mean * len(targets), parameters)
+            norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.data -= rate * gradient * min(1.0, given.max_grad_norm / norm)
+    return [embedding.weight, projection.weight, projection.bias, *rnn.parameters()]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_training_equals_an_independent_loop(cell):
+    torch.manual_seed(0)
+    given, ids = settings(cell=cell), torch.randint(WORDS, (COLUMNS * 24 + 1,))
+    model = LanguageModel(WORDS, **given.model_arguments())
+    expected = train_with_plain_pytorch(model, given, ids)
+    train_with_lightning(model, given, Streams(ids, COLUMNS, ROWS))
+    recurrent = [value for layer in model.layers for value in layer.parameters()]
+    found = [model.embedding.weight, model.softmax.weight, model.softmax.bias, *recurrent]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def sentences_one_by_one(model, given, batches):
+    """Plain gradient descent on the words of each sentence alone, a step for as many sentences as a batch has."""
+    parameters = list(model.parameters())
+    for epoch in range(given.epochs):
+        batches.set_epoch(epoch)
+        for batch in batches:
+            nats = torch.zeros(())
+            for inputs_T, targets_T in zip(batch.inputs_TB.t(), batch.targets_TB.t(), strict=True):
+                logits_TBV, _ = model.logits(inputs_T[targets_T >= 0][:, None])
+                nats = nats + F.cross_entropy(logits_TBV[:, 0], targets_T[targets_T >= 0], reduction="sum")
+            gradients = torch.autograd.grad(nats / COLUMNS, parameters)
+            norm = torch.sqrt(sum((gradient**2).sum() for gradient in gradients))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.data -= gradient * min(1.0, given.max_grad_norm / norm)
+    return model
+
+
+@pytest.mark.parametrize("pad", ["beginning", "end"])
+def test_training_on_sentences_equals_an_independent_loop_without_padding(pad):
+    torch.manual_seed(0)
+    given = settings(cell="gru", batching="sentences", epochs=2, epochs_at_full_rate=2)
+    ids = torch.cat([torch.randint(6, (150,)), torch.zeros(1, dtype=torch.long)])
+    model, same = LanguageModel(WORDS, **given.model_arguments()), LanguageModel(WORDS, **given.model_arguments())
+    same.load_state_dict(model.state_dict())
+    sentences_one_by_one(same, given, Sentences(ids, 0, COLUMNS, pad=pad, seed=1))
+    task = LanguageModelling(model, given, identity={})
+    trainer(given).fit(task, Sentences(ids, 0, COLUMNS, pad=pad, seed=1), Sentences(ids, 0, COLUMNS))
+    for one, other in zip(model.parameters(), same.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_step_waits_for_nothing_before_its_update(cell):
+    ids = torch.randint(WORDS, (COLUMNS * 24 + 1,))
+    given = settings(cell=cell, dropout=0.5)
+    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={})
+    optimizer = task.configure_optimizers()["optimizer"]
+    windows = list(Streams(ids, COLUMNS, ROWS))
+    with Waits():
+        for index, window in enumerate(windows):
+            task.training_step(window, index).backward()
+            task.configure_gradient_clipping(optimizer)
+            optimizer.zero_grad()
+
+
+@pytest.mark.parametrize(
+    ("tied", "device", "sparse"), [(False, "cpu", True), (True, "cpu", False), (False, "meta", False)]
+)
+def test_the_embeddings_gradient_is_sparse_where_it_helps(tied, device, sparse):
+    given = settings(tie_weights=tied)
+    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={}).to(device)
+    optimizer = task.configure_optimizers()["optimizer"]
+    assert task.model.embedding.sparse == sparse
+    assert isinstance(optimizer, Descent if device == "cpu" else torch.optim.SGD)
+    assert optimizer.param_groups[0]["fused"]
+
+
+def test_a_step_of_tied_weights_equals_an_independent_one():
+    torch.manual_seed(0)
+    given, ids = settings(tie_weights=True), torch.randint(WORDS, (COLUMNS * ROWS + 1,))
+    model = LanguageModel(WORDS, **given.model_arguments())
+    task = LanguageModelling(model, given, identity={})
+    optimizer = task.configure_optimizers()["optimizer"]
+    window = Streams(ids, COLUMNS, ROWS).window(0)
+    logits_TBV, _ = model.logits(window.inputs_TB)
+    mean = F.cross_entropy(logits_TBV.flatten(0, 1), window.targets_TB.flatten())
+    gradients = torch.autograd.grad(mean * ROWS, list(model.parameters()))
+    scale = min(1.0, given.max_grad_norm / torch.cat([gradient.flatten() for gradient in gradients]).norm())
+    expected = [value - scale * gradient for value, gradient in zip(model.parameters(), gradients, strict=True)]
+    task.training_step(window, 0).backward()
+    task.configure_gradient_clipping(optimizer)
+    optimizer.step()
+    torch.testing.assert_close(list(model.parameters()), expected, atol=1e-6, rtol=0)
