@@ -13,14 +13,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from lm.did_you_mean import CONFIGS, added_for_nothing, misspelt
+from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition
 from lm.models.parameter_count import matching_hidden_size
-from lm.sweeps.cores import cores, cores_a_run, workers
+from lm.sweeps.cores import cores, cores_per_run, num_workers
 
-UNNAMED = ("data.dir", "resume")
+EXCLUDED_FROM_RUN_NAME = ("data.dir", "resume")
 """Options that say where files lie rather than which run it is, and so don't belong in its name."""
 
-MENDABLE = (ValueError, OSError, MemoryError, OmegaConfBaseException)
+USER_ERRORS = (ValueError, OSError, MemoryError, OmegaConfBaseException)
 """Errors that the user can mend: told in one sentence, without a traceback."""
 
 EXTRAS = {"joblib": "local", "ray": "ray", "submitit_slurm": "slurm"}
@@ -37,19 +37,19 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
     def decorate(task: Task) -> Callable[[], None]:
         composed = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(
-            in_one_sentence(task)
+            exit_on_user_error(task)
         )
 
         @wraps(task)
         def main() -> None:
             # Left to itself, Hydra tells its errors over several lines, and those of the task with a traceback.
             os.environ["HYDRA_FULL_ERROR"] = "1"
-            if found := added_for_nothing(config_name, sys.argv[1:]):
+            if found := unknown_addition(config_name, sys.argv[1:]):
                 sys.exit(f"error: {found}")
             try:
                 composed()
             except (HydraException, OmegaConfBaseException, OSError) as error:
-                sys.exit(f"error: {missing_extra(error) or misspelt(config_name, error) or sentence(error)}")
+                sys.exit(f"error: {missing_extra(error) or did_you_mean(config_name, error) or sentence(error)}")
             except KeyboardInterrupt:
                 sys.exit(130)  # as shells have it for SIGINT
 
@@ -58,14 +58,14 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
     return decorate
 
 
-def in_one_sentence(task: Task) -> Task:
+def exit_on_user_error(task: Task) -> Task:
     """Turn what the user can mend into an exit with one sentence."""
 
     @wraps(task)
     def wrapped(config: DictConfig) -> Any:
         try:
             return task(config)
-        except MENDABLE as error:
+        except USER_ERRORS as error:
             sys.exit(f"error: {sentence(error)}")
 
     return wrapped
@@ -104,7 +104,7 @@ def run_name(overrides: Sequence[str]) -> str:
 def named_options(overrides: Sequence[str]) -> dict[str, str]:
     """Return what was typed for a run that belongs to its name; numbers are written one way only."""
     pairs = (override.lstrip("+").partition("=") for override in overrides)
-    return {key: _plain(value) for key, _, value in pairs if key not in UNNAMED}
+    return {key: _plain(value) for key, _, value in pairs if key not in EXCLUDED_FROM_RUN_NAME}
 
 
 def _plain(value: str) -> str:
@@ -120,9 +120,9 @@ def run_folder(resume: str | None, otherwise: str) -> str:
     Raises:
         FileNotFoundError: where the folder to go on with holds no run.
     """
-    from lm.run_dir import Run  # here, for most commands need no torch to compose their config
+    from lm.run_dir import RunDir  # here, for most commands need no torch to compose their config
 
-    return otherwise if resume is None else str(Run.existing(resume).folder)
+    return otherwise if resume is None else str(RunDir.existing(resume).folder)
 
 
 def config_folder(folder: str) -> str | None:
@@ -140,9 +140,9 @@ def gpus_here(gpus_per_run: float) -> float:
 OmegaConf.register_new_resolver("by_dropout", by_dropout, replace=True)
 OmegaConf.register_new_resolver("config_folder", config_folder, replace=True)
 OmegaConf.register_new_resolver("cores", cores, replace=True)
-OmegaConf.register_new_resolver("cores_a_run", cores_a_run, replace=True)
+OmegaConf.register_new_resolver("cores_per_run", cores_per_run, replace=True)
 OmegaConf.register_new_resolver("gpus_here", gpus_here, replace=True)
 OmegaConf.register_new_resolver("matching_hidden_size", matching_hidden_size, replace=True)
 OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-OmegaConf.register_new_resolver("workers", workers, replace=True)
+OmegaConf.register_new_resolver("workers", num_workers, replace=True)

@@ -16,7 +16,7 @@ EXAMPLES: dict[str, int | float] = {
     "seq_len": 20,
     "epochs": 25,
     "lr": 1.0,
-    "lr_decay": 1.2,
+    "lr_decay_factor": 1.2,
     "max_grad_norm": 5,
 }
 """What must be positive, each with a value to type."""
@@ -32,7 +32,7 @@ WORDS: dict[Any, str] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Config:
     """One run's model and training, under the names that `conf/train.yaml` explains, those of `OPTIONS` under `data`.
 
     Checkpoints of earlier versions lack the fields that have a value here.
@@ -53,13 +53,13 @@ class Settings:
     epochs: int
     lr: float
     epochs_at_full_rate: int
-    lr_decay: float
+    lr_decay_factor: float
     max_grad_norm: float
     seed: int
     batching: str = "streams"
-    max_len: int | None = None
-    trim: str = "end"
-    pad: str = "end"
+    max_length: int | None = None
+    truncation_side: str = "right"
+    padding_side: str = "right"
     bucket_width: int = 2
     length_conditioning: bool = False
 

@@ -10,28 +10,28 @@ from omegaconf import DictConfig, OmegaConf
 
 CONFIGS = Path(__file__).parents[1] / "conf"
 
-FURTHER = ("trainer.", "hydra.", "hydra/")
+OPEN_PREFIXES = ("trainer.", "hydra.", "hydra/")
 """Where an option may be new: arguments of Lightning's and of Hydra's that `conf/` does not write out."""
 
-BROUGHT = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")
+USER_CONFIG_FLAGS = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")
 """What a user's own configs begin with, whose options are not known here."""
 
-PLAINLY = 0.9
+MATCH_CUTOFF = 0.9
 """How alike two names are, of 1, that can't but be the same where there are others that are not known here."""
 
 
-def added_for_nothing(config_name: str, typed: Sequence[str]) -> str | None:
+def unknown_addition(config_name: str, typed: Sequence[str]) -> str | None:
     """Return in a sentence what is typed with a plus and would never be read, as in `+cel=gru`."""
-    if any(argument.lstrip("+").startswith(BROUGHT) for argument in typed):
+    if any(argument.lstrip("+").startswith(USER_CONFIG_FLAGS) for argument in typed):
         return None
     for argument in (argument for argument in typed if argument.startswith("+") and "=" in argument):
         name = argument.lstrip("+").partition("=")[0]
-        if not name.startswith(FURTHER) and name not in options(config_name):
+        if not name.startswith(OPEN_PREFIXES) and name not in options(config_name):
             return unknown_option(name, config_name, argument)
     return None
 
 
-def misspelt(config_name: str, error: Exception) -> str | None:
+def did_you_mean(config_name: str, error: Exception) -> str | None:
     """Return in a sentence which option Hydra has not found, if that is its error; it would advise to add it.
 
     None where that is good advice: an argument of Lightning's or Hydra's that `conf/` does not write out takes a plus.
@@ -40,7 +40,7 @@ def misspelt(config_name: str, error: Exception) -> str | None:
     if match is None:
         return None
     name, known = match[1], options(config_name)
-    if name.startswith(FURTHER) and (name in known or not get_close_matches(name, known, cutoff=PLAINLY)):
+    if name.startswith(OPEN_PREFIXES) and (name in known or not get_close_matches(name, known, cutoff=MATCH_CUTOFF)):
         return None
     if name in known:
         return f"expected an option of what is chosen, found {name}=: type {known[name]} with it, or leave it out"

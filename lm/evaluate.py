@@ -14,17 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm.checks import check_choice, check_whole
 from lm.cli import command
-from lm.config import Settings
+from lm.config import Config
 from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
-from lm.evaluation.evaluation_loop import Score, score
+from lm.evaluation.evaluation_loop import EvalResult, evaluate
 from lm.evaluation.loading import comparison, load_corpus_of, load_model, reading, recorded
 from lm.evaluation.sentence_scores import score_sentences, sentences_of_file, sentences_of_text
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
-from lm.run_dir import Run
+from lm.run_dir import RunDir
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.hardware import EXACT, exact_products
+from lm.training.hardware import EXACT, full_precision_matmul
 
 STATES = ("reset", "carried")
 
@@ -33,10 +33,10 @@ STATES = ("reset", "carried")
 @command("evaluate")
 def main(config: DictConfig) -> None:
     """Evaluate what the config names."""
-    print(evaluate(config))
+    print(evaluation_text(config))
 
 
-def evaluate(config: DictConfig) -> str:
+def evaluation_text(config: DictConfig) -> str:
     """Return what is to be shown: a perplexity with its protocol, or a table of sentences.
 
     Raises:
@@ -44,21 +44,21 @@ def evaluate(config: DictConfig) -> str:
     """
     if OmegaConf.is_missing(config, "run"):
         raise ValueError("expected a run's folder, found none: type python -m lm.evaluate run=RUN_FOLDER split=test")
-    run = Run.existing(str(config.run))
-    with exact_products():
+    run = RunDir.existing(str(config.run))
+    with full_precision_matmul():
         if config.text is None and config.file is None:
             return evaluate_split(run, config.split, config.checkpoint, config.batch_size, config.data.dir)
         return evaluate_sentences(run, config)
 
 
-def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None, folder: str | None) -> str:
+def evaluate_split(run: RunDir, split: str, checkpoint: str, batch_size: int | None, folder: str | None) -> str:
     """Score a split of the run's corpus; return its perplexity, the protocol, and what `results.json` says of it."""
     check_choice("split", split, SPLITS)
-    model, _, identity = load_model(run, checkpoint)
-    corpus = load_corpus_of(run, identity, folder)
-    settings = Settings(**identity["settings"])
+    model, _, metadata = load_model(run, checkpoint)
+    corpus = load_corpus_of(run, metadata, folder)
+    settings = Config(**metadata["settings"])
     batches = batches_of(settings.batches(), corpus, split, batch_size)
-    found = score(model, batches, model.softmax.weight.device, split)
+    found = evaluate(model, batches, model.decoder.weight.device, split)
     scored = "all" if found.state == "reset" else "all but the first"
     lines = {
         f"{split} perplexity": f"{found.ppl:.4f}",
@@ -75,18 +75,18 @@ def evaluate_split(run: Run, split: str, checkpoint: str, batch_size: int | None
 def batches_of(batching: Batching, corpus: Corpus, split: str, batch_size: int | None) -> Batches:
     """Return the batches that a run's own results are of, or those of so many columns, each from a state of zeros."""
     if batch_size is None:
-        return batching.scoring(corpus, split)
+        return batching.final_evaluation(corpus, split)
     check_whole("batch_size", batch_size, 20)
     return batching.evaluation(corpus, split, batch_size)
 
 
-def _given_length(found: Score) -> dict[str, str]:
+def _given_length(found: EvalResult) -> dict[str, str]:
     if found.ppl_given_length is None:
         return {}
     return {"given its length": f"{found.ppl_given_length:.4f}: told to the model, so not comparable with other models"}
 
 
-def evaluate_sentences(run: Run, config: DictConfig) -> str:
+def evaluate_sentences(run: RunDir, config: DictConfig) -> str:
     """Score the sentences of `text` or `file`; write them to `csv` where that is given, and return them as a table."""
     rows = config.rows or ("words" if config.file is None else "sentences")
     check_choice("rows", rows, ROWS)

@@ -1,7 +1,7 @@
 """Let a saved run write.
 
-    python -m lm.generate run=RUN_FOLDER prompt="the company" max_words=30 temperature=0.8      # by chance
-    python -m lm.generate run=RUN_FOLDER prompt="the company" samples=5 top_p=0.9 seed=2
+    python -m lm.generate run=RUN_FOLDER prompt="the company" max_new_tokens=30 temperature=0.8      # by chance
+    python -m lm.generate run=RUN_FOLDER prompt="the company" num_samples=5 top_p=0.9 seed=2
     python -m lm.generate run=RUN_FOLDER prompt="the company" length=12    # trained with length_conditioning=true
     python -m lm.generate run=RUN_FOLDER prompt="the company" beam.width=8 beam.length_penalty=1  # the likeliest text
 
@@ -17,16 +17,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm.checks import check_flag, check_whole
 from lm.cli import command
-from lm.data.vocabulary import END, Vocabulary
+from lm.data.vocabulary import EOS, Vocabulary
 from lm.evaluation.loading import load_model
 from lm.generation.beam_search import Beam, beam_search
 from lm.generation.decoder import Continuation, Decoder
-from lm.generation.length_conditioned import TellingDecoder, decoder_for
+from lm.generation.length_conditioned import LengthConditionedDecoder, decoder_for
 from lm.generation.sampling import Sampling, sample
 from lm.models.language_model import LanguageModel
-from lm.run_dir import Run
+from lm.run_dir import RunDir
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.hardware import exact_products
+from lm.training.hardware import full_precision_matmul
 
 
 @literal_options("run", "prompt")
@@ -44,34 +44,34 @@ def generate(config: DictConfig) -> str:
     """
     if OmegaConf.is_missing(config, "run"):
         raise ValueError('expected a run\'s folder, found none: type python -m lm.generate run=RUN_FOLDER prompt="the"')
-    way = way_of(config)
-    model, vocabulary, _ = load_model(Run.existing(str(config.run)), config.checkpoint)
+    strategy = decoding_strategy(config)
+    model, vocabulary, _ = load_model(RunDir.existing(str(config.run)), config.checkpoint)
     prompt = str(config.prompt).split()
     warn_of_unknown(prompt, vocabulary)
     started = time.perf_counter()
-    with exact_products():
-        decoder = decoder_of(config, model, vocabulary, prompt, way)
-        texts = write(decoder, vocabulary, prompt, config, way)
+    with full_precision_matmul():
+        decoder = make_decoder(config, model, vocabulary, prompt, strategy)
+        texts = write(decoder, vocabulary, prompt, config, strategy)
     seconds = time.perf_counter() - started
-    shown = "\n".join(describe(prompt, text, vocabulary, way) for text in texts)
+    shown = "\n".join(describe(prompt, text, vocabulary, strategy) for text in texts)
     told = told_length(decoder)
     lines = [*describe_length(told, config.length), *describe_lengths(texts, len(prompt), told)]
     return "\n".join([shown, "", *lines, describe_speed(texts, decoder.tokens_read, seconds)])
 
 
-def way_of(config: DictConfig) -> Sampling | Beam:
+def decoding_strategy(config: DictConfig) -> Sampling | Beam:
     """Return how to write, checked: by search where a beam has a width, else by chance.
 
     Raises:
         ValueError: where an option has a value it can't have, or beside others that it can't go with.
     """
-    check_whole("max_words", config.max_words, 30)
-    check_whole("samples", config.samples, 1)
+    check_whole("max_new_tokens", config.max_new_tokens, 30)
+    check_whole("num_samples", config.num_samples, 1)
     check_whole("seed", config.seed, 1, least=0)
-    check_flag("stop_at_end", config.stop_at_end)
+    check_flag("stop_at_eos", config.stop_at_eos)
     if config.length is not None:
         check_whole("length", config.length, 12)
-    check_flag("allow_unknown", config.allow_unknown)
+    check_flag("allow_unk", config.allow_unk)
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     if config.beam.width is None:
         return sampling
@@ -80,39 +80,39 @@ def way_of(config: DictConfig) -> Sampling | Beam:
         raise ValueError(
             "expected a search or draws, found options of both: leave out beam.width, or temperature and top"
         )
-    if config.samples > beam.width:
+    if config.num_samples > beam.width:
         raise ValueError(
-            f"expected at most as many samples as the beam is wide, found samples={config.samples} and "
-            f"beam.width={beam.width}: type beam.width={config.samples}"
+            f"expected at most as many samples as the beam is wide, found num_samples={config.num_samples} and "
+            f"beam.width={beam.width}: type beam.width={config.num_samples}"
         )
     return beam
 
 
-def decoder_of(
-    config: DictConfig, model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], way: Sampling | Beam
+def make_decoder(
+    config: DictConfig, model: LanguageModel, vocabulary: Vocabulary, prompt: Sequence[str], strategy: Sampling | Beam
 ) -> Decoder:
     """Return what writes; a model that can be told a length is told the one asked for, or one it predicts.
 
     Raises:
         ValueError: where no text of that length could be written.
     """
-    if model.lengths is not None and not config.stop_at_end:
+    if model.lengths is not None and not config.stop_at_eos:
         raise ValueError(
-            "expected texts that end, of a model trained on lengths, found stop_at_end=false: leave it out"
+            "expected texts that end, of a model trained on lengths, found stop_at_eos=false: leave it out"
         )
-    if config.length is not None and config.length - len(prompt) >= config.max_words:
+    if config.length is not None and config.length - len(prompt) >= config.max_new_tokens:
         raise ValueError(
-            f"expected max_words to leave room for length={config.length} and <eos>, found {config.max_words}: "
-            f"type max_words={config.length + 1}"
+            f"expected max_new_tokens to leave room for length={config.length} and <eos>, found {config.max_new_tokens}: "
+            f"type max_new_tokens={config.length + 1}"
         )
-    forbidden = [] if config.allow_unknown else [vocabulary.unknown_id]
-    seed = config.seed if isinstance(way, Sampling) else None
-    return decoder_for(model, vocabulary.encode([END, *prompt]), forbidden, config.length, seed)
+    suppressed_ids = [] if config.allow_unk else [vocabulary.unk_id]
+    seed = config.seed if isinstance(strategy, Sampling) else None
+    return decoder_for(model, vocabulary.encode([EOS, *prompt]), suppressed_ids, config.length, seed)
 
 
 def told_length(decoder: Decoder) -> int | None:
     """Return what length the model was told, None where it was told none."""
-    return decoder.length if isinstance(decoder, TellingDecoder) else None
+    return decoder.length if isinstance(decoder, LengthConditionedDecoder) else None
 
 
 def describe_length(told: int | None, asked: int | None) -> list[str]:
@@ -141,21 +141,23 @@ def _mean(values: Sequence[int]) -> str:
 
 
 def write(
-    decoder: Decoder, vocabulary: Vocabulary, prompt: Sequence[str], config: DictConfig, way: Sampling | Beam
+    decoder: Decoder, vocabulary: Vocabulary, prompt: Sequence[str], config: DictConfig, strategy: Sampling | Beam
 ) -> list[Continuation]:
     """Return the texts; they go on from the prompt at the start of a sentence."""
-    ids = vocabulary.encode([END, *prompt])
-    end_id = vocabulary.end_id if config.stop_at_end else None
-    if isinstance(way, Beam):
-        return beam_search(decoder, ids, end_id, config.max_words, way)[: config.samples]
-    return sample(decoder, ids, end_id, config.max_words, config.samples, way, config.seed)
+    ids = vocabulary.encode([EOS, *prompt])
+    eos_id = vocabulary.eos_id if config.stop_at_eos else None
+    if isinstance(strategy, Beam):
+        return beam_search(decoder, ids, eos_id, config.max_new_tokens, strategy)[: config.num_samples]
+    return sample(decoder, ids, eos_id, config.max_new_tokens, config.num_samples, strategy, config.seed)
 
 
-def describe(prompt: Sequence[str], text: Continuation, vocabulary: Vocabulary, way: Sampling | Beam) -> str:
+def describe(prompt: Sequence[str], text: Continuation, vocabulary: Vocabulary, strategy: Sampling | Beam) -> str:
     """Return a text, and under it what the model gives it."""
     words = " ".join([*prompt, *vocabulary.decode(text.ids)])
     length = f"{len(text.ids)} words" + (" and <eos>" if text.ended else "")
-    score = way.score(text.log_probability, text.num_tokens) if isinstance(way, Beam) else text.log_probability
+    score = (
+        strategy.score(text.log_probability, text.num_tokens) if isinstance(strategy, Beam) else text.log_probability
+    )
     shown_score = f", score {score:.4f}" if score != text.log_probability else ""
     return f"{words}\n    {length}, log-probability {text.log_probability:.4f}{shown_score}"
 

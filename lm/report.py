@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import command
 from lm.reporting.sweep_report import write_report
-from lm.reporting.table import Extras
+from lm.reporting.table import ExtraColumns
 from lm.reporting.tensorboard import log_report_to_tensorboard
 from lm.terminal import literal_options
 
@@ -28,7 +28,7 @@ def main(config: DictConfig) -> None:
     """
     if OmegaConf.is_missing(config, "sweep"):
         raise ValueError("expected a sweep's folder, found none: type python -m lm.report sweep=multirun/FOLDER")
-    extras = Extras(parameters=config.parameters, speed=config.speed, epochs_to=config.epochs_to)
+    extras = ExtraColumns(parameters=config.parameters, speed=config.speed, epochs_to=config.epochs_to)
     report = write_report(Path(config.sweep), extras)
     log_report_to_tensorboard(report)
     print(report.terminal_text())

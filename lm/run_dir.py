@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from lm.atomic_files import write_atomically, write_json
-from lm.config import Settings, config_key
+from lm.config import Config, config_key
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import Vocabulary
 from lm.models.language_model import LanguageModel
@@ -23,7 +23,7 @@ DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, Attribute
 """What PyTorch raises on files that are cut off, overwritten or no checkpoint at all."""
 
 
-def identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
+def metadata(settings: Config, corpus: Corpus) -> dict[str, Any]:
     """Return what a checkpoint says of itself, in plain values, so that it can be read without the corpus."""
     return {
         "settings": asdict(settings),
@@ -32,11 +32,11 @@ def identity(settings: Settings, corpus: Corpus) -> dict[str, Any]:
     }
 
 
-class OtherRun(ValueError):
+class RunMismatch(ValueError):
     """A folder holds a run of other settings or of another corpus than the one that is to go there."""
 
 
-class Run:
+class RunDir:
     """The folder of one run.
 
     Args:
@@ -51,14 +51,14 @@ class Run:
         self.config_path = folder / ".hydra" / "config.yaml"
 
     @classmethod
-    def existing(cls, folder: Path | str) -> "Run":
+    def existing(cls, folder: Path | str) -> "RunDir":
         """Return the run saved in `folder`.
 
         Raises:
             FileNotFoundError: where there is none.
         """
         run = cls(Path(folder))
-        if not run.was_started:
+        if not run.has_checkpoint:
             raise FileNotFoundError(
                 f"expected a run folder with checkpoints/last.ckpt, found none in '{folder}': "
                 "type the folder of a run, as outputs/<date>/<time> or multirun/<time>/<name>"
@@ -66,7 +66,7 @@ class Run:
         return run
 
     @property
-    def was_started(self) -> bool:
+    def has_checkpoint(self) -> bool:
         """Whether there is a checkpoint to go on from."""
         return self.last.is_file()
 
@@ -92,7 +92,7 @@ class Run:
 
     def finished(self, epochs: int) -> bool:
         """Say whether the run has its results, of so many epochs."""
-        if not (self.was_started and self.results_path.is_file()):
+        if not (self.has_checkpoint and self.results_path.is_file()):
             return False
         results = self.results()
         return bool(results["status"] == "finished" and results["epochs"] == epochs)
@@ -123,29 +123,29 @@ class Run:
             raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
         try:
             checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            checkpoint["identity"], checkpoint["state_dict"]
+            checkpoint["metadata"], checkpoint["state_dict"]
         except DAMAGE as error:
             raise _damaged(path, error) from error
         return checkpoint
 
-    def check_same(self, identity: dict[str, Any]) -> None:
+    def check_resumable(self, metadata: dict[str, Any]) -> None:
         """Make sure that the last checkpoint is of the same settings and the same corpus, and not past the last epoch.
 
         Raises:
-            OtherRun: where it is not.
+            RunMismatch: where it is not.
             ValueError: where it is damaged, and the run can't do without.
         """
-        checkpoint = self._newest(identity["settings"]["epochs"])
-        found, begun = checkpoint["identity"], checkpoint["epoch"] + 1
-        if found["corpus"] != identity["corpus"]:
-            raise OtherRun(
-                f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(identity)}: "
+        checkpoint = self._newest(metadata["settings"]["epochs"])
+        found, begun = checkpoint["metadata"], checkpoint["epoch"] + 1
+        if found["corpus"] != metadata["corpus"]:
+            raise RunMismatch(
+                f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(metadata)}: "
                 "type the data options of that run, or another folder"
             )
-        for name, value in asdict(Settings(**found["settings"])).items():
-            asked, key = identity["settings"][name], config_key(name)
+        for name, value in asdict(Config(**found["settings"])).items():
+            asked, key = metadata["settings"][name], config_key(name)
             if asked != value and not (name == "epochs" and asked >= begun):
-                raise OtherRun(
+                raise RunMismatch(
                     f"expected {key}={value} as '{self.folder}' was trained with, found {asked}: "
                     f"type {key}={value}, or another folder"
                 )
@@ -161,24 +161,24 @@ class Run:
             return self.checkpoint("best")
 
     def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
-        """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its identity.
+        """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its metadata.
 
         Raises:
             FileNotFoundError, ValueError: as `checkpoint`.
         """
         checkpoint = self.checkpoint(name)
         try:
-            vocabulary = Vocabulary(checkpoint["identity"]["words"])
-            settings = Settings(**checkpoint["identity"]["settings"])
+            vocabulary = Vocabulary(checkpoint["metadata"]["words"])
+            settings = Config(**checkpoint["metadata"]["settings"])
             model = LanguageModel(len(vocabulary), **settings.model_arguments())
             model.load_state_dict(_without_prefix(checkpoint["state_dict"], "model."))
         except DAMAGE as error:
             raise _damaged(self.checkpoints / f"{name}.ckpt", error) from error
-        return model.eval(), vocabulary, checkpoint["identity"]
+        return model.eval(), vocabulary, checkpoint["metadata"]
 
 
-def _corpus(identity: dict[str, Any]) -> str:
-    return f"{identity['corpus']['name']} ({identity['corpus']['sha256'][:12]})"
+def _corpus(metadata: dict[str, Any]) -> str:
+    return f"{metadata['corpus']['name']} ({metadata['corpus']['sha256'][:12]})"
 
 
 def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

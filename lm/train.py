@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lm.cli import command
-from lm.sweeps.sweep_job import take_turn
+from lm.sweeps.sweep_job import run_job
 from lm.terminal import literal_options
 
 
@@ -24,10 +24,10 @@ def main(config: DictConfig) -> float:
     """Train what the command line says; return the validation perplexity, which a sweeper may minimise."""
     hydra = HydraConfig.get()
     if hydra.mode == RunMode.MULTIRUN:
-        return take_turn(config, hydra)
-    from lm.sweeps.training_job import train_alone  # here, for a sweep's first process needs no PyTorch
+        return run_job(config, hydra)
+    from lm.sweeps.training_job import train_single  # here, for a sweep's first process needs no PyTorch
 
-    return train_alone(config, Path(hydra.runtime.output_dir), hydra.overrides.task)
+    return train_single(config, Path(hydra.runtime.output_dir), hydra.overrides.task)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lm.cli import CONFIGS
-from lm.run_dir import Run
+from lm.run_dir import RunDir
 from lm.sweeps.training_job import train
 
 OPTIONS = (
@@ -25,7 +25,7 @@ def train_run(folder: Path, *options: str) -> Path:
         config = compose("train", [*OPTIONS, *options])
     (folder / ".hydra").mkdir(parents=True)
     OmegaConf.save(config, folder / ".hydra" / "config.yaml")
-    train(config, Run(folder))
+    train(config, RunDir(folder))
     return folder
 
 

@@ -3,7 +3,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
-from lm.did_you_mean import CONFIGS, added_for_nothing, misspelt, options
+from lm.did_you_mean import CONFIGS, did_you_mean, options, unknown_addition
 
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
@@ -37,7 +37,7 @@ def test_so_are_those_of_every_group(data: str):
     ],
 )
 def test_what_would_be_added_for_nothing_is_told_with_the_option_that_may_be_meant(typed: str, advice: str):
-    assert advice in (added_for_nothing("train", ["-m", "cell=lstm", typed]) or "")
+    assert advice in (unknown_addition("train", ["-m", "cell=lstm", typed]) or "")
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ def test_what_would_be_added_for_nothing_is_told_with_the_option_that_may_be_mea
     ],
 )
 def test_what_may_be_added_or_is_hydras_to_refuse_is_let_through(typed: str):
-    assert added_for_nothing("train", [typed]) is None
+    assert unknown_addition("train", [typed]) is None
 
 
 def test_groups_of_the_users_own_may_be_added():
     for where in ("--config-dir=mine", "-cd", "hydra.searchpath=[file:///mine]", "+hydra.searchpath=[mine]"):
-        assert added_for_nothing("train", [where, "+paper=graves"]) is None
+        assert unknown_addition("train", [where, "+paper=graves"]) is None
 
 
 @pytest.mark.parametrize("typed", ["cel=gru", "data.dri=x", "trainer.max_tme=1"])
 def test_an_option_that_hydra_does_not_find_is_told_without_its_advice_to_add_it(typed: str):
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", typed)
-    told = misspelt("train", error.value)
+    told = did_you_mean("train", error.value)
     assert told is not None
     assert told.startswith(f"expected an option of lm.train, found {typed.partition('=')[0]}=: type ")
 
@@ -77,7 +77,7 @@ def test_an_option_of_another_choice_is_told_with_that_choice(typed: str, choice
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", typed)
     name = typed.partition("=")[0]
-    told = misspelt("train", error.value)
+    told = did_you_mean("train", error.value)
     assert told == f"expected an option of what is chosen, found {name}=: type {choice} with it, or leave it out"
     composed("train", choice, typed)  # as advised
 
@@ -88,9 +88,9 @@ def test_an_option_of_another_choice_is_told_with_that_choice(typed: str, choice
 def test_where_a_plus_is_missing_hydras_advice_stands(typed: str):
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", typed)
-    assert misspelt("train", error.value) is None
+    assert did_you_mean("train", error.value) is None
     composed("train", f"+{typed}")  # as advised
 
 
 def test_other_errors_are_none_of_an_option():
-    assert misspelt("train", ValueError("Could not find 'cell/lsmt'")) is None
+    assert did_you_mean("train", ValueError("Could not find 'cell/lsmt'")) is None

@@ -15,7 +15,7 @@ from pkgutil import resolve_name
 import pytest
 import torch
 
-from lm.run_dir import Run
+from lm.run_dir import RunDir
 from tests.conftest import no_file_larger_than
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ def start(*words, preexec_fn=None, **environment):
 def run_of(sweep, value):
     """Return the run of a sweep whose name starts with `value`."""
     [folder] = sweep.glob(f"{value},*")
-    return Run(folder)
+    return RunDir(folder)
 
 
 def statuses(sweep):
@@ -73,7 +73,7 @@ def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_to_go_on_from(run_command, small, tmp_path, capsys):
     words = (*small, "cell=gru", "dropout=0.25", "seed=5")  # whose third epoch is far better than the two before
-    run, whole = Run(tmp_path / "run"), Run(tmp_path / "whole")
+    run, whole = RunDir(tmp_path / "run"), RunDir(tmp_path / "whole")
     run_command("lm.train", *words, "hydra.run.dir=run")
     before = run.last.read_bytes()
     with no_file_larger_than(20_000):
@@ -98,8 +98,8 @@ def test_where_not_even_a_failure_can_be_written_it_is_told_and_the_sweep_goes_o
         return 0
 
     with monkeypatch.context() as patch:
-        patch.setattr("lm.sweeps.sweep_job.run_apart", here)
-        patch.setattr(Run, "write_results", full)
+        patch.setattr("lm.sweeps.sweep_job.run_in_subprocess", here)
+        patch.setattr(RunDir, "write_results", full)
         assert run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep") == 1
     told = capsys.readouterr().out
     for seed in (1, 2):

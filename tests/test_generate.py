@@ -17,7 +17,15 @@ def texts_shown(out):
 
 def test_a_freshly_saved_run_goes_on_from_a_prompt(run_command, copy_of_run, capsys):
     shutil.rmtree(copy_of_run / ".hydra")  # the checkpoint alone is enough
-    words = ("prompt=ada reads", "samples=3", "temperature=0.8", "top_k=5", "top_p=0.9", "seed=2", "max_words=6")
+    words = (
+        "prompt=ada reads",
+        "num_samples=3",
+        "temperature=0.8",
+        "top_k=5",
+        "top_p=0.9",
+        "seed=2",
+        "max_new_tokens=6",
+    )
     assert run_command("lm.generate", f"run={copy_of_run}", *words) == 0
     shown = capsys.readouterr()
     assert len(texts_shown(shown.out)) == 3
@@ -29,7 +37,7 @@ def test_a_freshly_saved_run_goes_on_from_a_prompt(run_command, copy_of_run, cap
 def test_a_seed_gives_the_same_texts_again(run_command, saved_run, capsys):
     outputs = []
     for seed in (1, 1, 2):
-        run_command("lm.generate", f"run={saved_run}", "samples=4", f"seed={seed}")
+        run_command("lm.generate", f"run={saved_run}", "num_samples=4", f"seed={seed}")
         outputs.append(texts_shown(capsys.readouterr().out))
     assert outputs[0] == outputs[1] != outputs[2]
 
@@ -42,7 +50,13 @@ def test_a_width_of_one_is_greedy(run_command, saved_run, capsys):
 
 
 def test_a_beam_gives_its_best_texts_and_their_scores(run_command, saved_run, capsys):
-    options = ("beam.width=6", "samples=3", "beam.length_penalty=0.6", "beam.length_formula=gnmt", "max_words=6")
+    options = (
+        "beam.width=6",
+        "num_samples=3",
+        "beam.length_penalty=0.6",
+        "beam.length_formula=gnmt",
+        "max_new_tokens=6",
+    )
     assert run_command("lm.generate", f"run={saved_run}", *options) == 0
     out = capsys.readouterr().out
     scores = [float(score) for score in re.findall(r"score (-[\d.]+)", out)]
@@ -54,7 +68,12 @@ def test_a_beam_gives_its_best_texts_and_their_scores(run_command, saved_run, ca
 def test_the_length_penalty_makes_texts_shorter_and_longer(run_command, saved_run, capsys, formula):
     lengths = []
     for penalty in (-20, 20):
-        options = ("beam.width=30", f"beam.length_penalty={penalty}", f"beam.length_formula={formula}", "max_words=8")
+        options = (
+            "beam.width=30",
+            f"beam.length_penalty={penalty}",
+            f"beam.length_formula={formula}",
+            "max_new_tokens=8",
+        )
         run_command("lm.generate", f"run={saved_run}", *options)
         lengths.append(len(texts_shown(capsys.readouterr().out)[0].split()))
     assert lengths[0] <= 2
@@ -69,17 +88,17 @@ def test_unknown_words_of_the_prompt_are_named(run_command, saved_run, capsys):
 
 
 def test_a_text_goes_on_past_its_end_where_it_may(run_command, saved_run, capsys):
-    run_command("lm.generate", f"run={saved_run}", "stop_at_end=false", "temperature=5", "max_words=80")
+    run_command("lm.generate", f"run={saved_run}", "stop_at_eos=false", "temperature=5", "max_new_tokens=80")
     [text] = texts_shown(capsys.readouterr().out)
     assert len(text.split()) == 80
     assert "<eos>" in text
 
 
 def test_unknown_is_written_only_where_it_is_allowed(run_command, saved_run, capsys):
-    options = ("samples=40", "temperature=10", "stop_at_end=false")
+    options = ("num_samples=40", "temperature=10", "stop_at_eos=false")
     run_command("lm.generate", f"run={saved_run}", *options)
     assert "<unk>" not in capsys.readouterr().out
-    run_command("lm.generate", f"run={saved_run}", *options, "allow_unknown=true")
+    run_command("lm.generate", f"run={saved_run}", *options, "allow_unk=true")
     assert "<unk>" in capsys.readouterr().out
 
 
@@ -105,14 +124,14 @@ def test_several_texts_are_told_to_be_as_long_as_they_are():
 
 
 def test_the_lengths_that_are_said_are_those_of_the_texts(run_command, saved_run, capsys):
-    run_command("lm.generate", f"run={saved_run}", "prompt=ada", "samples=7")
+    run_command("lm.generate", f"run={saved_run}", "prompt=ada", "num_samples=7")
     out = capsys.readouterr().out
     mean = sum(len(text.split()) for text in texts_shown(out)) / 7
     assert f"7 texts of {mean:.2f} ± " in out
 
 
 def test_the_command_runs_as_it_is_typed(saved_run):
-    command = [sys.executable, "-m", "lm.generate", f"run={saved_run}", "prompt=ada, 's", "max_words=5"]
+    command = [sys.executable, "-m", "lm.generate", f"run={saved_run}", "prompt=ada, 's", "max_new_tokens=5"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0
     assert done.stdout.startswith("ada, 's")
@@ -126,19 +145,19 @@ def test_the_command_runs_as_it_is_typed(saved_run):
         (["temperature=hot"], "expected temperature to be a number, found hot"),
         (["top_k=0"], "expected top_k to be a whole number of at least 1, found 0"),
         (["top_p=2"], "expected top_p above 0 and at most 1, found 2"),
-        (["max_words=0"], "expected max_words to be a whole number of at least 1, found 0"),
+        (["max_new_tokens=0"], "expected max_new_tokens to be a whole number of at least 1, found 0"),
         (["length=5"], "expected a run that was trained with length_conditioning=true for length=5, found one without"),
-        (["samples=-3"], "expected samples to be a whole number of at least 1, found -3"),
+        (["num_samples=-3"], "expected samples to be a whole number of at least 1, found -3"),
         (["seed=a"], "expected seed to be a whole number of at least 0, found a"),
-        (["allow_unknown=no"], "expected allow_unknown to be true or false, found no"),
-        (["stop_at_end=1"], "expected stop_at_end to be true or false, found 1"),
+        (["allow_unk=no"], "expected allow_unk to be true or false, found no"),
+        (["stop_at_eos=1"], "expected stop_at_eos to be true or false, found 1"),
         (["beam.width=0"], "expected beam.width to be a whole number of at least 1, found 0"),
         (["beam.width=2", "beam.length_penalty=gnmt"], "expected beam.length_penalty to be a number, found gnmt"),
         (
             ["beam.width=2", "beam.length_formula=x"],
             "expected beam.length_formula to be one of gnmt, average, per_word",
         ),
-        (["beam.width=2", "samples=3"], "expected at most as many samples as the beam is wide"),
+        (["beam.width=2", "num_samples=3"], "expected at most as many samples as the beam is wide"),
         (["beam.width=2", "top_k=3"], "expected a search or draws, found options of both"),
         (["checkpoint=first"], "expected checkpoint to be one of best, last, found first"),
         (["temprature=1"], "found temprature=: type temperature="),

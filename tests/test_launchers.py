@@ -15,7 +15,7 @@ from hydra.core.plugins import Plugins
 from tests.test_failures import run_of, start, statuses, wait_for
 from tests.test_resume import untimed
 
-GRID = ("cell=lstm,gru", "dropout=0.25", "threads=1")
+GRID = ("cell=lstm,gru", "dropout=0.25", "num_threads=1")
 
 
 LONG = "epochs=15"
@@ -23,7 +23,7 @@ LONG = "epochs=15"
 
 
 @pytest.fixture(scope="module")
-def in_turn(tmp_path_factory, corpus_folder):
+def is_sequential(tmp_path_factory, corpus_folder):
     """The grid's sweep, one run after the other."""
     return swept(tmp_path_factory.mktemp("sweeps") / "short", *words_of(corpus_folder))
 
@@ -46,7 +46,7 @@ def words_of(corpus_folder):
 
 
 def assert_same(sweep, other):
-    """Run by run, all but the times is equal to the last bit."""
+    """RunDir by run, all but the times is equal to the last bit."""
     for cell in ("lstm", "gru"):
         run, expected = (run_of(folder, f"cell={cell}") for folder in (sweep, other))
         for name in ("best", "last"):
@@ -57,13 +57,13 @@ def assert_same(sweep, other):
 
 
 @pytest.mark.parametrize("launcher", ["local", "gpus"])
-def test_results_are_those_of_runs_one_after_the_other(in_turn, corpus_folder, tmp_path, launcher):
+def test_results_are_those_of_runs_one_after_the_other(is_sequential, corpus_folder, tmp_path, launcher):
     sweep = tmp_path / "a folder, of=words"
     process = start(*words_of(corpus_folder), f"hydra/launcher={launcher}", f"hydra.sweep.dir='{sweep}'")
     told = process.communicate()[0]
     assert process.returncode == 0, told
-    assert_same(sweep, in_turn)
-    assert (sweep / "table.csv").read_text() == (in_turn / "table.csv").read_text()
+    assert_same(sweep, is_sequential)
+    assert (sweep / "table.csv").read_text() == (is_sequential / "table.csv").read_text()
     assert (launcher == "gpus") == ("no GPU found here: " in told)
 
 
@@ -97,7 +97,7 @@ def test_ctrl_c_while_a_worker_is_between_two_runs_ends_as_at_any_other_time(cor
     assert "To go on, type the same again" in told, told
 
 
-def test_a_cluster_of_two_nodes_trains_on_both(in_turn, corpus_folder, tmp_path):
+def test_a_cluster_of_two_nodes_trains_on_both(is_sequential, corpus_folder, tmp_path):
     """Each node has one core and a cache of its own, so that each leaves a trace."""
     cluster = subprocess.Popen(
         [sys.executable, "-m", "tests.ray_cluster", str(tmp_path)],
@@ -112,7 +112,7 @@ def test_a_cluster_of_two_nodes_trains_on_both(in_turn, corpus_folder, tmp_path)
     finally:
         cluster.communicate("end\n")
     assert process.returncode == 0, told
-    assert_same(sweep, in_turn)
+    assert_same(sweep, is_sequential)
     for node in ("head", "worker"):
         assert list((tmp_path / node / "corpora").iterdir())
 

@@ -14,15 +14,15 @@ import pytest
 import torch
 
 import lm.sweeps.training_job
-from lm.generation.log_samples import WriteSamples
-from lm.run_dir import Run
+from lm.generation.log_samples import LogSamples
+from lm.run_dir import RunDir
 
 TIMES = ("seconds", "tokens_per_second")
 
 
-def start(folder, words, checkpoint_minutes=1e-9):
+def start(folder, words, checkpoint_every_minutes=1e-9):
     """Start a run in a process of its own that writes a checkpoint after every step, or so many minutes."""
-    options = (f"hydra.run.dir={folder}", f"checkpoint_minutes={checkpoint_minutes}")
+    options = (f"hydra.run.dir={folder}", f"checkpoint_every_minutes={checkpoint_every_minutes}")
     command = [sys.executable, "-m", "lm.train", *words, *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     root = Path(__file__).parents[1]
@@ -61,9 +61,9 @@ def assert_same(run, reference):
     [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
 )
 def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, monkeypatch, cell, number):
-    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "threads=1")
+    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "num_threads=1")
     threads = torch.get_num_threads()
-    run, reference = Run(tmp_path / "killed"), Run(tmp_path / "whole")
+    run, reference = RunDir(tmp_path / "killed"), RunDir(tmp_path / "whole")
     process = start(run.folder, words)
     wait_for_epochs(process, run, 3)
     process.send_signal(number)
@@ -85,7 +85,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, m
 def signal_at(step):
     """Return a callback that sends this process SIGTERM during a step, counted from 1."""
 
-    class SignalAt(WriteSamples):
+    class SignalAt(LogSamples):
         def on_train_batch_start(self, trainer, *_):
             if trainer.global_step == step - 1:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -97,9 +97,9 @@ def signal_at(step):
 def test_it_does_not_matter_at_which_of_fifty_steps_an_epoch_is_left(run_command, small, tmp_path, monkeypatch, step):
     words = (*small, "cell=gru", "dropout=0.25", "epochs=3")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.sweeps.training_job, "WriteSamples", signal_at(step))
+        patch.setattr(lm.sweeps.training_job, "LogSamples", signal_at(step))
         assert run_command("lm.train", *words, "hydra.run.dir=stopped") == 1
-    run, reference = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
+    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
     assert run.checkpoint("last")["global_step"] == step
     assert run_command("lm.train", "resume=stopped") == 0
     assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
@@ -124,7 +124,7 @@ def test_a_finished_run_is_not_trained_again(run_command, small, tmp_path):
 def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tmp_path, capsys):
     run_command("lm.train", *small, "hydra.run.dir=run")
     assert run_command("lm.train", "resume=run", "epochs=3") == 0
-    assert len(Run(tmp_path / "run").epochs()) == 3
+    assert len(RunDir(tmp_path / "run").epochs()) == 3
     assert run_command("lm.train", "resume=run", "epochs=2") == 1
     assert run_command("lm.train", "resume=run", "cell=gru") == 1
     assert "expected options of the run to go on, found cell=" in capsys.readouterr().err
@@ -135,9 +135,9 @@ def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
 ):
     run_command("lm.train", *small, "epochs=1", "hydra.run.dir=run")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.sweeps.training_job, "WriteSamples", signal_at(step=60))  # of fifty in an epoch
+        patch.setattr(lm.sweeps.training_job, "LogSamples", signal_at(step=60))  # of fifty in an epoch
         assert run_command("lm.train", "resume=run", "epochs=3") == 1
-    run = Run(tmp_path / "run")
+    run = RunDir(tmp_path / "run")
     assert (len(run.epochs()), run.config().epochs) == (1, 3)
     # The second epoch has begun: its weights are not those of one epoch.
     assert run_command("lm.train", "resume=run", "epochs=1") == 1
@@ -147,12 +147,12 @@ def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
 
 
 def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small, tmp_path):
-    words = (*small, "lr=0.5", "epochs_at_full_rate=1", "lr_decay=0.01")  # the first epoch is the best
+    words = (*small, "lr=0.5", "epochs_at_full_rate=1", "lr_decay_factor=0.01")  # the first epoch is the best
     run_command("lm.train", *words, "epochs=2", "hydra.run.dir=run")
     (tmp_path / "run").rename(tmp_path / "moved")
     assert run_command("lm.train", "resume=moved", "epochs=3") == 0
     assert run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole") == 0
-    moved, whole = Run(tmp_path / "moved"), Run(tmp_path / "whole")
+    moved, whole = RunDir(tmp_path / "moved"), RunDir(tmp_path / "whole")
     assert moved.results()["best_epoch"] == 1
     assert moved.results()["best"] == whole.results()["best"]
     assert_same(moved, whole)
@@ -205,4 +205,4 @@ def test_a_run_that_diverges_stops_and_says_what_to_try(run_command, small, tmp_
     error = capsys.readouterr().err
     assert "expected a finite loss, found" in error
     assert "type lr=500000" in error
-    assert Run(tmp_path / "run").results()["status"] == "diverged"
+    assert RunDir(tmp_path / "run").results()["status"] == "diverged"

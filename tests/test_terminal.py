@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.data.vocabulary import EOS, UNK, Vocabulary
 from lm.terminal import literal, literal_options, warn_of_unknown
 
-VOCABULARY = Vocabulary(["the", "cat", END, UNKNOWN])
+VOCABULARY = Vocabulary(["the", "cat", EOS, UNK])
 
 
 def as_hydra_reads(argument):

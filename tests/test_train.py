@@ -11,13 +11,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lm.cli import run_name
 from lm.data.corpus import load_corpus
 from lm.data.sources import make_source
-from lm.run_dir import Run
+from lm.run_dir import RunDir
 
 
 @pytest.fixture
 def trained(run_command, small, tmp_path):
     assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
-    return Run(tmp_path / "run")
+    return RunDir(tmp_path / "run")
 
 
 def test_a_run_leaves_everything_that_is_known_of_it(trained):
@@ -32,14 +32,14 @@ def test_a_run_leaves_everything_that_is_known_of_it(trained):
         "products": "exact float32",
     }
     assert results["parameters"]["total"] == sum(
-        results["parameters"][part] for part in ("embedding", "recurrent", "softmax")
+        results["parameters"][part] for part in ("embedding", "recurrent", "decoder")
     )
     assert {path.name for path in trained.checkpoints.iterdir()} == {"best.ckpt", "last.ckpt"}
     assert (trained.folder / ".hydra" / "config.yaml").is_file()
 
 
 def test_epochs_are_counted_from_one_with_the_rate_of_each(run_command, small, tmp_path):
-    words = ("epochs=4", "epochs_at_full_rate=2", "lr=1.0", "lr_decay=2")
+    words = ("epochs=4", "epochs_at_full_rate=2", "lr=1.0", "lr_decay_factor=2")
     run_command("lm.train", *small, *words, "hydra.run.dir=run")
     with (tmp_path / "run" / "epochs.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -68,7 +68,7 @@ def test_the_results_are_those_of_a_brute_force_count_over_the_saved_weights(tra
 
 
 def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run_command, small, tmp_path):
-    sentences = ("data.max_len=4", "data.trim=beginning", "data.pad=beginning")
+    sentences = ("data.max_length=4", "data.truncation_side=left", "data.padding_side=left")
     words = ("-m", "data.batching=streams,sentences", "cell=gru", *sentences, *small)
     assert run_command("lm.train", *words, "hydra.sweep.dir=sweep") == 0
     results = [json.loads(path.read_text()) for path in (tmp_path / "sweep").glob("*/results.json")]
@@ -92,20 +92,20 @@ def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, sm
     run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole")
     run_command("lm.train", *words, "epochs=1", "hydra.run.dir=parts")
     run_command("lm.train", *words, "epochs=3", "hydra.run.dir=parts")
-    whole, parts = (Run(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
+    whole, parts = (RunDir(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small, tmp_path, capsys):
     words = (*small, "cell=gru", "data.batching=sentences", "length_conditioning=true", "hydra.run.dir=run")
     assert run_command("lm.train", *words) == 0
-    results = Run(tmp_path / "run").results()
+    results = RunDir(tmp_path / "run").results()
     assert "not comparable" in results["protocol"]["test"]["lengths"]
     for weights in ("best", "last"):
         for split in ("train", "valid", "test"):
             assert results[weights][f"{split}_ppl"] > results[weights][f"{split}_ppl_given_length"]
     assert results["best"]["valid_ppl"] == pytest.approx(
-        min(row["valid_ppl"] for row in Run(tmp_path / "run").epochs())
+        min(row["valid_ppl"] for row in RunDir(tmp_path / "run").epochs())
     )
     assert results["parameters"]["total"] == sum(list(results["parameters"].values())[:-1])
     capsys.readouterr()
@@ -123,10 +123,12 @@ def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run
     assert run_command("lm.generate", "run=run", "beam.width=2") == 0
     assert "predicted by the model" in capsys.readouterr().out
     for words, sentence in {
-        ("length=40",): "expected max_words to leave room for length=40 and <eos>, found 30: type max_words=41",
+        (
+            "length=40",
+        ): "expected max_vocab_size to leave room for length=40 and <eos>, found 30: type max_vocab_size=41",
         ("length=0", "prompt=ada"): "expected length to be a whole number of at least 1, found 0",
         ("length=1", "prompt=ada reads"): "expected length to be at least the 2 words of the prompt, found 1",
-        ("stop_at_end=false",): "found stop_at_end=false: leave it out",
+        ("stop_at_eos=false",): "found stop_at_eos=false: leave it out",
     }.items():
         assert run_command("lm.generate", "run=run", *words) == 1
         assert sentence in capsys.readouterr().err
@@ -142,7 +144,7 @@ def test_tensorboard_shows_the_run(trained):
     assert [event.step for event in events.Scalars("perplexity/valid")] == [1, 2]
     assert "samples/text_summary" in tags["tensors"]
     assert events.summary_metadata["_hparams_/session_start_info"]
-    assert OmegaConf.load(trained.folder / "hparams.yaml") == trained.checkpoint("best")["identity"]["settings"]
+    assert OmegaConf.load(trained.folder / "hparams.yaml") == trained.checkpoint("best")["metadata"]["settings"]
 
 
 def test_a_run_with_a_checkpoint_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):
@@ -150,7 +152,7 @@ def test_a_run_with_a_checkpoint_goes_on_and_ends_as_if_never_stopped(run_comman
     run_command("lm.train", *small, dropout, "epochs=4", "hydra.run.dir=whole")
     run_command("lm.train", *small, dropout, "epochs=2", "hydra.run.dir=parts")
     run_command("lm.train", *small, dropout, "epochs=4", "hydra.run.dir=parts")
-    whole, parts = (Run(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
+    whole, parts = (RunDir(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
@@ -242,12 +244,12 @@ def test_a_run_is_named_by_what_was_typed_for_it():
         (["num_layers=-1"], "expected num_layers to be positive, found -1"),
         (["lr=0"], "expected lr to be positive, found 0"),
         (["lr=nan"], "expected lr to be positive, found nan"),
-        (["lr_decay=-2"], "expected lr_decay to be positive, found -2"),
+        (["lr_decay_factor=-2"], "expected lr_decay_factor to be positive, found -2"),
         (["epochs=abc"], "expected epochs to be a whole number, found 'abc'"),
         (["tie_weights=true", "embedding_size=8"], "expected equal sizes with tie_weights=true"),
         (["data.batching=sentence"], "expected data.batching to be streams or sentences, found 'sentence'"),
         (["length_conditioning=true"], "expected data.batching=sentences with length_conditioning=true, found streams"),
-        (["data.max_len=a"], "expected data.max_len to be a whole number or null, found 'a'"),
+        (["data.max_length=a"], "expected data.max_length to be a whole number or null, found 'a'"),
         (["batch_size=100000"], "expected a split with more words than batch_size=100000"),
         (["hydra.run.dir=file/run"], "found: Not a directory"),
         (["trainer.accelerator=abacus"], "invalid accelerator name"),

@@ -1,1 +1,1 @@
-"""Settings -> how fast a model trains with them, and what the time is spent on."""
+"""Config -> how fast a model trains with them, and what the time is spent on."""

@@ -1,7 +1,7 @@
 """Measure how fast a model trains, beside a plain PyTorch loop, and what the time is spent on.
 
 python -m lm.benchmark                                              # the model of conf/train.yaml
-python -m lm.benchmark cell=gru dropout=0.25 data.dir=FOLDER threads=1      # any option of lm.train
+python -m lm.benchmark cell=gru dropout=0.25 data.dir=FOLDER num_threads=1      # any option of lm.train
 python -m lm.benchmark -m hidden_size=200,650,1500 steps=20 rounds=2        # one table: how the cost grows
 python -m lm.benchmark -m vocabulary_size=10000,50000,250000 steps=20 rounds=2
 
@@ -26,7 +26,7 @@ from lm.data.batching import source_options
 from lm.sweeps.training_job import settings_of, trainer_options
 from lm.terminal import literal_options
 
-OWN = ("steps", "rounds", "vocabulary_size", "first_steps")
+OWN = ("steps", "rounds", "vocabulary_size", "startup_repeats")
 """Options that are not those of `lm.train`."""
 
 
@@ -38,25 +38,25 @@ def job_of(config: DictConfig) -> Job:
     """
     if config.resume is not None:
         raise ValueError(f"expected a new model to measure, found resume={config.resume}: leave it out")
-    check_whole("first_steps", config.first_steps, 0, 3)
+    check_whole("startup_repeats", config.startup_repeats, 0, 3)
     return Job(
         settings=settings_of(config),
         source=source_options(config.data),
         vocabulary_size=config.vocabulary_size,
         precision=config.precision,
-        threads=config.threads,
+        threads=config.num_threads,
         trainer=trainer_options(config),
         steps=config.steps,
         rounds=config.rounds,
     )
 
 
-def first_steps(config: DictConfig, typed: Sequence[str]) -> list[float]:
+def startup_repeats(config: DictConfig, typed: Sequence[str]) -> list[float]:
     """Return how long a run takes to its first step, as often as asked for; random ids are nothing one can train on."""
     if config.vocabulary_size is not None:
         return []
     words = [word for word in typed if word.lstrip("+").partition("=")[0] not in OWN]
-    return [seconds_to_first_step(words) for _ in range(config.first_steps)]
+    return [seconds_to_first_step(words) for _ in range(config.startup_repeats)]
 
 
 def save(results: Results, folder: Path) -> None:
@@ -74,7 +74,7 @@ def main(config: DictConfig) -> None:
     job, folder = job_of(config), Path(hydra.runtime.output_dir)
     corpus = job.corpus()
     measured = contest(job)
-    results = results_of(job, corpus, measured, first_steps(config, hydra.overrides.task))
+    results = results_of(job, corpus, measured, startup_repeats(config, hydra.overrides.task))
     save(results, folder)
     print(page(results), f"All of it: {folder / 'benchmark.json'}", sep="\n")
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from lm.benchmark.benchmark_job import Job
 from lm.benchmark.loop import Loop
 from lm.benchmark.timing import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, attach
-from lm.config import Settings
+from lm.config import Config
 from lm.data.corpus import Corpus
-from lm.models.language_model import LanguageModel, State, detached
+from lm.models.language_model import LanguageModel, State, detach_states
 from lm.training.hardware import set_precision
 
 CELLS = {
@@ -27,7 +27,7 @@ class PlainLanguageModel(nn.Module):
         ValueError: where PyTorch has no such cell.
     """
 
-    def __init__(self, vocabulary_size: int, settings: Settings) -> None:
+    def __init__(self, vocabulary_size: int, settings: Config) -> None:
         super().__init__()
         if settings.cell not in CELLS:
             raise ValueError(
@@ -48,8 +48,8 @@ class PlainLanguageModel(nn.Module):
     @torch.no_grad()
     def _take_weights(self, model: LanguageModel) -> None:
         self.embedding.load_state_dict(model.embedding.state_dict())
-        self.projection.load_state_dict(model.softmax.state_dict())
-        for index, layer in enumerate(model.layers):
+        self.projection.load_state_dict(model.decoder.state_dict())
+        for index, layer in enumerate(model.rnns):
             for name, value in layer.named_parameters():
                 getattr(self.recurrent, name.replace("_l0", f"_l{index}")).copy_(value)
 
@@ -76,7 +76,7 @@ class PlainLoop(Loop):
         inputs_TB, targets_TB = (part.to(self.clock.device) for part in self.windows.window(index))
         self.clock.lap(DATA)
         hidden_TBH, state = self.model(inputs_TB, self.state)
-        (self.state,) = detached([state])
+        (self.state,) = detach_states([state])
         logits_NV = self.model.projection(hidden_TBH).flatten(0, 1)
         nats = F.cross_entropy(logits_NV, targets_TB.flatten(), reduction="sum")
         loss: Tensor = nats / self.job.settings.batch_size

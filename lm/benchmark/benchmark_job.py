@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import torch
 
-from lm.config import Settings
-from lm.data.bptt import Streams
+from lm.config import Config
+from lm.data.bptt import BPTTBatches
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS, make_source
-from lm.data.vocabulary import END, UNKNOWN, Vocabulary
-from lm.training.hardware import device_of
+from lm.data.vocabulary import EOS, UNK, Vocabulary
+from lm.training.hardware import resolve_device
 
 WARM_UP = 3
 """Steps at the start of each round that are not counted: another process had the caches."""
@@ -37,7 +37,7 @@ class Job:
         ValueError: where one has a value it can't have here.
     """
 
-    settings: Settings
+    settings: Config
     source: dict[str, Any]
     vocabulary_size: int | None
     precision: str
@@ -78,7 +78,7 @@ class Job:
 
     def device(self) -> torch.device:
         """Return where the loops without Lightning compute, which is where Lightning does."""
-        return device_of(self.trainer["accelerator"])
+        return resolve_device(self.trainer["accelerator"])
 
     def corpus(self) -> Corpus:
         """Return the corpus, or random ids.
@@ -99,9 +99,9 @@ class Job:
             )
         return corpus
 
-    def windows_of(self, corpus: Corpus) -> Streams:
+    def windows_of(self, corpus: Corpus) -> BPTTBatches:
         """Return the training windows."""
-        return Streams(corpus.splits["train"], self.settings.batch_size, self.settings.seq_len)
+        return BPTTBatches(corpus.splits["train"], self.settings.batch_size, self.settings.seq_len)
 
     def to_json(self) -> str:
         """Return all of it as text."""
@@ -111,12 +111,12 @@ class Job:
     def from_json(cls, text: str) -> Self:
         """Return what `to_json` wrote."""
         values = json.loads(text)
-        return cls(**values | {"settings": Settings(**values["settings"])})
+        return cls(**values | {"settings": Config(**values["settings"])})
 
 
 def random_corpus(vocabulary_size: int, tokens: int) -> Corpus:
     """Return a corpus of random ids, every one as likely as another: its time and memory are those of a real one."""
-    words = [UNKNOWN, END, *(f"w{index}" for index in range(2, vocabulary_size))]
+    words = [UNK, EOS, *(f"w{index}" for index in range(2, vocabulary_size))]
     ids = torch.randint(vocabulary_size, (tokens,), dtype=torch.int32, generator=torch.Generator().manual_seed(0))
     return Corpus("random", "", Vocabulary(words), dict.fromkeys(SPLITS, ids), floor_ppl=None)
 

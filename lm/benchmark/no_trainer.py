@@ -15,11 +15,11 @@ from lm.benchmark.loop import Loop
 from lm.benchmark.timing import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, attach, noted
 from lm.data.batching import Batches
 from lm.data.corpus import Corpus
-from lm.evaluation.evaluation_loop import score
-from lm.models.bf16_matmul import rounded
+from lm.evaluation.evaluation_loop import evaluate
+from lm.models.bf16_matmul import to_matmul_dtype
 from lm.models.language_model import LanguageModel
-from lm.training.hardware import describe_device, exact_products, keep_memory, set_precision, versions
-from lm.training.lightning_module import LanguageModelling
+from lm.training.hardware import configure_malloc, describe_device, full_precision_matmul, set_precision, versions
+from lm.training.lightning_module import LanguageModelModule
 
 EVALUATIONS = ("validation", "final scoring")
 """As after each epoch, and as at the end of a run, with a lead-in to each column."""
@@ -33,12 +33,12 @@ class StepByHand(Loop):
 
     def __init__(self, job: Job, corpus: Corpus) -> None:
         super().__init__(job)
-        keep_memory()
+        configure_malloc()
         _, self.precision = set_precision(job.precision, self.clock.device)
         pl.seed_everything(job.settings.seed, verbose=False)
         model = LanguageModel(len(corpus.vocabulary), **job.settings.model_arguments())
         self.corpus, self.windows = corpus, job.windows_of(corpus)
-        self.task = LanguageModelling(model, job.settings, identity={}).to(self.clock.device)
+        self.task = LanguageModelModule(model, job.settings, metadata={}).to(self.clock.device)
         self.optimizer = self.task.configure_optimizers()["optimizer"]
         attach(self.clock, model, model.embedding)
         model.total_nats = noted(model.total_nats, self.clock, SOFTMAX)  # type: ignore[method-assign]
@@ -65,17 +65,20 @@ class StepByHand(Loop):
         """Return tokens a second for each of `EVALUATIONS`."""
         corpus = replace(self.corpus, splits={"train": self.corpus.splits["train"][: EVALUATED + 1]})
         batching = self.job.settings.batches()
-        batches = (batching.evaluation(corpus, "train", batching.batch_size), batching.scoring(corpus, "train"))
+        batches = (
+            batching.evaluation(corpus, "train", batching.batch_size),
+            batching.final_evaluation(corpus, "train"),
+        )
         return {name: self._tokens_per_second(one) for name, one in zip(EVALUATIONS, batches, strict=True)}
 
     def _tokens_per_second(self, batches: Batches) -> float:
         started = time.perf_counter()
-        found = score(self.task.model, batches, self.clock.device)  # it waits for the device itself
+        found = evaluate(self.task.model, batches, self.clock.device)  # it waits for the device itself
         return found.tokens / (time.perf_counter() - started)
 
     def ceiling(self) -> dict[str, float]:
         """Return the floating-point operations a second of large matrix products: exact, and as training has them."""
-        with exact_products():
+        with full_precision_matmul():
             exact = product_rate(self.clock.device)
         return {"float32": exact, "in_force": product_rate(self.clock.device)}
 
@@ -83,7 +86,7 @@ class StepByHand(Loop):
 def product_rate(device: torch.device, repetitions: int = 7) -> float:
     """Return the floating-point operations a second of a product of two large square matrices, their median."""
     size = 8192 if device.type == "cuda" else 2048
-    left, right = (rounded(torch.full((size, size), 0.5, device=device)) for _ in range(2))
+    left, right = (to_matmul_dtype(torch.full((size, size), 0.5, device=device)) for _ in range(2))
     result = torch.empty_like(left)
     seconds = [_seconds(lambda: torch.mm(left, right, out=result), device) for _ in range(repetitions + 1)]
     return 2 * size**3 / median(seconds[1:])

@@ -12,11 +12,11 @@ from torch import Tensor
 from lm.benchmark.benchmark_job import WARM_UP, Job
 from lm.benchmark.loop import Round, finished_round
 from lm.benchmark.timing import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, Clock, attach, noted
-from lm.data.bptt import Streams
+from lm.data.bptt import BPTTBatches
 from lm.data.corpus import Corpus
-from lm.run_dir import Run
-from lm.training.hardware import keep_memory, set_precision
-from lm.training.lightning_module import LanguageModelling
+from lm.run_dir import RunDir
+from lm.training.hardware import configure_malloc, set_precision
+from lm.training.lightning_module import LanguageModelModule
 from lm.training.trainer import fit
 
 UNTIL_ROUNDS_END = {"devices": 1, "max_time": None, "max_steps": -1, "limit_val_batches": 0}
@@ -44,10 +44,10 @@ class InRounds(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put a note at every border between two parts of the step."""
-        assert isinstance(pl_module, LanguageModelling)
+        assert isinstance(pl_module, LanguageModelModule)
         self.clock = Clock(pl_module.device)
         model, windows = pl_module.model, trainer.train_dataloader
-        assert isinstance(windows, Streams)
+        assert isinstance(windows, BPTTBatches)
         attach(self.clock, model, model.embedding)
         windows.window = noted(windows.window, self.clock, DATA)  # type: ignore[method-assign]
         model.total_nats = noted(model.total_nats, self.clock, SOFTMAX)  # type: ignore[method-assign]
@@ -80,8 +80,8 @@ class InRounds(pl.Callback):
 
 def train_in_rounds(job: Job, corpus: Corpus, folder: Path, between_rounds: Callable[[Round | None], None]) -> None:
     """Train as `lm.train` does, in a run folder of its own, until the rounds are over."""
-    keep_memory()
+    configure_malloc()
     precision, _ = set_precision(job.precision, job.device())
     options = job.trainer | UNTIL_ROUNDS_END | {"precision": precision, "limit_train_batches": job.windows + 1}
     with suppress(Enough):
-        fit(job.settings, corpus, Run(folder / "run"), options, [InRounds(job, between_rounds)], math.inf)
+        fit(job.settings, corpus, RunDir(folder / "run"), options, [InRounds(job, between_rounds)], math.inf)

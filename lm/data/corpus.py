@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from lm.data.cache import cache_folder, writable
 from lm.data.sources.source import SPLITS, Source
-from lm.data.vocabulary import END, Vocabulary
+from lm.data.vocabulary import EOS, Vocabulary
 
 # Raised whenever the same text would be encoded or written in another way.
 FORMAT = 1
@@ -47,7 +47,7 @@ def load_corpus(source: Source, cache_dir: Path | None = None) -> Corpus:
     Safe in several processes at once: one encodes, the others wait and read. Raises a ValueError for a split of
     fewer than two words, which leaves nothing to predict.
     """
-    key = source.key()
+    key = source.fingerprint()
     root = cache_folder() if cache_dir is None else cache_dir
     folder = root / "corpora" / f"{source.name}-{FORMAT}-{key[:16]}"
     corpus = read(folder, source, key)
@@ -63,7 +63,7 @@ def encode(folder: Path, source: Source, key: str) -> Corpus:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
-        vocabulary = Vocabulary.build(count_words(source), source.min_count, source.max_words)
+        vocabulary = Vocabulary.build(count_words(source), source.min_count, source.max_vocab_size)
         tokens = {split: write_ids(part, source, split, vocabulary) for split in SPLITS}
         checksums = {split: checksum(part / f"{split}.int32") for split in SPLITS}
         about = {"key": key, "tokens": tokens, "checksums": checksums, "words": vocabulary.words}
@@ -100,7 +100,7 @@ def count_words(source: Source) -> Counter[str]:
     counts: Counter[str] = Counter()
     for words in source.sentences("train"):
         counts.update(words)
-        counts[END] += 1
+        counts[EOS] += 1
     return counts
 
 
@@ -111,7 +111,7 @@ def write_ids(folder: Path, source: Source, split: str, vocabulary: Vocabulary) 
     with (folder / f"{split}.int32").open("wb") as file:
         for sentence in source.sentences(split):
             block.extend(vocabulary.encode(sentence))
-            block.append(vocabulary.end_id)
+            block.append(vocabulary.eos_id)
             words += len(sentence)
             tokens += len(sentence) + 1
             if len(block) >= BLOCK:
@@ -119,7 +119,9 @@ def write_ids(folder: Path, source: Source, split: str, vocabulary: Vocabulary) 
                 del block[:]
         block.tofile(file)
     if words < 2:
-        raise ValueError(f"Every split needs at least two words, but {source.place(split)} has {words}: add sentences.")
+        raise ValueError(
+            f"Every split needs at least two words, but {source.location(split)} has {words}: add sentences."
+        )
     return tokens
 
 

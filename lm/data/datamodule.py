@@ -7,7 +7,7 @@ import torch
 
 from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
-from lm.data.shard import Share
+from lm.data.shard import Shard
 
 
 class CorpusDataModule(pl.LightningDataModule):
@@ -30,10 +30,10 @@ class CorpusDataModule(pl.LightningDataModule):
         self.valid = batching.evaluation(corpus, "valid", batching.batch_size)
 
     @property
-    def share(self) -> Share:
+    def share(self) -> Shard:
         """The device's share, which is known only when all devices have been started."""
         assert self.trainer is not None
-        return Share(self.trainer.global_rank, self.trainer.world_size)
+        return Shard(self.trainer.global_rank, self.trainer.world_size)
 
     def train_dataloader(self) -> Batches:
         """Return the training batches."""

@@ -9,10 +9,10 @@ first word is predicted from `<eos>`. Where a sentence is shorter there is paddi
     b  d  -     .  e  -             a  d  .     b  e  f
     -  e  -     -  .  -             b  e  f     .  .  .
 
-With `max_len=3` the second one is trimmed to `c d e`, or at the beginning to `d e .`, of which the first is predicted
+With `max_length=3` the second one is trimmed to `c d e`, or at the beginning to `d e .`, of which the first is predicted
 from `c`: an input is always the word before its target.
 
-Where padding stands changes no number, for `padding_last` undoes it before the words are read. So that there is little
+Where padding stands changes no number, for `right_pad` undoes it before the words are read. So that there is little
 of it, a batch is made of sentences of similar length.
 """
 
@@ -23,20 +23,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lm.data.bptt import PADDING
-from lm.data.shard import ALL, Share
+from lm.data.bptt import IGNORE_INDEX
+from lm.data.shard import UNSHARDED, Shard
 
 
 class SentenceBatch(NamedTuple):
     """Sentences side by side: `inputs_TB`, the word after each, and how many words come after that one; all int64.
 
-    Padding is where `targets_TB` is `PADDING`. `left_TB` counts the words from the target on, `<eos>` excluded, in the
+    Padding is where `targets_TB` is `IGNORE_INDEX`. `remaining_TB` counts the words from the target on, `<eos>` excluded, in the
     sentence as it was before it was trimmed.
     """
 
     inputs_TB: Tensor
     targets_TB: Tensor
-    left_TB: Tensor
+    remaining_TB: Tensor
 
 
 class Sentences:
@@ -44,11 +44,11 @@ class Sentences:
 
     Args:
         ids: the text, [N], any integer type, with `<eos>` after every sentence; it may be memory-mapped.
-        end_id: of `<eos>`.
+        eos_id: of `<eos>`.
         batch_size: columns; the last batch in order of length may have fewer.
-        max_len: targets of a sentence at most, its `<eos>` counted; None for all.
-        trim: where a longer one is cut, `beginning` or `end`.
-        pad: where a shorter one is filled up, `beginning` or `end`.
+        max_length: targets of a sentence at most, its `<eos>` counted; None for all.
+        truncation_side: where a longer one is cut, `left` or `right`.
+        padding_side: where a shorter one is filled up, `left` or `right`.
         bucket_width: sentences whose lengths fall into the same bucket of that many are mixed.
         seed: of the order, which is another one in each epoch (`set_epoch`); None for one order, by length.
         share: of each batch's columns that are given out.
@@ -60,23 +60,23 @@ class Sentences:
     def __init__(
         self,
         ids: Tensor,
-        end_id: int,
+        eos_id: int,
         batch_size: int,
-        max_len: int | None = None,
-        trim: str = "end",
-        pad: str = "end",
+        max_length: int | None = None,
+        truncation_side: str = "right",
+        padding_side: str = "right",
         bucket_width: int = 1,
         seed: int | None = None,
-        share: Share = ALL,
+        share: Shard = UNSHARDED,
     ) -> None:
-        self.ids, self.end_id, self.batch_size = ids, end_id, batch_size
-        self.pad, self.bucket_width, self.seed, self.share = pad, bucket_width, seed, share
-        self._ends_S = (ids == end_id).nonzero()[:, 0] + 1
+        self.ids, self.eos_id, self.batch_size = ids, eos_id, batch_size
+        self.padding_side, self.bucket_width, self.seed, self.share = padding_side, bucket_width, seed, share
+        self._ends_S = (ids == eos_id).nonzero()[:, 0] + 1
         whole_S = self._ends_S.diff(prepend=self._ends_S.new_zeros(1))
-        self._lengths_S = whole_S if max_len is None else whole_S.clamp(max=max_len)
-        self._starts_S = self._ends_S - (whole_S if trim == "end" else self._lengths_S)
+        self._lengths_S = whole_S if max_length is None else whole_S.clamp(max=max_length)
+        self._starts_S = self._ends_S - (whole_S if truncation_side == "right" else self._lengths_S)
         self.num_targets = int(self._lengths_S.sum())
-        self.num_trimmed = len(ids) - self.num_targets
+        self.num_truncated = len(ids) - self.num_targets
         self._epoch = self._next_window = self._resume_at = 0
 
     def __len__(self) -> int:
@@ -106,20 +106,20 @@ class Sentences:
         if len(own_B):
             return self.window(own_B)
         batch = self.window(sentences_B[:1])
-        return batch._replace(targets_TB=torch.full_like(batch.targets_TB, PADDING))
+        return batch._replace(targets_TB=torch.full_like(batch.targets_TB, IGNORE_INDEX))
 
     def window(self, sentences_B: Tensor) -> SentenceBatch:
         """Return the sentences of these numbers as a batch."""
         lengths_B = self._lengths_S[sentences_B]
         longest = int(lengths_B.max())
-        rows_TB = torch.arange(longest)[:, None] - (longest - lengths_B if self.pad == "beginning" else 0)
+        rows_TB = torch.arange(longest)[:, None] - (longest - lengths_B if self.padding_side == "left" else 0)
         padded_TB = (rows_TB < 0) | (rows_TB >= lengths_B)
         positions_TB = (self._starts_S[sentences_B] + rows_TB).masked_fill(padded_TB, 0)
         # Before the first word stands the end of the sentence before; before all words, at -1, the end of the text.
-        inputs_TB = self.ids[positions_TB - 1].long().masked_fill(padded_TB, self.end_id)
-        targets_TB = self.ids[positions_TB].long().masked_fill(padded_TB, PADDING)
-        left_TB = (self._ends_S[sentences_B] - 1 - positions_TB).masked_fill(padded_TB, 0)
-        return SentenceBatch(inputs_TB, targets_TB, left_TB)
+        inputs_TB = self.ids[positions_TB - 1].long().masked_fill(padded_TB, self.eos_id)
+        targets_TB = self.ids[positions_TB].long().masked_fill(padded_TB, IGNORE_INDEX)
+        remaining_TB = (self._ends_S[sentences_B] - 1 - positions_TB).masked_fill(padded_TB, 0)
+        return SentenceBatch(inputs_TB, targets_TB, remaining_TB)
 
     @property
     def padding(self) -> float:
@@ -146,7 +146,7 @@ class Sentences:
         self._next_window = self._resume_at = state["next_window"] % len(self)
 
 
-def padding_last(batch: SentenceBatch) -> SentenceBatch:
+def right_pad(batch: SentenceBatch) -> SentenceBatch:
     """Return the batch with the padding of every column moved behind its words, whose states it then can't reach."""
-    order_TB = (batch.targets_TB == PADDING).byte().argsort(dim=0, stable=True)
+    order_TB = (batch.targets_TB == IGNORE_INDEX).byte().argsort(dim=0, stable=True)
     return SentenceBatch(*(part_TB.gather(0, order_TB) for part_TB in batch))

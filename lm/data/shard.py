@@ -12,7 +12,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Share(NamedTuple):
+class Shard(NamedTuple):
     """What one of several devices has: `rank`, counted from 0, of `devices`."""
 
     rank: int = 0
@@ -23,4 +23,4 @@ class Share(NamedTuple):
         return columns.tensor_split(self.devices, dim)[self.rank]
 
 
-ALL = Share()
+UNSHARDED = Shard()

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-UNKNOWN = "<unk>"
-END = "<eos>"
+UNK = "<unk>"
+EOS = "<eos>"
 
 
 class Vocabulary:
@@ -20,23 +20,23 @@ class Vocabulary:
         if len(self._ids) != len(self.words):
             repeated = Counter(self.words).most_common(1)[0][0]
             raise ValueError(f"A vocabulary holds every word once, but {repeated!r} is there twice: remove one.")
-        for special in (UNKNOWN, END):
+        for special in (UNK, EOS):
             if special not in self._ids:
                 raise ValueError(f"A vocabulary must hold {special}, which is missing: add it to the words.")
-        self.unknown_id = self._ids[UNKNOWN]
-        self.end_id = self._ids[END]
+        self.unk_id = self._ids[UNK]
+        self.eos_id = self._ids[EOS]
 
     @classmethod
-    def build(cls, counts: Counter[str], min_count: int = 1, max_words: int | None = None) -> Self:
+    def build(cls, counts: Counter[str], min_count: int = 1, max_vocab_size: int | None = None) -> Self:
         """Keep the most frequent words, ties in alphabetical order, and always `<unk>` and `<eos>`.
 
-        A word counted less often than `min_count` is left out. `max_words` limits the whole vocabulary,
+        A word counted less often than `min_count` is left out. `max_vocab_size` limits the whole vocabulary,
         `<unk>` and `<eos>` included, as in the 10,000 words of the Penn Treebank.
         """
-        frequent = (word for word, count in counts.items() if count >= min_count and word not in (UNKNOWN, END))
+        frequent = (word for word, count in counts.items() if count >= min_count and word not in (UNK, EOS))
         by_rank = sorted(frequent, key=lambda word: (-counts[word], word))
-        kept = by_rank if max_words is None else by_rank[: max_words - 2]
-        return cls(sorted([*kept, UNKNOWN, END], key=lambda word: (-counts[word], word)))
+        kept = by_rank if max_vocab_size is None else by_rank[: max_vocab_size - 2]
+        return cls(sorted([*kept, UNK, EOS], key=lambda word: (-counts[word], word)))
 
     def __len__(self) -> int:
         return len(self.words)
@@ -46,7 +46,7 @@ class Vocabulary:
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Give one id a word, in order; a word that is not listed becomes `<unk>` and never vanishes."""
-        return [self._ids.get(word, self.unknown_id) for word in words]
+        return [self._ids.get(word, self.unk_id) for word in words]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Give the word of each id, in order."""

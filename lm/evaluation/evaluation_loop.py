@@ -14,7 +14,7 @@ LENGTHS = "predicted and counted in ppl; told, so not comparable with other mode
 
 
 @dataclass(frozen=True)
-class Score:
+class EvalResult:
     """Nats and tokens of a text, and the columns it was read in.
 
     The state is `carried` down each, from zero at its top or at the top of its lead-in, or `reset` to zero at the start
@@ -46,7 +46,9 @@ class Score:
 
 
 @torch.inference_mode()
-def score(model: LanguageModel, batches: Batches, device: torch.device | str = "cpu", progress: str = "") -> Score:
+def evaluate(
+    model: LanguageModel, batches: Batches, device: torch.device | str = "cpu", progress: str = ""
+) -> EvalResult:
     """Score a text with a model, whose mode is given back as it was.
 
     Args:
@@ -61,7 +63,7 @@ def score(model: LanguageModel, batches: Batches, device: torch.device | str = "
     states = None
     for batch in tqdm(batches, desc=progress, disable=None if progress else True, leave=False):
         if isinstance(batch, SentenceBatch):
-            found = model.sentence_nats(SentenceBatch(*(part_TB.to(device) for part_TB in batch)))
+            found = model.sentence_loss(SentenceBatch(*(part_TB.to(device) for part_TB in batch)))
             nats += found.words + found.lengths
             length_nats += found.lengths
         else:
@@ -70,4 +72,4 @@ def score(model: LanguageModel, batches: Batches, device: torch.device | str = "
             nats += window_nats
     model.train(was_training)
     of_lengths = None if model.lengths is None else float(length_nats)
-    return Score(float(nats), batches.num_targets, batches.batch_size, batches.state, of_lengths)
+    return EvalResult(float(nats), batches.num_targets, batches.batch_size, batches.state, of_lengths)

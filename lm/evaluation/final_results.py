@@ -7,29 +7,29 @@ from typing import Any
 
 import torch
 
-from lm.config import Settings
+from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
-from lm.evaluation.evaluation_loop import Score, score
-from lm.run_dir import Run
-from lm.training.hardware import products_in_words
+from lm.evaluation.evaluation_loop import EvalResult, evaluate
+from lm.run_dir import RunDir
+from lm.training.hardware import matmul_precision
 
 log = logging.getLogger(__name__)
 
 
-def score_run(run: Run, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, Score]:
+def score_run(run: RunDir, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, EvalResult]:
     """Score all splits with the weights of the checkpoint `best` or `last`, in float32 with the products in force."""
-    model, _, identity = run.load(name)
+    model, _, metadata = run.load(name)
     model.to(device)
-    batching = Settings(**identity["settings"]).batches()
+    batching = Config(**metadata["settings"]).batches()
     log.info(f"scoring all of the text with the {name} weights")
     return {
-        split: score(model, batching.scoring(corpus, split), device, f"{split} with the {name} weights")
+        split: evaluate(model, batching.final_evaluation(corpus, split), device, f"{split} with the {name} weights")
         for split in SPLITS
     }
 
 
-def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, Any]:
+def final_results(run: RunDir, corpus: Corpus, device: torch.device) -> dict[str, Any]:
     """Return what `results.json` says of perplexity: of the best weights by validation, of the last, and how measured.
 
     This is the only place where training meets the test split.
@@ -43,13 +43,13 @@ def final_results(run: Run, corpus: Corpus, device: torch.device) -> dict[str, A
         "best_epoch": int(best_epoch),
         "best": _perplexities(best),
         "last": _perplexities(last),
-        "protocol": {split: value.protocol | {"products": products_in_words(device)} for split, value in best.items()},
+        "protocol": {split: value.protocol | {"products": matmul_precision(device)} for split, value in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }
 
 
-def _perplexities(scores: dict[str, Score]) -> dict[str, float]:
+def _perplexities(scores: dict[str, EvalResult]) -> dict[str, float]:
     told = {f"{split}_ppl_given_length": score.ppl_given_length for split, score in scores.items()}
     return {f"{split}_ppl": score.ppl for split, score in scores.items()} | {
         name: value for name, value in told.items() if value is not None

@@ -12,15 +12,15 @@ from lm.data.batching import source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.data.vocabulary import Vocabulary
-from lm.evaluation.evaluation_loop import Score
+from lm.evaluation.evaluation_loop import EvalResult
 from lm.models.language_model import LanguageModel
-from lm.run_dir import Run
+from lm.run_dir import RunDir
 from lm.training.hardware import EXACT
 
 CHECKPOINTS = ("best", "last")
 
 
-def load_model(run: Run, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
+def load_model(run: RunDir, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
     """Return the model in evaluation mode, on the GPU where there is one, its vocabulary, and what it says of itself.
 
     Raises:
@@ -28,16 +28,16 @@ def load_model(run: Run, checkpoint: str = "best") -> tuple[LanguageModel, Vocab
         FileNotFoundError: where there is no such file.
     """
     check_choice("checkpoint", checkpoint, CHECKPOINTS)
-    model, vocabulary, identity = run.load(checkpoint)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), vocabulary, identity
+    model, vocabulary, metadata = run.load(checkpoint)
+    return model.to("cuda" if torch.cuda.is_available() else "cpu"), vocabulary, metadata
 
 
-def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None) -> Corpus:
+def load_corpus_of(run: RunDir, metadata: dict[str, Any], folder: str | None = None) -> Corpus:
     """Return the corpus that a run was trained on, made again as its config says.
 
     Args:
         run: its `.hydra/config.yaml` has the corpus's name and options.
-        identity: of its checkpoint, with the corpus's SHA-256.
+        metadata: of its checkpoint, with the corpus's SHA-256.
         folder: where the corpus's files lie now; None: where they lay in training.
 
     Raises:
@@ -46,7 +46,7 @@ def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None
     """
     options = _with_folder(_data_options(run), folder)
     source = make_source(**options)
-    expected, found = identity["corpus"], source.key()
+    expected, found = metadata["corpus"], source.fingerprint()
     if found != expected["sha256"]:
         mend = (
             "type data.dir=FOLDER with the files of the training" if "dir" in options else "use Python as in training"
@@ -58,7 +58,7 @@ def load_corpus_of(run: Run, identity: dict[str, Any], folder: str | None = None
     return load_corpus(source)
 
 
-def _data_options(run: Run) -> dict[str, Any]:
+def _data_options(run: RunDir) -> dict[str, Any]:
     options: dict[str, Any] = OmegaConf.to_container(run.config().data, resolve=True)  # type: ignore[assignment]
     return source_options(options)
 
@@ -73,7 +73,7 @@ def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
     return options | {"dir": folder}
 
 
-def recorded(run: Run, checkpoint: str, split: str) -> tuple[float, dict[str, Any]] | None:
+def recorded(run: RunDir, checkpoint: str, split: str) -> tuple[float, dict[str, Any]] | None:
     """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
     try:
         results = run.results()
@@ -83,7 +83,7 @@ def recorded(run: Run, checkpoint: str, split: str) -> tuple[float, dict[str, An
         return None
 
 
-def comparison(score: Score, found: tuple[float, dict[str, Any]] | None) -> str:
+def comparison(score: EvalResult, found: tuple[float, dict[str, Any]] | None) -> str:
     """Say how a perplexity compares to the recorded one."""
     if found is None:
         return "has no such number: the run was not finished"

@@ -11,7 +11,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from lm.atomic_files import write_atomically
-from lm.data.vocabulary import UNKNOWN, Vocabulary
+from lm.data.vocabulary import UNK, Vocabulary
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.sentence_scores import ScoredSentence
 
@@ -26,7 +26,7 @@ def word_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> li
             "sentence": number,
             "position": position,
             "word": word,
-            "read_as": word if word in vocabulary else UNKNOWN,
+            "read_as": word if word in vocabulary else UNK,
             "log_probability": log_probability,
             "sentence_log_probability": sentence.log_probability,
         }

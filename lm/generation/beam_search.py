@@ -66,33 +66,33 @@ class Beam:
 
 
 def beam_search(
-    decode: Decode, prompt: Sequence[int], end_id: int | None, max_words: int = 30, beam: Beam | None = None
+    decode: Decode, prompt: Sequence[int], eos_id: int | None, max_new_tokens: int = 30, beam: Beam | None = None
 ) -> list[Continuation]:
     """Return at most `beam.width` texts that go on from a prompt, the best first.
 
     The prompt is read once, and the texts that are followed are read on side by side. A text is complete when it has
-    ended, or with `max_words`. The search stops when no text that is followed can still become better than the
+    ended, or with `max_new_tokens`. The search stops when no text that is followed can still become better than the
     complete ones; with a width of 1, at the first end.
 
     Args:
         decode: of the model.
         prompt: ids to go on from, at least one.
-        end_id: of the word that ends a text; None to write on past it.
-        max_words: tokens of a text at most.
+        eos_id: of the word that ends a text; None to write on past it.
+        max_new_tokens: tokens of a text at most.
         beam: width and ranking.
     """
     beam = beam or Beam()
     log_probabilities_BV, states = decode(torch.tensor(prompt)[:, None], None)
     followed, complete = [Continuation((), 0.0, ended=False)], list[Continuation]()
-    for num_words in range(1, max_words + 1):
-        found = extensions(followed, log_probabilities_BV, 2 * beam.width, end_id)
+    for num_words in range(1, max_new_tokens + 1):
+        found = extensions(followed, log_probabilities_BV, 2 * beam.width, eos_id)
         complete = best(complete + [text for _, text in found[: beam.width] if text.ended], beam)
         # A text ends in one way only, so that at least half of what was found goes on.
         going_on = [(column, text) for column, text in found if not text.ended][: beam.width]
         followed = [text for _, text in going_on]
-        if not worth_following(followed, complete, beam, max_words):
+        if not can_improve(followed, complete, beam, max_new_tokens):
             return complete
-        if num_words < max_words:
+        if num_words < max_new_tokens:
             columns_B = torch.tensor([column for column, _ in going_on])
             tokens_1B = torch.tensor([[text.ids[-1] for text in followed]])
             log_probabilities_BV, states = decode(tokens_1B, reorder(states, columns_B))
@@ -100,7 +100,7 @@ def beam_search(
 
 
 def extensions(
-    texts: Sequence[Continuation], log_probabilities_BV: Tensor, count: int, end_id: int | None
+    texts: Sequence[Continuation], log_probabilities_BV: Tensor, count: int, eos_id: int | None
 ) -> list[tuple[int, Continuation]]:
     """Return the `count` likeliest ways to write one word more, each with the number of the text it goes on from."""
     before_B = torch.tensor([text.log_probability for text in texts], dtype=torch.float64)
@@ -108,14 +108,14 @@ def extensions(
     found = totals_BV.flatten().topk(min(count, totals_BV.numel()))
     places = [divmod(index, totals_BV.shape[1]) for index in found.indices.tolist()]
     return [
-        (column, _extended(texts[column], word, total, end_id))
+        (column, _extended(texts[column], word, total, eos_id))
         for (column, word), total in zip(places, found.values.tolist(), strict=True)
         if total > -math.inf
     ]
 
 
-def _extended(text: Continuation, word: int, log_probability: float, end_id: int | None) -> Continuation:
-    if word == end_id:
+def _extended(text: Continuation, word: int, log_probability: float, eos_id: int | None) -> Continuation:
+    if word == eos_id:
         return Continuation(text.ids, log_probability, ended=True)
     return Continuation((*text.ids, word), log_probability, ended=False)
 
@@ -126,8 +126,8 @@ def best(texts: Sequence[Continuation], beam: Beam) -> list[Continuation]:
     return by_score[: beam.width]
 
 
-def worth_following(
-    followed: Sequence[Continuation], complete: Sequence[Continuation], beam: Beam, max_words: int
+def can_improve(
+    followed: Sequence[Continuation], complete: Sequence[Continuation], beam: Beam, max_new_tokens: int
 ) -> bool:
     """Say whether one of the texts, likeliest first, can still enter the complete ones, best first."""
     if not followed or len(complete) < beam.width:
@@ -136,5 +136,5 @@ def worth_following(
         return False
     # A text's probability only falls, and at a given one every formula rises with the length or falls with it.
     likeliest, worst = followed[0], complete[-1]
-    possible = max(beam.score(likeliest.log_probability, length) for length in (likeliest.num_tokens, max_words))
+    possible = max(beam.score(likeliest.log_probability, length) for length in (likeliest.num_tokens, max_new_tokens))
     return possible > beam.score(worst.log_probability, worst.num_tokens)

@@ -43,18 +43,18 @@ class Decoder:
 
     Args:
         model: in evaluation mode (`evaluation_mode`), on any device; what is read and given lies on the CPU.
-        forbidden: ids that must not be written; the probabilities of the others stay as they are.
+        suppressed_ids: ids that must not be written; the probabilities of the others stay as they are.
     """
 
-    def __init__(self, model: LanguageModel, forbidden: Sequence[int] = ()) -> None:
-        self.model, self.forbidden, self.tokens_read = model, list(forbidden), 0
+    def __init__(self, model: LanguageModel, suppressed_ids: Sequence[int] = ()) -> None:
+        self.model, self.suppressed_ids, self.tokens_read = model, list(suppressed_ids), 0
 
     @torch.inference_mode()
     def __call__(self, tokens_TB: Tensor, states: States | None = None) -> tuple[Tensor, States]:
         """Read on from the states; the softmax is computed for the last row alone."""
-        hidden_TBH, new_states = self.read(tokens_TB.to(self.model.softmax.weight.device), states)
-        log_probabilities_BV = self.model.softmax(hidden_TBH[-1]).float().log_softmax(dim=1).cpu()
-        log_probabilities_BV[:, self.forbidden] = -torch.inf
+        hidden_TBH, new_states = self.read(tokens_TB.to(self.model.decoder.weight.device), states)
+        log_probabilities_BV = self.model.decoder(hidden_TBH[-1]).float().log_softmax(dim=1).cpu()
+        log_probabilities_BV[:, self.suppressed_ids] = -torch.inf
         self.tokens_read += tokens_TB.numel()
         return log_probabilities_BV, new_states
 

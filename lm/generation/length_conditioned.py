@@ -15,7 +15,7 @@ from lm.generation.decoder import Decoder, States
 from lm.models.language_model import LanguageModel
 
 
-class TellingDecoder(Decoder):
+class LengthConditionedDecoder(Decoder):
     """A decoder that tells the model before each word how many are left.
 
     The number is kept as the last of the states, [1, B], and so is carried, repeated and dropped like them.
@@ -23,19 +23,21 @@ class TellingDecoder(Decoder):
     Args:
         model: with length conditioning, in evaluation mode.
         length: words of a whole text, those of the prompt included, `<eos>` not.
-        forbidden: ids that must not be written.
+        suppressed_ids: ids that must not be written.
     """
 
-    def __init__(self, model: LanguageModel, length: int, forbidden: Sequence[int] = ()) -> None:
-        super().__init__(model, forbidden)
+    def __init__(self, model: LanguageModel, length: int, suppressed_ids: Sequence[int] = ()) -> None:
+        super().__init__(model, suppressed_ids)
         self.length = length
 
     def read(self, tokens_TB: Tensor, states: States | None) -> tuple[Tensor, States]:
         """Read on from the states."""
-        before, left_1B = (None, torch.full_like(tokens_TB[:1], self.length)) if states is None else _parted(states)
-        left_TB = left_1B - torch.arange(len(tokens_TB), device=tokens_TB.device)[:, None]
-        hidden_TBH, after = self.model(tokens_TB, before, left_TB.clamp(min=0))
-        return hidden_TBH, [*after, left_TB[-1:] - 1]
+        before, remaining_1B = (
+            (None, torch.full_like(tokens_TB[:1], self.length)) if states is None else _parted(states)
+        )
+        remaining_TB = remaining_1B - torch.arange(len(tokens_TB), device=tokens_TB.device)[:, None]
+        hidden_TBH, after = self.model(tokens_TB, before, remaining_TB.clamp(min=0))
+        return hidden_TBH, [*after, remaining_TB[-1:] - 1]
 
 
 def _parted(states: States) -> tuple[States, Tensor]:
@@ -43,14 +45,14 @@ def _parted(states: States) -> tuple[States, Tensor]:
 
 
 def decoder_for(
-    model: LanguageModel, prompt: Sequence[int], forbidden: Sequence[int], length: int | None, seed: int | None
+    model: LanguageModel, prompt: Sequence[int], suppressed_ids: Sequence[int], length: int | None, seed: int | None
 ) -> Decoder:
     """Return a decoder for texts that go on from a prompt; what can be told is told `length`, or a predicted one.
 
     Args:
         model: in evaluation mode.
         prompt: ids, `<eos>` first.
-        forbidden: ids that must not be written.
+        suppressed_ids: ids that must not be written.
         length: words of a whole text; None: `predicted_length`.
         seed: as there.
 
@@ -64,17 +66,19 @@ def decoder_for(
                 f"expected a run that was trained with length_conditioning=true for length={length}, found one "
                 "without: leave length out, or type run=RUN_FOLDER of another run"
             )
-        return Decoder(model, forbidden)
+        return Decoder(model, suppressed_ids)
     if length is not None and length < words:
         raise ValueError(f"expected length to be at least the {words} words of the prompt, found {length}: add words")
-    return TellingDecoder(model, predicted_length(model, prompt, seed) if length is None else length, forbidden)
+    return LengthConditionedDecoder(
+        model, predicted_length(model, prompt, seed) if length is None else length, suppressed_ids
+    )
 
 
 @torch.inference_mode()
 def predicted_length(model: LanguageModel, prompt: Sequence[int], seed: int | None) -> int:
     """Return how many words a text that starts with the prompt has: drawn by a seed, or without one the likeliest."""
     assert model.lengths is not None
-    hidden_TBH, _ = model(torch.tensor(prompt, device=model.softmax.weight.device)[:, None])
+    hidden_TBH, _ = model(torch.tensor(prompt, device=model.decoder.weight.device)[:, None])
     log_probabilities_C = model.lengths.log_probabilities(hidden_TBH[-1]).double().cpu()[0]
     if seed is None:
         return len(prompt) - 1 + int(log_probabilities_C.argmax())

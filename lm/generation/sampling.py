@@ -45,14 +45,14 @@ class Sampling:
             if not 0 < self.top_p <= 1:
                 raise ValueError(f"expected top_p above 0 and at most 1, found {self.top_p}: type top_p=0.9")
 
-    def bend(self, log_probabilities_BV: Tensor) -> Tensor:
+    def warp(self, log_probabilities_BV: Tensor) -> Tensor:
         """Return the distribution to draw from, [B, V], each row of which sums to 1."""
-        bent_BV = log_probabilities_BV.double() / self.temperature
+        warped_BV = log_probabilities_BV.double() / self.temperature
         if self.top_k is not None:
-            bent_BV = keep_top_k(bent_BV, self.top_k)
+            warped_BV = keep_top_k(warped_BV, self.top_k)
         if self.top_p is not None:
-            bent_BV = keep_top_p(bent_BV, self.top_p)
-        return bent_BV.softmax(dim=1)
+            warped_BV = keep_top_p(warped_BV, self.top_p)
+        return warped_BV.softmax(dim=1)
 
 
 def keep_top_k(logits_BV: Tensor, top_k: int) -> Tensor:
@@ -74,13 +74,13 @@ def keep_top_p(logits_BV: Tensor, top_p: float) -> Tensor:
 def sample(
     decode: Decode,
     prompt: Sequence[int],
-    end_id: int | None,
-    max_words: int = 30,
-    samples: int = 1,
+    eos_id: int | None,
+    max_new_tokens: int = 30,
+    num_samples: int = 1,
     sampling: Sampling | None = None,
     seed: int = 1,
 ) -> list[Continuation]:
-    """Return texts that go on from a prompt, each up to its `<eos>` or `max_words`.
+    """Return texts that go on from a prompt, each up to its `<eos>` or `max_new_tokens`.
 
     The prompt is read once, the texts are written side by side, and one that has ended is not read on. Every text has
     random numbers of its own: those of the first texts stay the same when more are asked for, and the generators of
@@ -89,21 +89,23 @@ def sample(
     Args:
         decode: of the model.
         prompt: ids to go on from, at least one.
-        end_id: of the word that ends a text; None to write on past it.
-        max_words: tokens of a text at most.
-        samples: texts.
+        eos_id: of the word that ends a text; None to write on past it.
+        max_new_tokens: tokens of a text at most.
+        num_samples: texts.
         sampling: how words are drawn.
         seed: of the random numbers.
     """
-    bend = (sampling or Sampling()).bend
-    texts = [_Text(torch.Generator().manual_seed(own)) for own in _seeds(seed, samples)]
+    warp = (sampling or Sampling()).warp
+    texts = [_Text(torch.Generator().manual_seed(own)) for own in _seeds(seed, num_samples)]
     log_probabilities_BV, states = decode(torch.tensor(prompt)[:, None], None)
-    copies_B, writing = torch.zeros(samples, dtype=torch.long), texts
+    copies_B, writing = torch.zeros(num_samples, dtype=torch.long), texts
     log_probabilities_BV, states = log_probabilities_BV[copies_B], reorder(states, copies_B)
     while writing:
-        rows = zip(writing, log_probabilities_BV, bend(log_probabilities_BV), strict=True)
-        ids_B = torch.tensor([text.write(log_p_V, bent_V, end_id) for text, log_p_V, bent_V in rows])
-        goes_on_B = torch.tensor([not text.ended and len(text.ids) < max_words for text in writing]).nonzero()[:, 0]
+        rows = zip(writing, log_probabilities_BV, warp(log_probabilities_BV), strict=True)
+        ids_B = torch.tensor([text.write(log_p_V, warped_V, eos_id) for text, log_p_V, warped_V in rows])
+        goes_on_B = torch.tensor([not text.ended and len(text.ids) < max_new_tokens for text in writing]).nonzero()[
+            :, 0
+        ]
         writing = [writing[column] for column in goes_on_B.tolist()]
         if writing:
             log_probabilities_BV, states = decode(ids_B[goes_on_B][None], reorder(states, goes_on_B))
@@ -118,11 +120,11 @@ class _Text:
         self.ids: list[int] = []
         self.log_probability, self.ended = 0.0, False
 
-    def write(self, log_p_V: Tensor, bent_V: Tensor, end_id: int | None) -> int:
+    def write(self, log_p_V: Tensor, warped_V: Tensor, eos_id: int | None) -> int:
         """Draw a word and return it; its log-probability is the model's own, not the bent one."""
-        word = int(torch.multinomial(bent_V, 1, generator=self.generator))
+        word = int(torch.multinomial(warped_V, 1, generator=self.generator))
         self.log_probability += float(log_p_V[word])
-        self.ended = word == end_id
+        self.ended = word == eos_id
         if not self.ended:
             self.ids.append(word)
         return word

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lm.models.bf16_matmul import rounded
+from lm.models.bf16_matmul import to_matmul_dtype
 
 
 class GRU(nn.GRU):
@@ -126,7 +126,7 @@ class _ThroughTime(torch.autograd.Function):
         ctx: Any, x_TBE: Tensor, h0_BH: Tensor, weight_x: Tensor, weight_h: Tensor, bias_x: Tensor, bias_h: Tensor
     ) -> Tensor:
         (T, B, E), H = x_TBE.shape, h0_BH.shape[1]
-        x_factor, weight_x = rounded(x_TBE.reshape(T * B, E)), rounded(weight_x)
+        x_factor, weight_x = to_matmul_dtype(x_TBE.reshape(T * B, E)), to_matmul_dtype(weight_x)
         # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
         gates = (x_factor @ weight_x.t()).to(h0_BH.dtype).view(T, B, 3 * H)
         rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)

@@ -32,10 +32,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lm.models.bf16_matmul import add_product, rounded, rounds_factors
+from lm.models.bf16_matmul import add_matmul, to_matmul_dtype, uses_bf16
 
 # 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
-LOGITS_AT_ONCE = 2**22
+MAX_LOGITS = 2**22
 
 # Bytes of a thread's share of a block, about the second-level cache of its processor's core, where the next pass finds
 # most of it again; more than that costs more than the fewer, longer passes gain.
@@ -56,7 +56,7 @@ def linear_cross_entropy(
     The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once,
     in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
     where the weight is zero; such a token adds exactly nothing to the loss and to the gradients. At most
-    max(`LOGITS_AT_ONCE`, half the elements of `weight_VH`) logits exist at any time, or twice as many of bfloat16 and a
+    max(`MAX_LOGITS`, half the elements of `weight_VH`) logits exist at any time, or twice as many of bfloat16 and a
     block of them in float32, and nothing waits for the device.
     """
     inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
@@ -67,7 +67,7 @@ def linear_cross_entropy(
     return loss
 
 
-def plain_linear_cross_entropy(
+def reference_linear_cross_entropy(
     hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor
 ) -> Tensor:
     """Return what `linear_cross_entropy` returns, by PyTorch's own functions on the logits of all tokens at once."""
@@ -75,14 +75,14 @@ def plain_linear_cross_entropy(
     return (weights_N * F.cross_entropy(logits_NV, targets_N, reduction="none")).sum()
 
 
-def tokens_at_once(vocabulary_size: int, hidden_size: int, dtype: torch.dtype = torch.float32) -> int:
-    """Return how many tokens make a chunk: `LOGITS_AT_ONCE` of logits, but for a large vocabulary hidden_size / 2.
+def chunk_size(vocabulary_size: int, hidden_size: int, dtype: torch.dtype = torch.float32) -> int:
+    """Return how many tokens make a chunk: `MAX_LOGITS` of logits, but for a large vocabulary hidden_size / 2.
 
     Every chunk reads and writes the whole gradient of the weight, so chunks of a few tokens would spend their time on
     that; with hidden_size / 2 tokens the logits take half the memory of the weight, whatever the vocabulary. Twice as
     many of bfloat16 take no more.
     """
-    tokens = max(1, LOGITS_AT_ONCE // vocabulary_size, hidden_size // 2)
+    tokens = max(1, MAX_LOGITS // vocabulary_size, hidden_size // 2)
     return 2 * tokens if dtype == torch.bfloat16 else tokens
 
 
@@ -98,7 +98,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         with_gradients: bool,
     ) -> Tensor:
         factors = _factors(hidden_NH, weight_VH, bias_V, bias_as_column=with_gradients)
-        chunk = tokens_at_once(len(weight_VH), hidden_NH.shape[1], factors.weight_VK.dtype)
+        chunk = chunk_size(len(weight_VH), hidden_NH.shape[1], factors.weight_VK.dtype)
         gradients = _Gradients(factors, added_up=chunk < len(hidden_NH)) if with_gradients else None
         buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
@@ -137,8 +137,8 @@ class _Factors(NamedTuple):
 
 def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, bias_as_column: bool) -> _Factors:
     base2_NH, bias_V = hidden_NH * LOG2_E, None if bias_V is None else bias_V * LOG2_E
-    if bias_V is None or not rounds_factors(weight_VH) or not bias_as_column:
-        return _Factors(hidden_NH, rounded(base2_NH), rounded(weight_VH), bias_V)
+    if bias_V is None or not uses_bf16(weight_VH) or not bias_as_column:
+        return _Factors(hidden_NH, to_matmul_dtype(base2_NH), to_matmul_dtype(weight_VH), bias_V)
     one_N = hidden_NH.new_ones(len(hidden_NH))
     return _Factors(
         hidden_NK=_with_column(hidden_NH, one_N, hidden_NH.dtype),
@@ -230,11 +230,11 @@ class _Gradients:
 
     def add(self, tokens: slice, d_CV: Tensor, factors: _Factors, scale_C: Tensor) -> None:
         """Add what a chunk's D gives, each token's scaled by w / s."""
-        add_product(self.hidden_NK[tokens], d_CV, factors.weight_VK, start=True)
+        add_matmul(self.hidden_NK[tokens], d_CV, factors.weight_VK, start=True)
         self.hidden_NK[tokens] *= scale_C[:, None]
         # The first chunk overwrites, so that nothing needs to be zeroed.
-        scaled_CK = rounded(factors.hidden_NK[tokens] * scale_C[:, None])
-        add_product(self.weight_VK, d_CV.t(), scaled_CK, start=tokens.start == 0)
+        scaled_CK = to_matmul_dtype(factors.hidden_NK[tokens] * scale_C[:, None])
+        add_matmul(self.weight_VK, d_CV.t(), scaled_CK, start=tokens.start == 0)
 
     def add_bias(self, d_RV: Tensor, weights_R: Tensor, sums_R: Tensor) -> None:
         """Add what a block's D gives, where the bias is not a column of the weight."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import rounds_factors
+from lm.models.bf16_matmul import uses_bf16
 
 
 class LSTM(nn.LSTM):
@@ -25,7 +25,7 @@ class LSTM(nn.LSTM):
             input_TBE: at least one step of input.
             state: (h, c) before the first step; zeros if left out.
         """
-        if not rounds_factors(input_TBE):
+        if not uses_bf16(input_TBE):
             return super().forward(input_TBE, state)
         if state is None:
             state = 2 * (input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size),)

@@ -48,7 +48,7 @@ def model_parameters(
     counts = {
         "embedding": vocabulary_size * embedding_size,
         "recurrent": first + (num_layers - 1) * others,
-        "softmax": vocabulary_size + vocabulary_size * hidden_size,
+        "decoder": vocabulary_size + vocabulary_size * hidden_size,
     }
     return counts | {"total": sum(counts.values())}
 

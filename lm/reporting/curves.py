@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from lm.reporting.table import Setting
+from lm.reporting.table import RunGroup
 
 STEPS = ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9))
 
@@ -27,7 +27,7 @@ class Curve:
         return epoch, value
 
 
-def curve(setting: Setting, name: str) -> Curve:
+def curve(setting: RunGroup, name: str) -> Curve:
     """Return one column of `epochs.csv` over the setting's seeds; values that are not finite are left out."""
     values: dict[float, list[float]] = {}
     for run in setting.runs:

@@ -22,7 +22,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from lm.reporting.curves import Curve, curve, plain_ticks
-from lm.reporting.table import Setting
+from lm.reporting.table import RunGroup
 
 TRAINING = "#D55E00"
 VALIDATION = "#0072B2"
@@ -64,7 +64,7 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_convergence(settings: Sequence[Setting]) -> Figure | None:
+def draw_convergence(settings: Sequence[RunGroup]) -> Figure | None:
     """Draw a panel a setting with training and validation perplexity by epoch; None where there are no curves to draw.
 
     Past `MOST_PANELS` panels none could be read, so there is no figure then.
@@ -87,7 +87,7 @@ def draw_convergence(settings: Sequence[Setting]) -> Figure | None:
     return figure
 
 
-def draw_validation(settings: Sequence[Setting]) -> Figure | None:
+def draw_validation(settings: Sequence[RunGroup]) -> Figure | None:
     """Draw the validation curves of all settings in one; None where there are no curves to draw."""
     drawn = [setting for setting in settings if curve(setting, "valid_ppl").epochs]
     if not drawn:
@@ -107,7 +107,7 @@ def draw_validation(settings: Sequence[Setting]) -> Figure | None:
     return figure
 
 
-def _from_the_top(lines: Sequence[Line2D], settings: Sequence[Setting]) -> list[Line2D]:
+def _from_the_top(lines: Sequence[Line2D], settings: Sequence[RunGroup]) -> list[Line2D]:
     """Order the lines as their ends lie, so that the eye can go straight from a curve to its name."""
     ends = [curve(setting, "valid_ppl").mean[-1] for setting in settings]
     return [line for _, line in sorted(zip(ends, lines, strict=True), key=lambda pair: -pair[0])]
@@ -127,7 +127,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _draw_setting(panel: Axes, setting: Setting) -> None:
+def _draw_setting(panel: Axes, setting: RunGroup) -> None:
     training, validation = curve(setting, "train_online_ppl"), curve(setting, "valid_ppl")
     _draw_line(panel, training, TRAINING, "s", "--", filled=False)
     _draw_line(panel, validation, VALIDATION, "o", "-")
@@ -139,7 +139,7 @@ def _draw_setting(panel: Axes, setting: Setting) -> None:
     )
 
 
-def _draw_curve(axes: Axes, setting: Setting, colour: str, marker: str, dashes: str) -> Line2D:
+def _draw_curve(axes: Axes, setting: RunGroup, colour: str, marker: str, dashes: str) -> Line2D:
     line = _draw_line(axes, curve(setting, "valid_ppl"), colour, marker, dashes)
     line.set_label(setting.title)
     return line
@@ -178,11 +178,11 @@ def _mark_best(panel: Axes, training: Curve, validation: Curve) -> None:
         horizontalalignment="right" if late else "left",
         color=VALIDATION,
         fontweight="bold",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "padding_side": 0.4},
     )
 
 
-def _legend(settings: Sequence[Setting]) -> list[Artist]:
+def _legend(settings: Sequence[RunGroup]) -> list[Artist]:
     dropout = [bool(setting.values["dropout"]) for setting in settings]
     note = ", dropout on" if all(dropout) else ", dropout on where used" if any(dropout) else ""
     training = Line2D([], [], color=TRAINING, linestyle="--", marker="s", label=f"training (online{note})")
@@ -205,13 +205,13 @@ def _hide_unused(panels: list[Axes], used: int, columns: int) -> None:
         panels[number - columns].tick_params(labelbottom=True)
 
 
-def _references(settings: Sequence[Setting]) -> list[float]:
+def _references(settings: Sequence[RunGroup]) -> list[float]:
     figures = (setting.published for setting in settings)
     return [found.valid_ppl for found in figures if found and found.valid_ppl is not None]
 
 
 def _perplexity_axis(
-    axes: Axes, settings: Sequence[Setting], names: Sequence[str], references: Sequence[float] = ()
+    axes: Axes, settings: Sequence[RunGroup], names: Sequence[str], references: Sequence[float] = ()
 ) -> None:
     """Give the axes (and those that share with them) a log scale with plain numbers, and whole epochs."""
     curves = [curve(setting, name) for setting in settings for name in names]

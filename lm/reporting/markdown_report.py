@@ -7,14 +7,14 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from lm.reporting.sweep_runs import Run, Value
-from lm.reporting.table import Row, Setting, Table, build_table, shown
+from lm.reporting.table import Row, RunGroup, Table, build_table, format_value
 from lm.reporting.table_formats import escape_markdown, markdown_text
 
 # A folder of the machine that ran it says nothing elsewhere; the corpus is known by its checksum.
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 
 
-def report_markdown(folder: Path, runs: Sequence[Run], settings: Sequence[Setting], table: Table) -> str:
+def report_markdown(folder: Path, runs: Sequence[Run], settings: Sequence[RunGroup], table: Table) -> str:
     """Return the whole page; its figures are links to the files beside it."""
     finished = [run for run in runs if run.finished]
     sections = [
@@ -34,7 +34,7 @@ def unfinished_lines(runs: Iterable[Run]) -> str:
     return "\n".join(f"- `{run.name}`: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
 
 
-def _results(folder: Path, settings: Sequence[Setting], table: Table) -> Iterator[str]:
+def _results(folder: Path, settings: Sequence[RunGroup], table: Table) -> Iterator[str]:
     yield (
         "Perplexity of the weights with the best validation perplexity. Train is measured after training, over the "
         "whole training split with dropout off."
@@ -53,7 +53,7 @@ def _results(folder: Path, settings: Sequence[Setting], table: Table) -> Iterato
     yield markdown_text(_without_published(build_table(settings, "last")))
 
 
-def _sources(settings: Sequence[Setting]) -> Iterator[str]:
+def _sources(settings: Sequence[RunGroup]) -> Iterator[str]:
     figures = [setting.published for setting in settings]
     lines = dict.fromkeys(f"- {found.name}: {found.source}" for found in figures if found)
     if lines:
@@ -109,7 +109,7 @@ def _origin_table(runs: Sequence[Run]) -> Table:
     rows: list[Row] = []
     for name in dict.fromkeys(name for known in facts for name in known):
         for (value,), names in _by_value(runs, [(known.get(name),) for known in facts]):
-            rows.append({"fact": name, "value": shown(value), "runs": names})
+            rows.append({"fact": name, "value": format_value(value), "runs": names})
     return Table(["fact", "value", "runs"], rows)
 
 

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lm.reporting.sweep_report import Report, write_report
-from lm.reporting.table import Extras
+from lm.reporting.table import ExtraColumns
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +19,11 @@ class ReportCallback(Callback):
     """Writes the sweep's report whenever a run ends, in the process that ran it, and shows it at the end.
 
     Args:
-        extras: the table's further columns, as `Extras` takes them.
+        extras: the table's further columns, as `ExtraColumns` takes them.
     """
 
     def __init__(self, **extras: Any) -> None:
-        self.extras = Extras(**extras)
+        self.extras = ExtraColumns(**extras)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Bring the report up to date; a report that fails must not take the sweep with it."""

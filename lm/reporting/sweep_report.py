@@ -7,7 +7,7 @@ from pathlib import Path
 from lm.atomic_files import write_atomically
 from lm.reporting.markdown_report import report_markdown, unfinished_lines
 from lm.reporting.sweep_runs import Run, find_runs
-from lm.reporting.table import Extras, Setting, Table, build_table, settings_of
+from lm.reporting.table import ExtraColumns, RunGroup, Table, build_table, settings_of
 from lm.reporting.table_formats import csv_text, latex_text, plain_text
 
 
@@ -37,7 +37,7 @@ class Report:
         return "\n".join(lines)
 
 
-def write_report(folder: Path, extras: Extras | None = None) -> Report:
+def write_report(folder: Path, extras: ExtraColumns | None = None) -> Report:
     """Write `report.md`, `table.csv`, `table.tex` and both figures (PNG and SVG) into a sweep's folder.
 
     Every file is replaced whole, so several workers may do this at once. A run that ends meanwhile has everything
@@ -54,7 +54,7 @@ def write_report(folder: Path, extras: Extras | None = None) -> Report:
             return report
 
 
-def _write_once(folder: Path, extras: Extras | None) -> Report:
+def _write_once(folder: Path, extras: ExtraColumns | None) -> Report:
     runs = find_runs(folder)
     settings = settings_of(runs)
     table = build_table(settings, extras=extras)
@@ -67,7 +67,7 @@ def _write_once(folder: Path, extras: Extras | None) -> Report:
     return Report(folder, runs, table)
 
 
-def _write_figures(folder: Path, settings: list[Setting]) -> None:
+def _write_figures(folder: Path, settings: list[RunGroup]) -> None:
     # Here, since training must not wait for matplotlib to load only because it will report in the end.
     from lm.reporting.figures import draw_convergence, draw_validation, image
 

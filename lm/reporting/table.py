@@ -15,11 +15,13 @@ Row = dict[str, Value]
 
 PERPLEXITIES = ("train_ppl", "valid_ppl", "test_ppl")
 # Differences that make no other experiment: seeds are averaged over, the rest says where and how a run was computed.
-NOT_SETTINGS = frozenset({"cell", "cell.name", "dropout", "seed", "resume", "threads", "trainer.enable_progress_bar"})
+NOT_SETTINGS = frozenset(
+    {"cell", "cell.name", "dropout", "seed", "resume", "num_threads", "trainer.enable_progress_bar"}
+)
 
 
 @dataclass(frozen=True)
-class Extras:
+class ExtraColumns:
     """Further columns: parameters, tokens per second, and epochs until the validation perplexity is at most a value.
 
     Raises:
@@ -40,7 +42,7 @@ class Extras:
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunGroup:
     """The finished runs that differ in nothing but their seed."""
 
     values: Row
@@ -50,9 +52,9 @@ class Setting:
     def words(self) -> list[str]:
         """The setting in words, such as `LSTM`, `dropout 0.25`, `hidden size 400`."""
         cell, dropout, *others = self.values
-        name = shown(self.values[cell]).upper().replace("_", " ").replace("TANH", "tanh").replace("RELU", "ReLU")
-        rate = f"dropout {shown(self.values[dropout])}" if self.values[dropout] else "no dropout"
-        return [name, rate, *(f"{other.replace('_', ' ')} {shown(self.values[other])}" for other in others)]
+        name = format_value(self.values[cell]).upper().replace("_", " ").replace("TANH", "tanh").replace("RELU", "ReLU")
+        rate = f"dropout {format_value(self.values[dropout])}" if self.values[dropout] else "no dropout"
+        return [name, rate, *(f"{other.replace('_', ' ')} {format_value(self.values[other])}" for other in others)]
 
     @property
     def title(self) -> str:
@@ -73,13 +75,13 @@ class Table:
     rows: list[Row]
 
 
-def settings_of(runs: Sequence[Run]) -> list[Setting]:
+def settings_of(runs: Sequence[Run]) -> list[RunGroup]:
     """Group the finished runs by all that was swept but the seed, in the order in which they were started."""
     finished = [run for run in runs if run.finished]
     groups = _grouped(finished, swept_keys(runs))
     if any(len({_seed(run) for run in group}) < len(group) for group in groups.values()):
-        return [Setting({**values_of(run, swept_keys(runs)), "run": run.name}, (run,)) for run in finished]
-    return [Setting(values_of(group[0], swept_keys(runs)), tuple(group)) for group in groups.values()]
+        return [RunGroup({**values_of(run, swept_keys(runs)), "run": run.name}, (run,)) for run in finished]
+    return [RunGroup(values_of(group[0], swept_keys(runs)), tuple(group)) for group in groups.values()]
 
 
 def swept_keys(runs: Sequence[Run]) -> list[str]:
@@ -129,7 +131,7 @@ def _flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(child, f"{path}.{name}" if path else str(name))
 
 
-def build_table(settings: Sequence[Setting], weights: str = "best", extras: Extras | None = None) -> Table:
+def build_table(settings: Sequence[RunGroup], weights: str = "best", extras: ExtraColumns | None = None) -> Table:
     """Lay the settings out as rows.
 
     Args:
@@ -138,13 +140,13 @@ def build_table(settings: Sequence[Setting], weights: str = "best", extras: Extr
         extras: Further columns.
     """
     seeds = any(len(setting.runs) > 1 for setting in settings)
-    rows = [_row(setting, weights, extras or Extras(), seeds) for setting in settings]
+    rows = [_row(setting, weights, extras or ExtraColumns(), seeds) for setting in settings]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     used = [name for name in columns if name in ("cell", "dropout") or any(row.get(name) is not None for row in rows)]
     return Table(used, [{name: row.get(name) for name in used} for row in rows])
 
 
-def _row(setting: Setting, weights: str, extras: Extras, seeds: bool) -> Row:
+def _row(setting: RunGroup, weights: str, extras: ExtraColumns, seeds: bool) -> Row:
     runs = setting.runs
     perplexities = {name: [run.results.get(weights, {}).get(name) for run in runs] for name in PERPLEXITIES}
     return {
@@ -158,7 +160,7 @@ def _row(setting: Setting, weights: str, extras: Extras, seeds: bool) -> Row:
     }
 
 
-def _extra_columns(runs: Sequence[Run], extras: Extras) -> Row:
+def _extra_columns(runs: Sequence[Run], extras: ExtraColumns) -> Row:
     row: Row = {}
     if extras.parameters:
         row["parameters"] = runs[0].results.get("parameters", {}).get("total")
@@ -195,7 +197,7 @@ def _deviation(values: Sequence[float | None]) -> float | None:
     return statistics.stdev(known) if len(known) == len(values) > 1 else None
 
 
-def shown(value: Value) -> str:
+def format_value(value: Value) -> str:
     """Write a setting's value as people do: `0.25`, `200`, `true`."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from lm.reporting.sweep_runs import Value
-from lm.reporting.table import PERPLEXITIES, Table, shown
+from lm.reporting.table import PERPLEXITIES, Table, format_value
 
 NAMES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test", "floor_ppl": "floor"}
 
@@ -80,4 +80,4 @@ def _cell(row: dict[str, Value], name: str) -> str:
         return f"{value:.2f}" + (f" ± {deviation:.2f}" if deviation is not None else "")
     if isinstance(value, int | float) and name in ("parameters", "tokens_per_second"):
         return f"{value:,.0f}"
-    return shown(value)
+    return format_value(value)

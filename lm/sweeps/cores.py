@@ -21,16 +21,16 @@ def swept_options(typed: Sequence[str], params: Mapping[str, str] | None) -> dic
     }
 
 
-def runs_of(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
+def num_runs(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
     """Return how many runs a sweep is of."""
     return prod(swept_options(typed, params).values())
 
 
-def workers(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
+def num_workers(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
     """Return how many runs are to be at work at a time: one a core, for one with several threads gains less."""
-    return min(cores(), runs_of(typed, params))
+    return min(cores(), num_runs(typed, params))
 
 
-def cores_a_run(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
+def cores_per_run(typed: Sequence[str], params: Mapping[str, str] | None) -> int:
     """Return how many cores each run has where all are at work at once."""
-    return cores() // workers(typed, params)
+    return cores() // num_workers(typed, params)

@@ -18,7 +18,7 @@ SECONDS = 0.5
 """From one look at whether to stop to the next."""
 
 
-def run_apart(work: str, *arguments: Any, stop: Callable[[], bool]) -> int:
+def run_in_subprocess(work: str, *arguments: Any, stop: Callable[[], bool]) -> int:
     """Call a function with these arguments in a process of its own, and wait for it; return how that ended.
 
     Args:

@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 
 from lm.cli import sentence
-from lm.sweeps.cores import cores_a_run, workers
+from lm.sweeps.cores import cores_per_run, num_workers
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_dir import check_folder
 
@@ -37,7 +37,7 @@ class SweepCallback(Callback):
         self.stop.clear()
         self._handlers: dict[int, Any] = {number: signal.signal(number, self._note) for number in SIGNALS}
         if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
-            at_once, each = workers(typed, params), cores_a_run(typed, params)
+            at_once, each = num_workers(typed, params), cores_per_run(typed, params)
             print(f"no GPU found here: {at_once} runs at a time, {each} of the processor's cores each", flush=True)
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -15,40 +15,40 @@ from lm.atomic_files import write_json
 from lm.cli import sentence
 from lm.sweeps.outcome import outcome
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.subprocesses import run_apart
+from lm.sweeps.subprocesses import run_in_subprocess
 
 log = logging.getLogger(__name__)
 
 IN_TURN = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
-def take_turn(config: DictConfig, hydra: HydraConf) -> float:
+def run_job(config: DictConfig, hydra: HydraConf) -> float:
     """Train a run in a process of its own; return its validation perplexity, not a number where it has none.
 
     Where the sweep is to stop, the run does, or does not start.
     """
     folder = Path(hydra.runtime.output_dir)
     stop = StopFile(folder.parent)
-    if refusal := unfit_for_a_sweep(config):
+    if refusal := check_sweepable(config):
         stop.write(refusal)
     if (reason := stop.reason()) is not None:
-        note_stop(config, folder, reason)
+        record_stop(config, folder, reason)
         return math.nan
     os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
     leave_ctrl_c_to_the_sweep()
-    status = run_apart(
+    status = run_in_subprocess(
         "lm.sweeps.training_job:train_in_sweep",
         *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
         stop=lambda: stop.reason() is not None,
     )
     if (reason := stop.reason()) is not None:
-        note_stop(config, folder, reason)
+        record_stop(config, folder, reason)
     elif status != 0:
-        note_failure(config, folder, status)
+        record_failure(config, folder, status)
     return validation_perplexity(folder / "results.json")
 
 
-def unfit_for_a_sweep(config: DictConfig) -> str | None:
+def check_sweepable(config: DictConfig) -> str | None:
     """Return what a sweep can't have: one run's folder, or several devices for a run.
 
     Lightning would have each further device run the whole sweep.
@@ -66,7 +66,7 @@ def unfit_for_a_sweep(config: DictConfig) -> str | None:
 
 def side_by_side(config: DictConfig, hydra: HydraConf) -> DictConfig:
     """Return the config without a progress bar where other runs write to the same terminal at the same time."""
-    if not in_turn(hydra):
+    if not is_sequential(hydra):
         config.trainer.enable_progress_bar = False
     return config
 
@@ -74,17 +74,17 @@ def side_by_side(config: DictConfig, hydra: HydraConf) -> DictConfig:
 def job_logging(hydra: HydraConf, name: str) -> dict[str, Any]:
     """Return how a run logs, as `logging.config` takes it; among others at the same time, it gives its name."""
     found: dict[str, Any] = OmegaConf.to_container(hydra.job_logging, resolve=True)  # type: ignore[assignment]
-    if not in_turn(hydra):
+    if not is_sequential(hydra):
         found["formatters"]["plain"]["format"] = f"{name}: %(message)s"
     return found
 
 
-def in_turn(hydra: HydraConf) -> bool:
+def is_sequential(hydra: HydraConf) -> bool:
     """Say whether the sweep's runs come one after the other."""
     return str(hydra.launcher._target_) == IN_TURN
 
 
-def note_failure(config: DictConfig, folder: Path, status: int) -> None:
+def record_failure(config: DictConfig, folder: Path, status: int) -> None:
     """Write down that a run's process has ended without a word of its own."""
     if status == -signal.SIGKILL:
         error = "killed by SIGKILL, as where memory is used up: type fewer runs at a time, or a smaller batch_size"
@@ -94,7 +94,7 @@ def note_failure(config: DictConfig, folder: Path, status: int) -> None:
     write_outcome(config, folder, "failed", error)
 
 
-def note_stop(config: DictConfig, folder: Path, reason: str) -> None:
+def record_stop(config: DictConfig, folder: Path, reason: str) -> None:
     """Write down that a signal has stopped the sweep, where the run has not done so, as before its first step."""
     if reason in signal.Signals.__members__ and not (folder / "results.json").exists():
         begun = (folder / "checkpoints" / "last.ckpt").is_file()

@@ -16,26 +16,26 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from lm.cli import MENDABLE, sentence
-from lm.config import Settings
+from lm.cli import USER_ERRORS, sentence
+from lm.config import Config
 from lm.data.batching import OPTIONS, describe, source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.evaluation.final_results import final_results
-from lm.generation.log_samples import WriteSamples
-from lm.run_dir import OtherRun, Run, identity
+from lm.generation.log_samples import LogSamples
+from lm.run_dir import RunDir, RunMismatch, metadata
 from lm.sweeps.outcome import outcome
 from lm.sweeps.stop_file import StopFile
 from lm.training.checkpointing import Diverged, Interrupted
 from lm.training.hardware import (
+    configure_malloc,
     describe_device,
-    device_of,
-    keep_memory,
+    explain_out_of_memory,
+    resolve_device,
     set_precision,
-    told_where_memory_ends,
     versions,
 )
-from lm.training.lightning_module import LanguageModelling
+from lm.training.lightning_module import LanguageModelModule
 from lm.training.trainer import check_trainer_options, fit, log_hyperparameters
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ GROUPS = ("cell", "data", "schedule", "experiment")
 """Options that stand for several."""
 
 
-@told_where_memory_ends()
-def train(config: DictConfig, run: Run) -> dict[str, Any]:
+@explain_out_of_memory()
+def train(config: DictConfig, run: RunDir) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. A run that was broken off goes on.
 
     With several devices each has a process, and all but the first are done when the training is: they return nothing.
@@ -57,27 +57,29 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     """
     settings = settings_of(config)
     gc.collect()  # cycles may still hold the run before, which may have been too large
-    keep_memory()
-    if config.threads:
-        torch.set_num_threads(config.threads)
-        os.environ["OMP_NUM_THREADS"] = str(config.threads)  # or Lightning takes a number of its own for each device
+    configure_malloc()
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+        os.environ["OMP_NUM_THREADS"] = str(
+            config.num_threads
+        )  # or Lightning takes a number of its own for each device
     options = trainer_options(config)
-    options["precision"], precision_in_words = set_precision(config.precision, device_of(options["accelerator"]))
+    options["precision"], precision_in_words = set_precision(config.precision, resolve_device(options["accelerator"]))
     log.info(f"precision: {precision_in_words}")
     corpus = load_corpus(make_source(**source_options(config.data)))
     check_vocabulary(config, corpus)
-    if run.was_started:
-        run.check_same(identity(settings, corpus))
+    if run.has_checkpoint:
+        run.check_resumable(metadata(settings, corpus))
         run.save_epochs(settings.epochs)
     if run.finished(settings.epochs):
         log.info(f"finished already: {run.folder}")
         return run.results()
     run.results_path.unlink(missing_ok=True)
-    trainer = fit(settings, corpus, run, options, [WriteSamples(corpus.vocabulary)], config.checkpoint_minutes)
+    trainer = fit(settings, corpus, run, options, [LogSamples(corpus.vocabulary)], config.checkpoint_every_minutes)
     if not trainer.is_global_zero:
         return {}
     task, device = trainer.lightning_module, trainer.strategy.root_device
-    assert isinstance(task, LanguageModelling)
+    assert isinstance(task, LanguageModelModule)
     results = {
         **outcome(config, "finished"),
         "parameters": task.model.parameter_counts(),
@@ -94,7 +96,7 @@ def train(config: DictConfig, run: Run) -> dict[str, Any]:
     return results
 
 
-def summary(results: dict[str, Any], run: Run) -> str:
+def summary(results: dict[str, Any], run: RunDir) -> str:
     """Return what a run came to, in two lines."""
     best = results["best"]
     return (
@@ -103,11 +105,11 @@ def summary(results: dict[str, Any], run: Run) -> str:
     )
 
 
-def settings_of(config: DictConfig) -> Settings:
+def settings_of(config: DictConfig) -> Config:
     """Return the config's typed settings, checked."""
-    names = [field.name for field in fields(Settings) if field.name != "cell"]
+    names = [field.name for field in fields(Config) if field.name != "cell"]
     values = {name: config.data[name] if name in OPTIONS else config[name] for name in names}
-    return Settings(cell=config.cell.name, **values)
+    return Config(cell=config.cell.name, **values)
 
 
 def trainer_options(config: DictConfig) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def trainer_options(config: DictConfig) -> dict[str, Any]:
     """
     options: dict[str, Any] = OmegaConf.to_container(config.trainer, resolve=True)  # type: ignore[assignment]
     check_trainer_options(options)
-    if options["accelerator"] == "auto" and device_of("auto").type == "cpu":
+    if options["accelerator"] == "auto" and resolve_device("auto").type == "cpu":
         options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
     return options
 
@@ -148,7 +150,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def resumed(config: DictConfig, run: Run, typed: Sequence[str]) -> DictConfig:
+def resumed(config: DictConfig, run: RunDir, typed: Sequence[str]) -> DictConfig:
     """Return the config that a run was started with, under what is typed now.
 
     Raises:
@@ -163,12 +165,12 @@ def resumed(config: DictConfig, run: Run, typed: Sequence[str]) -> DictConfig:
     return saved
 
 
-def train_alone(config: DictConfig, folder: Path, typed: Sequence[str]) -> float:
+def train_single(config: DictConfig, folder: Path, typed: Sequence[str]) -> float:
     """Train one run, or go on with it; an interruption or a divergence is written down and told."""
-    run = Run(folder)
+    run = RunDir(folder)
     config = config if config.resume is None else resumed(config, run, typed)
     if getattr(rank_zero_only, "rank", 0) != 0:
-        return take_part(config, run)
+        return train_rank(config, run)
     try:
         return float(train(config, run)["best"]["valid_ppl"])
     except Interrupted as stop:
@@ -182,23 +184,23 @@ def train_alone(config: DictConfig, folder: Path, typed: Sequence[str]) -> float
 def train_in_sweep(config: DictConfig, folder: Path, job_logging: dict[str, Any]) -> None:
     """Train one run of a sweep, in a process of its own; whatever happens is written down, so that the others go on."""
     logging.config.dictConfig(job_logging)
-    run, sweep = Run(folder), folder.parent
+    run, sweep = RunDir(folder), folder.parent
     try:
         train(config, run)
     except Interrupted as stop:
         log.info(f"{run.folder.name} {stop}")
         run.write_results(outcome(config, "interrupted", str(stop)))
-    except OtherRun as error:
+    except RunMismatch as error:
         StopFile(sweep).write(str(error))  # the whole sweep is meant for another folder: what is there stays as it is
     except Exception as error:
-        expected = isinstance(error, (*MENDABLE, Diverged))
+        expected = isinstance(error, (*USER_ERRORS, Diverged))
         told = sentence(error) if expected else str(error)
         log.error(f"{run.folder.name} failed: {told}", exc_info=None if expected else error)
         status = "diverged" if isinstance(error, Diverged) else "failed"
         write_if_possible(run, outcome(config, status, f"{type(error).__name__}: {told}"))
 
 
-def take_part(config: DictConfig, run: Run) -> float:
+def train_rank(config: DictConfig, run: RunDir) -> float:
     """Train on one of several devices, for the process of the first, which alone writes and tells."""
     logging.disable()
     with suppress(Interrupted, Diverged):
@@ -206,7 +208,7 @@ def take_part(config: DictConfig, run: Run) -> float:
     return math.nan
 
 
-def write_if_possible(run: Run, results: dict[str, Any]) -> None:
+def write_if_possible(run: RunDir, results: dict[str, Any]) -> None:
     """Write how a run failed; where not even that can be written, the report has it as broken off."""
     try:
         run.write_results(results)

@@ -16,8 +16,8 @@ from lightning_fabric.utilities.types import _PATH
 from torch import Tensor
 
 from lm.atomic_files import write_atomically
-from lm.training.distributed import largest, summed
-from lm.training.lightning_module import LanguageModelling
+from lm.training.distributed import all_reduce_max, all_reduce_sum
+from lm.training.lightning_module import LanguageModelModule
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise
 
 
-class Checkpointer(pl.Callback):
+class LastCheckpoint(pl.Callback):
     """Keeps `last.ckpt` young: after each epoch, every few minutes within one, and at once on SIGINT and SIGTERM.
 
     Signals are taken between two steps, so that a checkpoint never holds half an update; a second SIGINT ends at once.
@@ -99,14 +99,14 @@ class Checkpointer(pl.Callback):
         if trainer.is_last_batch or (on_gpus and trainer.global_step % self.every):
             return
         wanted = self._signal or (TIME if time.monotonic() - self._saved_at > self.seconds else 0)
-        if wanted := largest(wanted, pl_module.device):
+        if wanted := all_reduce_max(wanted, pl_module.device):
             steps = f"{batch_idx + 1:,} of {trainer.num_training_batches:,} steps"
             log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {steps}, checkpoint")
             self._save(trainer, wanted)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a checkpoint."""
-        self._save(trainer, largest(self._signal or TIME, pl_module.device))
+        self._save(trainer, all_reduce_max(self._signal or TIME, pl_module.device))
 
     def _save(self, trainer: pl.Trainer, reason: int) -> None:
         trainer.save_checkpoint(self.path)
@@ -115,7 +115,7 @@ class Checkpointer(pl.Callback):
             raise Interrupted(f"stopped by {signal.Signals(reason).name}")
 
 
-class StopOnDivergence(pl.Callback):
+class StopOnNonFiniteLoss(pl.Callback):
     """Ends a run whose loss is not finite.
 
     Args:
@@ -133,11 +133,11 @@ class StopOnDivergence(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look at the loss."""
-        assert isinstance(pl_module, LanguageModelling)
+        assert isinstance(pl_module, LanguageModelModule)
         every = 1 if outputs["loss"].device.type == "cpu" else self.every
         if trainer.global_step % every and not trainer.is_last_batch:
             return
-        nats = float(summed(outputs["loss"])) / trainer.world_size / len(batch.targets_TB)
+        nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size / len(batch.targets_TB)
         if not math.isfinite(nats):
             raise Diverged(
                 f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._before()}): "

@@ -10,12 +10,12 @@ import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, distributed
 
-from lm.data.shard import Share
+from lm.data.shard import Shard
 
 T = TypeVar("T")
 
 
-def summed(value: Tensor) -> Tensor:
+def all_reduce_sum(value: Tensor) -> Tensor:
     """Return the sum of all processes' values."""
     if not distributed.is_initialized():
         return value
@@ -24,7 +24,7 @@ def summed(value: Tensor) -> Tensor:
     return total
 
 
-def largest(number: int, device: torch.device) -> int:
+def all_reduce_max(number: int, device: torch.device) -> int:
     """Return the largest of all processes' numbers; `device` is where this one computes."""
     if not distributed.is_initialized():
         return number
@@ -33,7 +33,7 @@ def largest(number: int, device: torch.device) -> int:
     return int(found)
 
 
-def gathered(value: T) -> list[T]:
+def all_gather(value: T) -> list[T]:
     """Return all processes' values in the order of their ranks, tensors on the CPU."""
     here: T = apply_to_collection(value, Tensor, Tensor.cpu)
     if not distributed.is_initialized():
@@ -43,16 +43,16 @@ def gathered(value: T) -> list[T]:
     return values
 
 
-def side_by_side(states: Sequence[Any]) -> Any:
+def concat_states(states: Sequence[Any]) -> Any:
     """Return the hidden states of all columns, [1, B, H], out of those of each device, however they are nested."""
     first = states[0]
     if isinstance(first, Tensor):
         return torch.cat(list(states), dim=1)
     if isinstance(first, dict):
-        return {key: side_by_side([state[key] for state in states]) for key in first}
-    return type(first)(side_by_side(parts) for parts in zip(*states, strict=True))
+        return {key: concat_states([state[key] for state in states]) for key in first}
+    return type(first)(concat_states(parts) for parts in zip(*states, strict=True))
 
 
-def own_columns(states: Any, share: Share, device: torch.device) -> Any:
-    """Return a device's share of what `side_by_side` gave, whatever number of devices that had been."""
+def shard_states(states: Any, share: Shard, device: torch.device) -> Any:
+    """Return a device's share of what `concat_states` gave, whatever number of devices that had been."""
     return apply_to_collection(states, Tensor, lambda state: share.of(state, dim=1).contiguous().to(device))

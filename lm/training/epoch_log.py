@@ -11,10 +11,10 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from lm.atomic_files import write_atomically
-from lm.data.bptt import PADDING
+from lm.data.bptt import IGNORE_INDEX
 from lm.evaluation.perplexity import perplexity
-from lm.training.distributed import summed
-from lm.training.lightning_module import LanguageModelling
+from lm.training.distributed import all_reduce_sum
+from lm.training.lightning_module import LanguageModelModule
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class ProgressBar(TQDMProgressBar):
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Return what stands at the bar's end."""
-        assert isinstance(pl_module, LanguageModelling)
+        assert isinstance(pl_module, LanguageModelModule)
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         # Of this device's columns alone, for the others draw no bar and would not answer.
@@ -78,16 +78,16 @@ class EpochLog(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop the clock of training proper, which excludes the validation; add a point to the loss curve."""
-        assert isinstance(pl_module, LanguageModelling)
+        assert isinstance(pl_module, LanguageModelModule)
         self._training_ended = time.monotonic()
         if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
-            nats = float(summed(outputs["loss"])) / trainer.world_size * pl_module.settings.batch_size
-            tokens = int(summed((batch.targets_TB != PADDING).sum()))
+            nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size * pl_module.settings.batch_size
+            tokens = int(all_reduce_sum((batch.targets_TB != IGNORE_INDEX).sum()))
             trainer.logger.log_metrics({"loss/train": nats / tokens}, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the epoch's row wherever it is read."""
-        assert isinstance(pl_module, LanguageModelling)
+        assert isinstance(pl_module, LanguageModelModule)
         row = self._row(trainer, pl_module)
         self.rows.append(row)
         if not trainer.is_global_zero:
@@ -97,7 +97,7 @@ class EpochLog(pl.Callback):
             trainer.logger.log_metrics(_tensorboard_names(row), int(row["epoch"]))
         log.info(self._line(row, trainer.max_epochs or 0))
 
-    def _row(self, trainer: pl.Trainer, task: LanguageModelling) -> dict[str, float]:
+    def _row(self, trainer: pl.Trainer, task: LanguageModelModule) -> dict[str, float]:
         training_seconds = self._training_ended - self._epoch_started
         return {
             "epoch": trainer.current_epoch + 1,
@@ -105,7 +105,7 @@ class EpochLog(pl.Callback):
             "train_online_ppl": float(task.train_perplexity.compute()),
             "valid_ppl": float(task.valid_perplexity.compute()),
             "grad_norm": float(task.grad_norm.compute()),
-            "tokens_per_second": round(int(summed(task.train_perplexity.tokens)) / training_seconds),
+            "tokens_per_second": round(int(all_reduce_sum(task.train_perplexity.tokens)) / training_seconds),
             "seconds": round(time.monotonic() - self._epoch_started, 2),
         }
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from lm.models.bf16_matmul import allow_rounding, rounding_allowed
+from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
 
 EXACT = "exact float32"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
-def keep_memory() -> None:
+def configure_malloc() -> None:
     """Tell the C library's allocator to keep freed memory for the next step, instead of faulting it in anew.
 
     Only glibc has the switch (mallopt(3)); elsewhere nothing happens.
@@ -29,7 +29,7 @@ def keep_memory() -> None:
 
 
 @contextmanager
-def told_where_memory_ends() -> Iterator[None]:
+def explain_out_of_memory() -> Iterator[None]:
     """Say in one sentence that memory is used up, whoever asked for it: Python, PyTorch on the CPU, or CUDA.
 
     Raises:
@@ -48,13 +48,13 @@ def told_where_memory_ends() -> Iterator[None]:
         ) from error
 
 
-def device_of(accelerator: str) -> torch.device:
+def resolve_device(accelerator: str) -> torch.device:
     """Return where Lightning computes with this accelerator: on a GPU if it may and there is one."""
     wanted = accelerator in ("auto", "gpu", "cuda")
     return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
 
 
-def has_bfloat16_products(device: torch.device) -> bool:
+def supports_bf16_matmul(device: torch.device) -> bool:
     """Say whether matrix products in bfloat16 are computed by hardware."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
@@ -73,23 +73,23 @@ def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
     """
     if str(precision) in ("16", "16-mixed"):
         raise ValueError(f"expected a precision without scaled gradients, found {precision}: type precision=bf16-mixed")
-    fast, on_gpu = precision == "auto" and has_bfloat16_products(device), device.type == "cuda"
-    _round_factors(on_cpu=fast and not on_gpu, on_gpu=fast and on_gpu)
+    fast, on_gpu = precision == "auto" and supports_bf16_matmul(device), device.type == "cuda"
+    _reduce_matmul_precision(on_cpu=fast and not on_gpu, on_gpu=fast and on_gpu)
     if fast:
         kind = "TensorFloat-32" if on_gpu else "bfloat16"
         return "32-true", f"float32, matrix products from {kind} factors (precision=32-true for exact ones)"
     return ("32-true", "float32") if precision == "auto" else (precision, precision)
 
 
-def products_in_words(device: torch.device) -> str:
+def matmul_precision(device: torch.device) -> str:
     """Return how a device computes products of float32 matrices now."""
     if device.type == "cuda":
         return "TensorFloat-32 factors" if torch.get_float32_matmul_precision() == "high" else EXACT
-    return "bfloat16 factors" if rounding_allowed() else EXACT
+    return "bfloat16 factors" if bf16_matmul_allowed() else EXACT
 
 
-def _round_factors(on_cpu: bool, on_gpu: bool) -> None:
-    allow_rounding(on_cpu)
+def _reduce_matmul_precision(on_cpu: bool, on_gpu: bool) -> None:
+    allow_bf16_matmul(on_cpu)
     torch.set_float32_matmul_precision("high" if on_gpu else "highest")
     torch.backends.cudnn.allow_tf32 = on_gpu  # by default cuDNN's layers may round, whatever holds for products
 
@@ -119,13 +119,13 @@ def _commit() -> str:
 
 
 @contextmanager
-def exact_products() -> Iterator[None]:
+def full_precision_matmul() -> Iterator[None]:
     """Compute matrix products in full float32 for a while."""
-    before = rounding_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    _round_factors(on_cpu=False, on_gpu=False)
+    before = bf16_matmul_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    _reduce_matmul_precision(on_cpu=False, on_gpu=False)
     try:
         yield
     finally:
-        allow_rounding(before[0])
+        allow_bf16_matmul(before[0])
         torch.set_float32_matmul_precision(before[1])
         torch.backends.cudnn.allow_tf32 = before[2]

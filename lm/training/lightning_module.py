@@ -9,22 +9,22 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from lm.config import Settings
-from lm.data.bptt import PADDING, Window
+from lm.config import Config
+from lm.data.bptt import IGNORE_INDEX, Batch
 from lm.data.sentences import SentenceBatch
-from lm.data.shard import ALL, Share
+from lm.data.shard import UNSHARDED, Shard
 from lm.evaluation.perplexity import Perplexity
-from lm.models.language_model import LanguageModel, State, detached
-from lm.training.distributed import gathered, own_columns, side_by_side
-from lm.training.rng import rng_states, saved_rng_states, start_rng
+from lm.models.language_model import LanguageModel, State, detach_states
+from lm.training.distributed import all_gather, concat_states, shard_states
+from lm.training.rng import restore_rng, rng_states, saved_rng_states
 from lm.training.schedules import learning_rate
-from lm.training.sgd import Descent, total_norm
+from lm.training.sgd import SGD, total_norm
 
 SUMS = ("train_perplexity.", "valid_perplexity.")
 """Where a checkpoint's weights begin so, they are running sums, of each device its own."""
 
 
-class LanguageModelling(pl.LightningModule):
+class LanguageModelModule(pl.LightningModule):
     """Trains by plain gradient descent with truncated back-propagation through time (Zaremba et al., 2014).
 
     On a stream the hidden state is carried from window to window, and starts each epoch at zero; every sentence has one
@@ -33,12 +33,12 @@ class LanguageModelling(pl.LightningModule):
     Args:
         model: what is trained.
         settings: rates, epochs and clipping.
-        identity: plain values that a checkpoint carries along, so that it can be read without the corpus.
+        metadata: plain values that a checkpoint carries along, so that it can be read without the corpus.
     """
 
-    def __init__(self, model: LanguageModel, settings: Settings, identity: dict[str, Any]) -> None:
+    def __init__(self, model: LanguageModel, settings: Config, metadata: dict[str, Any]) -> None:
         super().__init__()
-        self.model, self.settings, self.identity = model, settings, identity
+        self.model, self.settings, self.metadata = model, settings, metadata
         self.train_perplexity, self.valid_perplexity = Perplexity(), Perplexity()
         self.grad_norm = MeanMetric(nan_strategy="disable", sync_on_compute=False)  # it is the same on all devices
         self.grad_norm.persistent(True)
@@ -47,11 +47,11 @@ class LanguageModelling(pl.LightningModule):
         self._rng_states: dict[str, Tensor] = {}
 
     @property
-    def share(self) -> Share:
+    def share(self) -> Shard:
         """Which of the devices this is that train together; the only one, where no trainer is at work."""
-        return ALL if self._trainer is None else Share(self._trainer.global_rank, self._trainer.world_size)
+        return UNSHARDED if self._trainer is None else Shard(self._trainer.global_rank, self._trainer.world_size)
 
-    def training_step(self, window: Window | SentenceBatch, batch_idx: int) -> Tensor:
+    def training_step(self, window: Batch | SentenceBatch, batch_idx: int) -> Tensor:
         """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it.
 
         A batch of sentences is divided by as many columns, also where it has fewer: so a word weighs the same in all
@@ -59,44 +59,44 @@ class LanguageModelling(pl.LightningModule):
 
         With several devices it is the mean of what each returns, as is the gradient.
         """
-        loss, nats, tokens = self._advance("train", window, batch_idx)
+        loss, nats, tokens = self._shared_step("train", window, batch_idx)
         self.train_perplexity.update(nats, tokens)
         return loss * self.share.devices / self.settings.batch_size
 
-    def validation_step(self, window: Window | SentenceBatch, batch_idx: int) -> None:
+    def validation_step(self, window: Batch | SentenceBatch, batch_idx: int) -> None:
         """Add the window to the validation perplexity."""
-        _, nats, tokens = self._advance("valid", window, batch_idx)
+        _, nats, tokens = self._shared_step("valid", window, batch_idx)
         self.valid_perplexity.update(nats, tokens)
 
-    def _advance(self, stream: str, window: Window | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _shared_step(self, stream: str, window: Batch | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return what is to be minimised, the nats and the number of targets; keep a stream's state for its next one.
 
         A predicted length counts among the nats of its sentence as it is predicted before the first word. So that it
         can be predicted after a prompt, what is minimised has it as predicted before each of the others, too.
         """
-        tokens = (window.targets_TB != PADDING).sum()
+        tokens = (window.targets_TB != IGNORE_INDEX).sum()
         if isinstance(window, SentenceBatch):
-            found = self.model.sentence_nats(window)
-            return found.words + found.lengths_on_the_way, found.words + found.lengths, tokens
+            found = self.model.sentence_loss(window)
+            return found.words + found.length_auxiliary, found.words + found.lengths, tokens
         # Not in on_train_epoch_start: a run resumed from an epoch's last window skips that hook.
         before = None if batch_idx == 0 else self._states[stream]
         nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
-        self._states[stream] = detached(after)
+        self._states[stream] = detach_states(after)
         return nats, nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return plain gradient descent with the schedule's rate for each epoch."""
         on_cpu = self.device.type == "cpu"
         # A GPU would have to be waited for, and gradients that several devices share are dense.
-        self.model.embedding.sparse = on_cpu and self.share == ALL and not self.settings.tie_weights
-        descent = Descent if on_cpu else torch.optim.SGD
+        self.model.embedding.sparse = on_cpu and self.share == UNSHARDED and not self.settings.tie_weights
+        descent = SGD if on_cpu else torch.optim.SGD
         optimizer = descent(self.model.parameters(), lr=self.settings.lr, fused=True)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epochs_done: self._rate(epochs_done + 1))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 
     def _rate(self, epoch: int) -> float:
         """Return the rate of an epoch relative to the first one's."""
-        return learning_rate(epoch, 1.0, self.settings.epochs_at_full_rate, self.settings.lr_decay)
+        return learning_rate(epoch, 1.0, self.settings.epochs_at_full_rate, self.settings.lr_decay_factor)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Have the optimiser scale the gradient down to the largest norm allowed, and note the norm that it had."""
@@ -128,10 +128,10 @@ class LanguageModelling(pl.LightningModule):
 
         Hidden states are those of all columns; of each device there are the random numbers' states and the sums.
         """
-        checkpoint["identity"] = self.identity
-        checkpoint["states"] = side_by_side(gathered(self._states))
-        checkpoint |= _stacked(gathered(rng_states(self.device)))
-        checkpoint["state_dict"] |= _stacked(gathered(self._sums(checkpoint["state_dict"])))
+        checkpoint["metadata"] = self.metadata
+        checkpoint["states"] = concat_states(all_gather(self._states))
+        checkpoint |= _stacked(all_gather(rng_states(self.device)))
+        checkpoint["state_dict"] |= _stacked(all_gather(self._sums(checkpoint["state_dict"])))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up this device's sums; hidden and random states are taken up last of all, when training starts."""
@@ -148,8 +148,8 @@ class LanguageModelling(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Go on with the hidden states and the random numbers of the interrupted run; each device has its own."""
-        self._states = own_columns(self._states, self.share, self.device)
-        start_rng(self._rng_states, self.settings.seed, self.share.rank, self.device)
+        self._states = shard_states(self._states, self.share, self.device)
+        restore_rng(self._rng_states, self.settings.seed, self.share.rank, self.device)
 
 
 def _stacked(values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

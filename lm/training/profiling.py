@@ -7,7 +7,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 NOTHING: AbstractContextManager[None] = nullcontext()
 
 
-class Unprofiled(PassThroughProfiler):
+class NoOpProfiler(PassThroughProfiler):
     """`PassThroughProfiler`, which does nothing some sixty times a step, doing it sooner."""
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]

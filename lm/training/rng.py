@@ -22,7 +22,7 @@ def saved_rng_states(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     return {name: states.reshape(-1, states.shape[-1]) for name, states in found.items()}
 
 
-def start_rng(saved: Mapping[str, Tensor], seed: int, rank: int, device: torch.device) -> None:
+def restore_rng(saved: Mapping[str, Tensor], seed: int, rank: int, device: torch.device) -> None:
     """Go on from a device's saved states; without, the first device stays where it is, and others start elsewhere."""
     if rank > 0:
         torch.manual_seed(int(np.random.SeedSequence([seed, rank]).generate_state(1, np.uint64)[0]))

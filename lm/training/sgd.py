@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class Descent(torch.optim.SGD):
+class SGD(torch.optim.SGD):
     """`torch.optim.SGD` without its extras, along gradients divided by `grad_scale`, for dense and sparse ones.
 
     State dicts interchange with torch.optim.SGD's. A step reads `grad_scale`, for which it would have to

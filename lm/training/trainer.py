@@ -15,21 +15,21 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from tabulate import tabulate
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lm.config import Settings
+from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.datamodule import CorpusDataModule
 from lm.data.sentences import Sentences
 from lm.models.language_model import LanguageModel
-from lm.run_dir import Run, identity
+from lm.run_dir import RunDir, metadata
 from lm.training.best_checkpoint import BestCheckpoint
-from lm.training.checkpointing import AtomicCheckpointIO, Checkpointer, Diverged, Interrupted, StopOnDivergence
+from lm.training.checkpointing import AtomicCheckpointIO, Diverged, Interrupted, LastCheckpoint, StopOnNonFiniteLoss
 from lm.training.epoch_log import EpochLog, ProgressBar
-from lm.training.lightning_module import LanguageModelling
-from lm.training.profiling import Unprofiled
+from lm.training.lightning_module import LanguageModelModule
+from lm.training.profiling import NoOpProfiler
 
 log = logging.getLogger(__name__)
 
-SET_HERE = {
+RESERVED_TRAINER_ARGS = {
     "callbacks",
     "enable_model_summary",
     "gradient_clip_algorithm",  # the task clips, by max_grad_norm, and would look at neither
@@ -45,12 +45,12 @@ SET_HERE = {
 
 
 def fit(
-    settings: Settings,
+    settings: Config,
     corpus: Corpus,
-    run: Run,
+    run: RunDir,
     trainer_options: dict[str, Any],
     callbacks: Sequence[pl.Callback] = (),
-    checkpoint_minutes: float = 10,
+    checkpoint_every_minutes: float = 10,
 ) -> pl.Trainer:
     """Train, and keep the best and the last weights in the run's folder; go on from the last if they are there.
 
@@ -60,7 +60,7 @@ def fit(
         run: the folder that everything goes to.
         trainer_options: arguments of `pytorch_lightning.Trainer`.
         callbacks: what else is to happen while it trains.
-        checkpoint_minutes: between two checkpoints within an epoch.
+        checkpoint_every_minutes: between two checkpoints within an epoch.
 
     With several devices this is called in the process of each, of which the first one writes, and all return.
 
@@ -73,18 +73,18 @@ def fit(
     pl.seed_everything(settings.seed, verbose=False)
     model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
     log.info(describe_parameters(model))
-    task = LanguageModelling(model, settings, identity(settings, corpus))
+    task = LanguageModelModule(model, settings, metadata(settings, corpus))
     windows = CorpusDataModule(corpus, settings.batches())
     if isinstance(windows.train, Sentences):
         log.info(describe_sentences(windows.train))
-    trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_minutes)
+    trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_every_minutes)
     check_devices(trainer.world_size, trainer_options["strategy"], settings.batch_size)
     trainer.precision_plugin.convert_module(
         task
     )  # Lightning does it after a checkpoint is loaded, which rounds float64
     try:
         with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
-            trainer.fit(task, windows, ckpt_path=run.last if run.was_started else None, weights_only=True)
+            trainer.fit(task, windows, ckpt_path=run.last if run.has_checkpoint else None, weights_only=True)
     except (Interrupted, Diverged):
         raise  # in all processes at once
     except BaseException:
@@ -100,12 +100,14 @@ def check_trainer_options(options: Collection[str]) -> None:
     Raises:
         ValueError: where it does not, or this project does.
     """
-    known = inspect.signature(pl.Trainer).parameters.keys() - SET_HERE
+    known = inspect.signature(pl.Trainer).parameters.keys() - RESERVED_TRAINER_ARGS
     for name in (name for name in options if name not in known):
-        close = [] if name in SET_HERE else get_close_matches(name, known, n=1)
+        close = [] if name in RESERVED_TRAINER_ARGS else get_close_matches(name, known, n=1)
         plus = "" if close and close[0] in options else "+"  # for what `conf/` does not write out
         advice = f"type {plus}trainer.{close[0]}=" if close else "leave it out"
-        found = f"trainer.{name}=, which this project sets itself" if name in SET_HERE else f"trainer.{name}="
+        found = (
+            f"trainer.{name}=, which this project sets itself" if name in RESERVED_TRAINER_ARGS else f"trainer.{name}="
+        )
         raise ValueError(f"expected an argument of Lightning's Trainer, found {found}: {advice}")
 
 
@@ -150,10 +152,10 @@ def describe_parameters(model: LanguageModel) -> str:
 def describe_sentences(batches: Sentences) -> str:
     """Return in a sentence what sentence batches add to the text, and what they leave out."""
     words = f"{batches.num_targets:,} words to predict in {len(batches):,} batches"
-    return f"sentences: {words}, {batches.padding:.1%} of the places padding, {batches.num_trimmed:,} words trimmed"
+    return f"sentences: {words}, {batches.padding:.1%} of the places padding, {batches.num_truncated:,} words trimmed"
 
 
-def log_hyperparameters(trainer: pl.Trainer, settings: Settings, results: dict[str, Any]) -> None:
+def log_hyperparameters(trainer: pl.Trainer, settings: Config, results: dict[str, Any]) -> None:
     """Give TensorBoard's hparams tab a line that compares this run to others, by the best weights' perplexities."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     metrics = {f"result/{name}": results["best"][name] for name in ("valid_ppl", "test_ppl")}
@@ -162,19 +164,19 @@ def log_hyperparameters(trainer: pl.Trainer, settings: Settings, results: dict[s
 
 
 def _trainer(
-    settings: Settings, run: Run, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
+    settings: Config, run: RunDir, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
 ) -> pl.Trainer:
     options = dict(options)
-    options["profiler"] = options.get("profiler") or Unprofiled()
+    options["profiler"] = options.get("profiler") or NoOpProfiler()
     # A bar in a file is thousands of lines; there the line an epoch says enough.
     bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
     every = options["log_every_n_steps"]
-    best, last = BestCheckpoint(run.checkpoints), Checkpointer(run.last, minutes, every)
+    best, last = BestCheckpoint(run.checkpoints), LastCheckpoint(run.last, minutes, every)
     return pl.Trainer(
         **options,
         max_epochs=settings.epochs,
         logger=_logger(settings, run),
-        callbacks=[EpochLog(run.epochs_path, every), *callbacks, StopOnDivergence(every), best, last, *bar],
+        callbacks=[EpochLog(run.epochs_path, every), *callbacks, StopOnNonFiniteLoss(every), best, last, *bar],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=bool(bar),
         num_sanity_val_steps=0,
@@ -183,7 +185,7 @@ def _trainer(
     )
 
 
-def _logger(settings: Settings, run: Run) -> TensorBoardLogger:
+def _logger(settings: Config, run: RunDir) -> TensorBoardLogger:
     logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
     logger.hparams = asdict(settings)  # it writes hparams.yaml once, before it is given any
     return logger

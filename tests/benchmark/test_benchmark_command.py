@@ -7,13 +7,13 @@ import pytest
 from omegaconf import OmegaConf
 
 import lm.benchmark.__main__
-from lm.benchmark.__main__ import first_steps
+from lm.benchmark.__main__ import startup_repeats
 from lm.benchmark.comparison import CONTENDERS, PLAIN, TRAIN
 from lm.benchmark.no_trainer import EVALUATIONS
 from lm.benchmark.timing import PARTS
 from tests.benchmark.measured import a_contest
 
-SHORT = ("steps=4", "rounds=2", "first_steps=1")
+SHORT = ("steps=4", "rounds=2", "startup_repeats=1")
 
 
 def test_it_prints_and_saves_what_a_step_takes(run_command, small, tmp_path, capsys):
@@ -46,7 +46,15 @@ def measured(monkeypatch):
 
 
 def test_it_takes_the_words_of_training(run_command, small, measured):
-    words = ("experiment=zaremba_medium", "cell=gru", *small, "dropout=0.3", "threads=1", "seed=7", "first_steps=0")
+    words = (
+        "experiment=zaremba_medium",
+        "cell=gru",
+        *small,
+        "dropout=0.3",
+        "num_threads=1",
+        "seed=7",
+        "startup_repeats=0",
+    )
     assert run_command("lm.benchmark.__main__", *words, "steps=4", "rounds=2") == 0
     (job,) = measured
     assert (job.settings.cell, job.settings.dropout, job.settings.seed) == ("gru", 0.3, 7)
@@ -74,11 +82,11 @@ def test_without_a_place_named_it_goes_to_benchmarks(run_command, measured, tmp_
 def test_the_first_step_is_awaited_with_the_words_that_training_knows(monkeypatch):
     calls = []
     monkeypatch.setattr(lm.benchmark.__main__, "seconds_to_first_step", lambda words: calls.append(list(words)) or 4.0)
-    config = OmegaConf.create({"first_steps": 2, "vocabulary_size": None})
-    typed = ["cell=gru", "steps=4", "rounds=2", "data.dir='a,b'", "++first_steps=2"]
-    assert first_steps(config, typed) == [4.0, 4.0]
+    config = OmegaConf.create({"startup_repeats": 2, "vocabulary_size": None})
+    typed = ["cell=gru", "steps=4", "rounds=2", "data.dir='a,b'", "++startup_repeats=2"]
+    assert startup_repeats(config, typed) == [4.0, 4.0]
     assert calls == [["cell=gru", "data.dir='a,b'"]] * 2
-    assert first_steps(OmegaConf.merge(config, {"vocabulary_size": 30}), typed) == []
+    assert startup_repeats(OmegaConf.merge(config, {"vocabulary_size": 30}), typed) == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +96,10 @@ def test_the_first_step_is_awaited_with_the_words_that_training_knows(monkeypatc
         (["steps=many"], "expected steps to be a whole number of at least 10, found many: type steps=200"),
         (["rounds=0"], "expected rounds to be a whole number of at least 1"),
         (["steps=100000"], "expected a text of at least"),
-        (["first_steps=-1"], "expected first_steps to be a whole number of at least 0, found -1: type first_steps=3"),
+        (
+            ["startup_repeats=-1"],
+            "expected startup_repeats to be a whole number of at least 0, found -1: type startup_repeats=3",
+        ),
         (["vocabulary_size=1"], "expected vocabulary_size to be a whole number of at least 3, found 1"),
         (["resume=here"], "expected a new model to measure, found resume=here: leave it out"),
         (["hidden_size=0"], "expected hidden_size to be positive, found 0"),

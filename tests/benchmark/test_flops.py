@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lm.benchmark.baseline import PlainLanguageModel
 from lm.benchmark.flops import model_without_weights, step_bytes, step_flops
-from lm.config import Settings
+from lm.config import Config
 from tests.benchmark.jobs import SETTINGS
 
 WORDS, T, B = 30, 5, 4
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
     "changes", [{"cell": cell} for cell in ("lstm", "gru", "rnn_tanh")] + [{"embedding_size": 6, "num_layers": 3}]
 )
 def test_operations_are_those_that_pytorch_counts(changes):
-    settings = Settings(**vars(SETTINGS) | changes)
+    settings = Config(**vars(SETTINGS) | changes)
     plain = PlainLanguageModel(WORDS, settings)
     tokens_TB = torch.randint(WORDS, (T, B))
     h, c = torch.zeros(
@@ -31,7 +31,7 @@ def test_operations_are_those_that_pytorch_counts(changes):
 
 
 def test_the_model_of_the_table_takes_six_gigaflops_a_step():
-    settings = Settings(**vars(SETTINGS) | {"hidden_size": 200, "embedding_size": 200})
+    settings = Config(**vars(SETTINGS) | {"hidden_size": 200, "embedding_size": 200})
     assert sum(step_flops(model_without_weights(10_000, settings), 400).values()) == 6_336_000_000
 
 
@@ -43,7 +43,7 @@ def test_bytes_are_those_of_the_words_read_and_of_all_weights_but_theirs():
 
 
 def test_tied_weights_and_those_on_a_gpu_have_gradients_of_all_words():
-    tied = model_without_weights(WORDS, Settings(**vars(SETTINGS) | {"tie_weights": True}))
+    tied = model_without_weights(WORDS, Config(**vars(SETTINGS) | {"tie_weights": True}))
     for model, device in ((tied, CPU), (model_without_weights(WORDS, SETTINGS), torch.device("cuda"))):
         assert step_bytes(model, T * B, device)["clip and update"] == 16 * sum(p.numel() for p in model.parameters())
 

@@ -9,15 +9,15 @@ from lm.benchmark.baseline import PlainLanguageModel, PlainLoop
 from lm.benchmark.no_trainer import EVALUATIONS, StepByHand, product_rate
 from lm.benchmark.timing import PARTS
 from lm.benchmark.with_trainer import Enough, train_in_rounds
-from lm.evaluation.evaluation_loop import score
-from lm.models.bf16_matmul import allow_rounding, rounding_allowed
-from lm.training.hardware import exact_products
+from lm.evaluation.evaluation_loop import evaluate
+from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
+from lm.training.hardware import full_precision_matmul
 from tests.benchmark.jobs import small_job
 
 
 @pytest.fixture(autouse=True)
 def restored_precision():
-    with exact_products():  # whatever holds now holds again afterwards
+    with full_precision_matmul():  # whatever holds now holds again afterwards
         yield
 
 
@@ -84,15 +84,15 @@ def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(mon
     seen = []
 
     def noting_score(model, batches, device):
-        seen.append((batches.num_targets, batches.batch_size, batches.state, rounding_allowed()))
-        return score(model, batches, device)
+        seen.append((batches.num_targets, batches.batch_size, batches.state, bf16_matmul_allowed()))
+        return evaluate(model, batches, device)
 
     monkeypatch.setattr("lm.benchmark.no_trainer.score", noting_score)
     monkeypatch.setattr("lm.benchmark.no_trainer.EVALUATED", 50)
-    monkeypatch.setattr("lm.data.batching.LEAD_IN", 2)
+    monkeypatch.setattr("lm.data.batching.WARMUP_TOKENS", 2)
     job = small_job()
     loop = StepByHand(job, job.corpus())
-    allow_rounding(True)
+    allow_bf16_matmul(True)
     rates = loop.evaluate()
     assert seen == [(50, 4, "carried", True), (50, 3, "carried, after 2 words", True)]
     assert tuple(rates) == EVALUATIONS

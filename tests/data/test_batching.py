@@ -4,17 +4,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from lm.data.batching import LEAD_IN, OPTIONS, Batching, describe, source_options
-from lm.data.bptt import PADDING, Streams
+from lm.data.batching import OPTIONS, WARMUP_TOKENS, Batching, describe, source_options
+from lm.data.bptt import IGNORE_INDEX, BPTTBatches
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
-from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.data.vocabulary import EOS, UNK, Vocabulary
 
 CORPUS = Corpus(
-    "x", "y", Vocabulary([END, UNKNOWN, "a"]), dict.fromkeys(("train", "valid"), torch.tensor([2, 2, 0] * 8)), None
+    "x", "y", Vocabulary([EOS, UNK, "a"]), dict.fromkeys(("train", "valid"), torch.tensor([2, 2, 0] * 8)), None
 )
 DEFAULTS = {
-    "batching": "sentences", "batch_size": 4, "seq_len": 5, "max_len": 2, "trim": "end", "pad": "beginning",
+    "batching": "sentences", "batch_size": 4, "seq_len": 5, "max_length": 2, "truncation_side": "right", "padding_side": "left",
     "bucket_width": 1, "seed": 1,
 }  # fmt: skip
 
@@ -24,9 +24,9 @@ def batching(**changes):
 
 
 def test_training_is_on_what_was_asked_for():
-    assert isinstance(batching(batching="streams").training(CORPUS), Streams)
+    assert isinstance(batching(batching="streams").training(CORPUS), BPTTBatches)
     sentences = batching().training(CORPUS)
-    assert (sentences.pad, sentences.num_targets, sentences.num_trimmed) == ("beginning", 16, 8)
+    assert (sentences.padding_side, sentences.num_targets, sentences.num_truncated) == ("left", 16, 8)
     assert describe(sentences) == {"batching": "sentences", "padding": 0.0, "trimmed_tokens": 8}
 
 
@@ -35,24 +35,26 @@ def test_scoring_leaves_nothing_out(kind, tokens):
     assert batching(batching=kind).evaluation(CORPUS, "valid", 3).num_targets == tokens
 
 
-@pytest.mark.parametrize(("length", "columns"), [(24, 1), (16 * LEAD_IN - 1, 1), (16 * LEAD_IN, 2), (50 * LEAD_IN, 5)])
+@pytest.mark.parametrize(
+    ("length", "columns"), [(24, 1), (16 * WARMUP_TOKENS - 1, 1), (16 * WARMUP_TOKENS, 2), (50 * WARMUP_TOKENS, 5)]
+)
 def test_a_stream_is_scored_as_one_text_in_as_many_columns_as_its_length_is_worth(monkeypatch, length, columns):
-    monkeypatch.setattr("lm.data.batching.MOST_COLUMNS", 5)
+    monkeypatch.setattr("lm.data.batching.MAX_EVAL_BATCH_SIZE", 5)
     corpus = replace(CORPUS, splits={"test": torch.arange(length)})
-    streams = batching(batching="streams").scoring(corpus, "test")
+    streams = batching(batching="streams").final_evaluation(corpus, "test")
     assert (streams.batch_size, streams.num_targets) == (columns, length - 1)
-    assert streams.state == ("carried" if columns == 1 else f"carried, after {LEAD_IN} words")
+    assert streams.state == ("carried" if columns == 1 else f"carried, after {WARMUP_TOKENS} words")
     targets = torch.cat([window.targets_TB.flatten() for window in streams])
-    assert sorted(targets[targets != PADDING].tolist()) == list(range(1, length))
+    assert sorted(targets[targets != IGNORE_INDEX].tolist()) == list(range(1, length))
     read_first = next(iter(streams)).inputs_TB[0]
-    scored_first = [column[column != PADDING].min() for column in torch.cat([w.targets_TB for w in streams]).T]
-    assert [int(one - other) for one, other in zip(scored_first, read_first, strict=True)][1:] == [LEAD_IN + 1] * (
-        columns - 1
-    )
+    scored_first = [column[column != IGNORE_INDEX].min() for column in torch.cat([w.targets_TB for w in streams]).T]
+    assert [int(one - other) for one, other in zip(scored_first, read_first, strict=True)][1:] == [
+        WARMUP_TOKENS + 1
+    ] * (columns - 1)
 
 
 def test_sentences_are_scored_as_they_are_validated():
-    scored, validated = batching().scoring(CORPUS, "valid"), batching().evaluation(CORPUS, "valid", 4)
+    scored, validated = batching().final_evaluation(CORPUS, "valid"), batching().evaluation(CORPUS, "valid", 4)
     assert (scored.state, scored.batch_size) == (validated.state, validated.batch_size) == ("reset", 4)
 
 
@@ -75,9 +77,9 @@ def test_options_of_batches_are_no_sources():
     ("changes", "sentence"),
     [
         ({"batching": "sentence"}, "expected data.batching to be streams or sentences, found 'sentence'"),
-        ({"trim": "start"}, "expected data.trim to be end or beginning, found 'start'"),
-        ({"pad": "left"}, "expected data.pad to be end or beginning, found 'left'"),
-        ({"max_len": 0}, "data.max_len must be a whole number of at least 1, got 0"),
+        ({"truncation_side": "start"}, "expected data.truncation_side to be right or left, found 'start'"),
+        ({"padding_side": "top"}, "expected data.padding_side to be right or left, found 'top'"),
+        ({"max_length": 0}, "data.max_length must be a whole number of at least 1, got 0"),
         ({"bucket_width": 0}, "data.bucket_width must be a whole number of at least 1, got 0"),
     ],
 )

@@ -25,7 +25,7 @@ class Sentences(Source):
         self.min_count = min_count
         self.readings = 0
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         return digest(self.texts, self.min_count)
 
     def sentences(self, split: str) -> Iterator[list[str]]:
@@ -72,7 +72,7 @@ def test_a_second_start_reads_no_text(tmp_path: Path) -> None:
     assert source.readings == 0
     assert second.vocabulary.words == first.vocabulary.words
     assert all(torch.equal(second.splits[split], first.splits[split]) for split in SPLITS)
-    assert (second.name, second.sha256) == ("sentences", source.key())
+    assert (second.name, second.sha256) == ("sentences", source.fingerprint())
 
 
 def test_another_text_or_option_is_encoded_anew(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ class Endless(Source):
 
     name = "endless"
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         return digest("endless")
 
     def sentences(self, split: str) -> Iterator[list[str]]:

@@ -15,7 +15,9 @@ def windows(request):
     corpus = Corpus(
         "letters", "", Vocabulary(["<unk>", "<eos>", "a", "b"]), dict.fromkeys(("train", "valid"), ids), None
     )
-    batching = Batching(request.param, 2, 3, max_len=None, trim="end", pad="end", bucket_width=1, seed=1)
+    batching = Batching(
+        request.param, 2, 3, max_length=None, truncation_side="right", padding_side="right", bucket_width=1, seed=1
+    )
     return CorpusDataModule(corpus, batching)
 
 

@@ -3,11 +3,11 @@ from itertools import chain, combinations, islice
 import pytest
 import torch
 
-from lm.data.bptt import PADDING
-from lm.data.sentences import Sentences, padding_last
+from lm.data.bptt import IGNORE_INDEX
+from lm.data.sentences import Sentences, right_pad
 
 LETTERS = ".abcdef"
-END = 0
+EOS = 0
 DRAWN = torch.tensor([LETTERS.index(letter) for letter in "ab.cde.f."])  # the text of the module's drawing
 
 
@@ -18,8 +18,8 @@ def letters(ids_TB, padded_TB):
 
 
 def grid(**options):
-    [batch] = Sentences(DRAWN, END, 3, **options)
-    padded_TB = batch.targets_TB == PADDING
+    [batch] = Sentences(DRAWN, EOS, 3, **options)
+    padded_TB = batch.targets_TB == IGNORE_INDEX
     return letters(batch.inputs_TB, padded_TB), letters(batch.targets_TB, padded_TB)
 
 
@@ -28,12 +28,12 @@ def random_text(sentences=57, seed=0):
     lengths = torch.randint(13, (sentences,), generator=torch.Generator().manual_seed(seed)).tolist()
     words = iter(range(1, 10_000))
     text = [[next(words) for _ in range(length)] for length in lengths]
-    return text, torch.tensor([word for sentence in text for word in (*sentence, END)], dtype=torch.int32)
+    return text, torch.tensor([word for sentence in text for word in (*sentence, EOS)], dtype=torch.int32)
 
 
 def pairs(batch):
     """Every input with its target, where there is one."""
-    real_TB = batch.targets_TB != PADDING
+    real_TB = batch.targets_TB != IGNORE_INDEX
     return list(zip(batch.inputs_TB[real_TB].tolist(), batch.targets_TB[real_TB].tolist(), strict=True))
 
 
@@ -41,67 +41,69 @@ def pairs(batch):
     ("options", "inputs", "targets"),
     [
         ({}, [".ab-", ".cde", ".f--"], ["ab.-", "cde.", "f.--"]),
-        ({"pad": "beginning"}, ["--.f", "-.ab", ".cde"], ["--f.", "-ab.", "cde."]),
-        ({"max_len": 3}, [".ab", ".cd", ".f-"], ["ab.", "cde", "f.-"]),
-        ({"max_len": 3, "trim": "beginning"}, [".ab", ".f-", "cde"], ["ab.", "de.", "f.-"]),
-        ({"max_len": 1, "trim": "beginning"}, ["b", "e", "f"], [".", ".", "."]),
+        ({"padding_side": "left"}, ["--.f", "-.ab", ".cde"], ["--f.", "-ab.", "cde."]),
+        ({"max_length": 3}, [".ab", ".cd", ".f-"], ["ab.", "cde", "f.-"]),
+        ({"max_length": 3, "truncation_side": "left"}, [".ab", ".f-", "cde"], ["ab.", "de.", "f.-"]),
+        ({"max_length": 1, "truncation_side": "left"}, ["b", "e", "f"], [".", ".", "."]),
     ],
 )
 def test_the_grids_are_the_ones_drawn_in_the_module(options, inputs, targets):
     assert grid(**options) == (inputs, targets)
 
 
-@pytest.mark.parametrize("pad", ["beginning", "end"])
+@pytest.mark.parametrize("padding_side", ["left", "right"])
 @pytest.mark.parametrize("seed", [None, 1])
 @pytest.mark.parametrize("batch_size", [1, 4, 100])
-def test_every_word_and_every_end_is_a_target_once_after_the_word_before_it(batch_size, seed, pad):
+def test_every_word_and_every_end_is_a_target_once_after_the_word_before_it(batch_size, seed, padding_side):
     text, ids = random_text()
-    batches = Sentences(ids, END, batch_size, pad=pad, seed=seed, bucket_width=3)
-    expected = [pair for words in text for pair in zip([END, *words], [*words, END], strict=True)]
+    batches = Sentences(ids, EOS, batch_size, padding_side=padding_side, seed=seed, bucket_width=3)
+    expected = [pair for words in text for pair in zip([EOS, *words], [*words, EOS], strict=True)]
     assert sorted(pair for batch in batches for pair in pairs(batch)) == sorted(expected)
     assert batches.num_targets == len(ids)
-    assert batches.num_trimmed == 0
+    assert batches.num_truncated == 0
 
 
 def test_an_epoch_has_as_many_batches_as_it_says():
-    assert len(list(batches := Sentences(random_text()[1], END, 4))) == len(batches) == 15
+    assert len(list(batches := Sentences(random_text()[1], EOS, 4))) == len(batches) == 15
 
 
-@pytest.mark.parametrize("trim", ["beginning", "end"])
-def test_trimming_keeps_the_other_end_of_long_sentences(trim):
+@pytest.mark.parametrize("truncation_side", ["left", "right"])
+def test_trimming_keeps_the_other_end_of_long_sentences(truncation_side):
     text, ids = random_text()
-    batches = Sentences(ids, END, 4, max_len=5, trim=trim)
-    kept = [pairs(Sentences(torch.tensor([*words, END]), END, 1).window(torch.tensor([0]))) for words in text]
-    kept = [sentence[-5:] if trim == "beginning" else sentence[:5] for sentence in kept]
+    batches = Sentences(ids, EOS, 4, max_length=5, truncation_side=truncation_side)
+    kept = [pairs(Sentences(torch.tensor([*words, EOS]), EOS, 1).window(torch.tensor([0]))) for words in text]
+    kept = [sentence[-5:] if truncation_side == "left" else sentence[:5] for sentence in kept]
     assert sorted(pair for batch in batches for pair in pairs(batch)) == sorted(chain(*kept))
-    assert batches.num_trimmed == len(ids) - batches.num_targets == len(ids) - sum(map(len, kept))
+    assert batches.num_truncated == len(ids) - batches.num_targets == len(ids) - sum(map(len, kept))
 
 
-@pytest.mark.parametrize("trim", ["beginning", "end"])
-def test_the_words_that_are_left_are_those_of_the_whole_sentence(trim):
+@pytest.mark.parametrize("truncation_side", ["left", "right"])
+def test_the_words_that_are_left_are_those_of_the_whole_sentence(truncation_side):
     text, ids = random_text()
     after = {word: len(words) - place for words in text for place, word in enumerate(words)}
-    for batch in Sentences(ids, END, 4, max_len=5, trim=trim):
-        for target, left in zip(batch.targets_TB.flatten().tolist(), batch.left_TB.flatten().tolist(), strict=True):
+    for batch in Sentences(ids, EOS, 4, max_length=5, truncation_side=truncation_side):
+        for target, left in zip(
+            batch.targets_TB.flatten().tolist(), batch.remaining_TB.flatten().tolist(), strict=True
+        ):
             assert left == after.get(target, 0)
 
 
 def test_sentences_of_a_batch_are_of_similar_length():
-    batches = Sentences(random_text(200)[1], END, 5, bucket_width=3, seed=1)
-    lengths = [(batch.targets_TB != PADDING).sum(0) for batch in batches]
+    batches = Sentences(random_text(200)[1], EOS, 5, bucket_width=3, seed=1)
+    lengths = [(batch.targets_TB != IGNORE_INDEX).sum(0) for batch in batches]
     # Only a batch across the edge of two buckets has more than three lengths.
     assert sum(int(lengths_B.max() - lengths_B.min()) >= 3 for lengths_B in lengths) <= 13 // 3
 
 
 @pytest.mark.parametrize("bucket_width", [1, 4])
 def test_the_share_of_padding_is_that_of_the_first_epoch(bucket_width):
-    batches = Sentences(random_text()[1], END, 4, seed=3, bucket_width=bucket_width)
+    batches = Sentences(random_text()[1], EOS, 4, seed=3, bucket_width=bucket_width)
     places = torch.cat([batch.targets_TB.flatten() for batch in batches])
-    assert batches.padding == pytest.approx((places == PADDING).double().mean().item())
+    assert batches.padding == pytest.approx((places == IGNORE_INDEX).double().mean().item())
 
 
 def test_wider_buckets_mean_more_padding():
-    shares = [Sentences(random_text(400)[1], END, 4, seed=3, bucket_width=width).padding for width in (1, 4, 100)]
+    shares = [Sentences(random_text(400)[1], EOS, 4, seed=3, bucket_width=width).padding for width in (1, 4, 100)]
     assert shares == sorted(shares)
     assert shares[0] < 0.05 < shares[2]
 
@@ -112,7 +114,7 @@ def order(batches, epoch):
 
 
 def test_another_epoch_and_another_seed_have_another_order():
-    sentences = [Sentences(random_text()[1], END, 4, seed=seed) for seed in (1, 2)]
+    sentences = [Sentences(random_text()[1], EOS, 4, seed=seed) for seed in (1, 2)]
     orders = [order(batches, epoch) for batches in sentences for epoch in (0, 1)]
     assert orders == [order(batches, epoch) for batches in sentences for epoch in (0, 1)]
     assert all(one != other for one, other in combinations(orders, 2))
@@ -120,7 +122,7 @@ def test_another_epoch_and_another_seed_have_another_order():
 
 @pytest.mark.parametrize("read", [1, 7, 14])
 def test_a_loaded_position_is_gone_on_from_once_in_the_same_order(read):
-    interrupted, resumed = (Sentences(random_text()[1], END, 4, seed=1) for _ in range(2))
+    interrupted, resumed = (Sentences(random_text()[1], EOS, 4, seed=1) for _ in range(2))
     whole = order(interrupted, 3)
     assert [pairs(batch) for batch in islice(interrupted, read)] == whole[:read]
     resumed.load_state_dict(interrupted.state_dict())
@@ -129,7 +131,7 @@ def test_a_loaded_position_is_gone_on_from_once_in_the_same_order(read):
 
 
 def test_a_position_after_the_last_batch_is_the_start_of_an_epoch():
-    batches = Sentences(random_text()[1], END, 4, seed=1)
+    batches = Sentences(random_text()[1], EOS, 4, seed=1)
     list(batches)
     batches.load_state_dict(batches.state_dict())
     assert len(list(batches)) == len(batches)
@@ -137,7 +139,9 @@ def test_a_position_after_the_last_batch_is_the_start_of_an_epoch():
 
 def test_padding_is_moved_behind_the_words_wherever_it_stood():
     text = random_text()[1]
-    for one, other in zip(Sentences(text, END, 4, pad="beginning"), Sentences(text, END, 4, pad="end"), strict=True):
-        for moved_TB, expected_TB in zip(padding_last(one), padding_last(other), strict=True):
+    for one, other in zip(
+        Sentences(text, EOS, 4, padding_side="left"), Sentences(text, EOS, 4, padding_side="right"), strict=True
+    ):
+        for moved_TB, expected_TB in zip(right_pad(one), right_pad(other), strict=True):
             assert torch.equal(moved_TB, expected_TB)
-        assert torch.equal(padding_last(other).targets_TB, other.targets_TB)
+        assert torch.equal(right_pad(other).targets_TB, other.targets_TB)

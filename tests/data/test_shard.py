@@ -1,20 +1,20 @@
 import pytest
 import torch
 
-from lm.data.bptt import PADDING, Streams
+from lm.data.bptt import IGNORE_INDEX, BPTTBatches
 from lm.data.sentences import Sentences
-from lm.data.shard import ALL, Share
-from tests.data.test_sentences import END, pairs, random_text
+from lm.data.shard import UNSHARDED, Shard
+from tests.data.test_sentences import EOS, pairs, random_text
 
 
 def shares(devices):
-    return [Share(rank, devices) for rank in range(devices)]
+    return [Shard(rank, devices) for rank in range(devices)]
 
 
 def test_the_shares_are_the_ones_drawn_in_the_module():
     columns = torch.arange(7)
     assert ["".join("abcdefg"[column] for column in share.of(columns)) for share in shares(3)] == ["abc", "de", "fg"]
-    assert torch.equal(ALL.of(columns), columns)
+    assert torch.equal(UNSHARDED.of(columns), columns)
 
 
 def test_a_share_is_taken_along_any_dimension():
@@ -27,10 +27,12 @@ def test_a_share_is_taken_along_any_dimension():
 def test_the_windows_of_all_devices_side_by_side_are_the_whole_windows(devices, length):
     """Also the last one, where some devices may have nothing but padding."""
     ids = torch.randperm(length)
-    whole = list(Streams(ids, 5, seq_len=4))
-    parts = [list(Streams(ids, 5, seq_len=4, share=share)) for share in shares(devices)]
+    whole = list(BPTTBatches(ids, 5, seq_len=4))
+    parts = [list(BPTTBatches(ids, 5, seq_len=4, share=share)) for share in shares(devices)]
     assert (
-        {len(part) for part in parts} == {len(whole)} == {len(Streams(ids, 5, 4, share)) for share in shares(devices)}
+        {len(part) for part in parts}
+        == {len(whole)}
+        == {len(BPTTBatches(ids, 5, 4, share)) for share in shares(devices)}
     )
     for window, *own in zip(whole, *parts, strict=True):
         assert torch.equal(torch.cat([each.inputs_TB for each in own], dim=1), window.inputs_TB)
@@ -38,19 +40,19 @@ def test_the_windows_of_all_devices_side_by_side_are_the_whole_windows(devices, 
 
 
 @pytest.mark.parametrize("devices", [1, 2, 3])
-@pytest.mark.parametrize("pad", ["beginning", "end"])
+@pytest.mark.parametrize("padding_side", ["left", "right"])
 @pytest.mark.parametrize("seed", [None, 1])
-def test_the_sentences_of_all_devices_are_those_of_the_whole_batch_step_by_step(devices, pad, seed):
+def test_the_sentences_of_all_devices_are_those_of_the_whole_batch_step_by_step(devices, padding_side, seed):
     ids = random_text(57)[1]
-    options = {"pad": pad, "seed": seed, "bucket_width": 3}
-    whole = list(Sentences(ids, END, 4, **options))
-    parts = [list(Sentences(ids, END, 4, share=share, **options)) for share in shares(devices)]
+    options = {"padding_side": padding_side, "seed": seed, "bucket_width": 3}
+    whole = list(Sentences(ids, EOS, 4, **options))
+    parts = [list(Sentences(ids, EOS, 4, share=share, **options)) for share in shares(devices)]
     for batch, *own in zip(whole, *parts, strict=True):
         assert sorted(pair for each in own for pair in pairs(each)) == sorted(pairs(batch))
 
 
 def test_a_device_for_which_no_sentence_is_left_takes_the_step_with_padding_alone():
-    ids = torch.tensor([1, END, 2, END, 3, 4, END])
-    *_, last = Sentences(ids, END, 2, share=Share(1, 2))
+    ids = torch.tensor([1, EOS, 2, EOS, 3, 4, EOS])
+    *_, last = Sentences(ids, EOS, 2, share=Shard(1, 2))
     assert last.inputs_TB.shape == (3, 1)
-    assert (last.targets_TB == PADDING).all()
+    assert (last.targets_TB == IGNORE_INDEX).all()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from lm.data.bptt import Streams
+from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
-from lm.evaluation.evaluation_loop import score
+from lm.evaluation.evaluation_loop import evaluate
 from lm.models.language_model import LanguageModel
 
 WORDS = 30
@@ -28,50 +28,50 @@ def test_every_word_is_scored_once_as_by_brute_force(model, ids):
     model.eval()
     logits, _ = model.logits(ids[:-1, None])
     nats = cross_entropy(logits[:, 0], ids[1:], reduction="sum").item()
-    found = score(model, Streams(ids, 1, 20))
+    found = evaluate(model, BPTTBatches(ids, 1, 20))
     assert found.tokens == 202
     assert found.ppl == pytest.approx(math.exp(nats / 202), rel=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 20])
 def test_the_number_does_not_depend_on_the_windows_length(model, ids, batch_size):
-    found = [score(model, Streams(ids, batch_size, seq_len)).nats for seq_len in (1, 7, 20, 1000)]
+    found = [evaluate(model, BPTTBatches(ids, batch_size, seq_len)).nats for seq_len in (1, 7, 20, 1000)]
     assert found == pytest.approx([found[0]] * 4, rel=1e-6)
 
 
 def test_the_width_changes_it_only_by_the_columns_cold_starts(model, ids):
     """Each column scored alone, as a text of its own, adds up to the same."""
-    streams = Streams(ids, 3, 20)
+    streams = BPTTBatches(ids, 3, 20)
     starts, lengths = streams._starts_B.tolist(), streams._lengths_B.tolist()
     columns = [ids[start : start + length + 1] for start, length in zip(starts, lengths, strict=True)]
-    alone = sum(score(model, Streams(column, 1, 20)).nats for column in columns)
-    assert score(model, streams).nats == pytest.approx(alone, rel=1e-6)
+    alone = sum(evaluate(model, BPTTBatches(column, 1, 20)).nats for column in columns)
+    assert evaluate(model, streams).nats == pytest.approx(alone, rel=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 20])
 def test_after_a_lead_in_the_width_changes_nothing(model, ids, batch_size):
     """This small model has forgotten where it began after 60 words."""
-    unbroken = score(model, Streams(ids, 1, 20))
-    found = score(model, Streams(ids, batch_size, 7, lead_in=60))
+    unbroken = evaluate(model, BPTTBatches(ids, 1, 20))
+    found = evaluate(model, BPTTBatches(ids, batch_size, 7, warmup_tokens=60))
     assert found.nats == pytest.approx(unbroken.nats, rel=1e-6)
     assert found.tokens == unbroken.tokens
-    assert score(model, Streams(ids, batch_size, 7)).nats != pytest.approx(unbroken.nats, rel=1e-5)
+    assert evaluate(model, BPTTBatches(ids, batch_size, 7)).nats != pytest.approx(unbroken.nats, rel=1e-5)
 
 
 def test_dropout_is_off_and_the_models_mode_is_given_back(model, ids):
     model.train()
-    first, second = (score(model, Streams(ids, 2, 20)).nats for _ in range(2))
+    first, second = (evaluate(model, BPTTBatches(ids, 2, 20)).nats for _ in range(2))
     assert first == second
     assert model.training
 
 
-@pytest.mark.parametrize("pad", ["beginning", "end"])
+@pytest.mark.parametrize("padding_side", ["left", "right"])
 @pytest.mark.parametrize("batch_size", [1, 3, 50])
-def test_sentences_are_scored_whole_each_from_a_state_of_zeros(model, ids, batch_size, pad):
+def test_sentences_are_scored_whole_each_from_a_state_of_zeros(model, ids, batch_size, padding_side):
     """A stream of one column a sentence, after the end of the one before it, adds up to the same."""
     ids = torch.cat([ids, torch.zeros(1, dtype=torch.long)])
     ends = [-1, *(ids == 0).nonzero()[:, 0].tolist()]
     alone = [torch.cat([ids[-1:], ids[one + 1 : other + 1]]) for one, other in pairwise(ends)]
-    found = score(model, Sentences(ids, 0, batch_size, pad=pad))
-    assert found.nats == pytest.approx(sum(score(model, Streams(text, 1, 20)).nats for text in alone), rel=1e-6)
+    found = evaluate(model, Sentences(ids, 0, batch_size, padding_side=padding_side))
+    assert found.nats == pytest.approx(sum(evaluate(model, BPTTBatches(text, 1, 20)).nats for text in alone), rel=1e-6)
     assert found.protocol == {"batch_size": batch_size, "tokens": len(ids), "state": "reset"}

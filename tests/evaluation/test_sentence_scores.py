@@ -4,10 +4,10 @@ import random
 import pytest
 import torch
 
-from lm.data.bptt import Streams
-from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.data.bptt import BPTTBatches
+from lm.data.vocabulary import EOS, UNK, Vocabulary
 from lm.evaluation import sentence_scores as module
-from lm.evaluation.evaluation_loop import score
+from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.sentence_scores import (
     batches_of_similar_length,
     score_sentences,
@@ -17,7 +17,7 @@ from lm.evaluation.sentence_scores import (
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
 
-VOCABULARY = Vocabulary(["a", END, "b", UNKNOWN, "c", "d"])
+VOCABULARY = Vocabulary(["a", EOS, "b", UNK, "c", "d"])
 DRAW = random.Random(1)
 SENTENCES = [[DRAW.choice("abcdxy") for _ in range(DRAW.randint(1, 12))] for _ in range(20)]
 
@@ -31,8 +31,8 @@ def word_by_word(model, sentences, carried):
     """One word at a time, each probability from a softmax in float64."""
     model, states, values = model.double(), None, []
     for words in sentences:
-        states, read = states if carried else None, END
-        for word in (*words, END):
+        states, read = states if carried else None, EOS
+        for word in (*words, EOS):
             logits, states = model.logits(torch.tensor([VOCABULARY.encode([read])]), states)
             values.append(math.log(logits.detach().softmax(-1)[0, 0, VOCABULARY.encode([word])[0]]))
             read = word
@@ -45,7 +45,7 @@ def test_log_probabilities_are_those_of_a_brute_force_count(cell, carried):
     found = score_sentences(small_model(cell), VOCABULARY, SENTENCES, carried)
     values = [value for sentence in found for value in sentence.log_probabilities]
     assert values == pytest.approx(word_by_word(small_model(cell), SENTENCES, carried), rel=1e-4, abs=1e-5)
-    assert [sentence.words for sentence in found] == [(*words, END) for words in SENTENCES]
+    assert [sentence.words for sentence in found] == [(*words, EOS) for words in SENTENCES]
 
 
 def test_a_sentence_by_itself_does_not_depend_on_its_neighbours():
@@ -58,16 +58,16 @@ def test_a_sentence_by_itself_does_not_depend_on_its_neighbours():
 
 def test_sentences_as_one_text_come_to_the_perplexity_of_the_stream():
     model = small_model()
-    ids = torch.tensor(VOCABULARY.encode([END, *(word for words in SENTENCES for word in (*words, END))]))
+    ids = torch.tensor(VOCABULARY.encode([EOS, *(word for words in SENTENCES for word in (*words, EOS))]))
     found = score_sentences(model, VOCABULARY, SENTENCES, carried=True)
     nats = -sum(sentence.log_probability for sentence in found)
-    assert nats == pytest.approx(score(model, Streams(ids, batch_size=1, seq_len=7)).nats, rel=1e-6)
+    assert nats == pytest.approx(evaluate(model, BPTTBatches(ids, batch_size=1, seq_len=7)).nats, rel=1e-6)
 
 
 @pytest.mark.parametrize("carried", [False, True])
 def test_the_window_changes_nothing(monkeypatch, carried):
     whole = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 1)
+    monkeypatch.setattr(module, "MAX_LOGITS", 1)
     monkeypatch.setattr(module, "TOKENS_AT_ONCE", 30)
     cut = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
     for one, other in zip(whole, cut, strict=True):

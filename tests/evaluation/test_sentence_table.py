@@ -2,21 +2,21 @@ import csv
 
 import pytest
 
-from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.data.vocabulary import EOS, UNK, Vocabulary
 from lm.evaluation.sentence_scores import ScoredSentence
 from lm.evaluation.sentence_table import plain_text, sentence_rows, summary, word_rows, write_csv
 
-VOCABULARY = Vocabulary(["a", "1e5", END, UNKNOWN])
+VOCABULARY = Vocabulary(["a", "1e5", EOS, UNK])
 SENTENCES = [
-    ScoredSentence(("a", 'b,"', END), (-1.0, -2.5, -0.5)),
-    ScoredSentence(("1e5", END), (-3.25, -0.1234567890123)),
+    ScoredSentence(("a", 'b,"', EOS), (-1.0, -2.5, -0.5)),
+    ScoredSentence(("1e5", EOS), (-3.25, -0.1234567890123)),
 ]
 
 
 def test_a_row_a_word_has_the_value_of_the_word_and_of_its_sentence():
     rows = word_rows(SENTENCES, VOCABULARY)
-    assert [row["word"] for row in rows] == ["a", 'b,"', END, "1e5", END]
-    assert [row["read_as"] for row in rows] == ["a", UNKNOWN, END, "1e5", END]
+    assert [row["word"] for row in rows] == ["a", 'b,"', EOS, "1e5", EOS]
+    assert [row["read_as"] for row in rows] == ["a", UNK, EOS, "1e5", EOS]
     assert [(row["sentence"], row["position"]) for row in rows] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2)]
     assert [row["sentence_log_probability"] for row in rows[:3]] == [-4.0] * 3
 

@@ -8,10 +8,10 @@ from lm.generation.decoder import Continuation
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
 
-END, UNKNOWN, SIZE = 0, 1, 5
-PROMPT = [END, 3, 2]
+EOS, UNK, SIZE = 0, 1, 5
+PROMPT = [EOS, 3, 2]
 
-__all__ = ["CELLS", "END", "PROMPT", "SIZE", "UNKNOWN", "everything", "log_probabilities_after", "small_model"]
+__all__ = ["CELLS", "EOS", "PROMPT", "SIZE", "UNK", "everything", "log_probabilities_after", "small_model"]
 
 
 def small_model(cell: str = "lstm", seed: int = 0, size: int = SIZE) -> LanguageModel:
@@ -26,17 +26,17 @@ def log_probabilities_after(model: LanguageModel, ids: Sequence[int]) -> torch.T
     return model.logits(torch.tensor(ids)[:, None])[0][-1, 0].log_softmax(dim=0)
 
 
-def everything(model: LanguageModel, prompt: Sequence[int], max_words: int) -> Iterator[Continuation]:
-    """Every text without `UNKNOWN` that can be written after a prompt, by trying each word everywhere."""
+def everything(model: LanguageModel, prompt: Sequence[int], max_new_tokens: int) -> Iterator[Continuation]:
+    """Every text without `UNK` that can be written after a prompt, by trying each word everywhere."""
 
     def grow(ids: tuple[int, ...], log_probability: float) -> Iterator[Continuation]:
-        if len(ids) == max_words:
+        if len(ids) == max_new_tokens:
             yield Continuation(ids, log_probability, ended=False)
             return
         for word, value in enumerate(log_probabilities_after(model, [*prompt, *ids]).tolist()):
-            if word == END:
+            if word == EOS:
                 yield Continuation(ids, log_probability + value, ended=True)
-            elif word != UNKNOWN:
+            elif word != UNK:
                 yield from grow((*ids, word), log_probability + value)
 
     return grow((), 0.0)

@@ -4,7 +4,7 @@ import torch
 from lm.generation import beam_search as beam_module
 from lm.generation.beam_search import FORMULAS, Beam, beam_search
 from lm.generation.decoder import Decoder
-from tests.generation.small_models import CELLS, END, PROMPT, UNKNOWN, everything, log_probabilities_after, small_model
+from tests.generation.small_models import CELLS, EOS, PROMPT, UNK, everything, log_probabilities_after, small_model
 
 MAX_WORDS = 4
 EVERYTHING = 1 + 3 + 9 + 27 + 81  # texts of three words each, with 0 to 3 words and an end, or cut off after 4
@@ -12,21 +12,21 @@ PENALTIES = [-3.0, -0.5, 0.0, 0.6, 1.0, 3.0]
 
 
 def decoder(model):
-    return Decoder(model, [UNKNOWN])
+    return Decoder(model, [UNK])
 
 
-def by_brute_force(model, beam, max_words=MAX_WORDS):
-    texts = everything(model, PROMPT, max_words)
+def by_brute_force(model, beam, max_new_tokens=MAX_WORDS):
+    texts = everything(model, PROMPT, max_new_tokens)
     return sorted(texts, key=lambda text: -beam.score(text.log_probability, text.num_tokens))
 
 
-def greedily(model, max_words):
+def greedily(model, max_new_tokens):
     ids = list(PROMPT)
-    for _ in range(max_words):
+    for _ in range(max_new_tokens):
         log_p_V = log_probabilities_after(model, ids)
-        log_p_V[UNKNOWN] = -torch.inf
+        log_p_V[UNK] = -torch.inf
         ids.append(int(log_p_V.argmax()))
-        if ids[-1] == END:
+        if ids[-1] == EOS:
             break
     return ids[len(PROMPT) :]
 
@@ -35,7 +35,7 @@ def greedily(model, max_words):
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_a_beam_as_wide_as_the_search_space_finds_what_brute_force_finds(formula, penalty):
     model, beam = small_model("gru"), Beam(EVERYTHING, penalty, formula)
-    found, expected = beam_search(decoder(model), PROMPT, END, MAX_WORDS, beam), by_brute_force(model, beam)
+    found, expected = beam_search(decoder(model), PROMPT, EOS, MAX_WORDS, beam), by_brute_force(model, beam)
     assert len(found) == len(expected) == EVERYTHING
     assert (found[0].ids, found[0].ended) == (expected[0].ids, expected[0].ended)
     assert {(text.ids, text.ended) for text in found} == {(text.ids, text.ended) for text in expected}
@@ -48,7 +48,7 @@ def test_a_beam_as_wide_as_the_search_space_finds_what_brute_force_finds(formula
 @pytest.mark.parametrize("seed", range(3))
 def test_every_cell_finds_the_best_text(cell, seed):
     model, beam = small_model(cell, seed), Beam(EVERYTHING)
-    found = beam_search(decoder(model), PROMPT, END, MAX_WORDS, beam)
+    found = beam_search(decoder(model), PROMPT, EOS, MAX_WORDS, beam)
     assert found[0].ids == by_brute_force(model, beam)[0].ids
 
 
@@ -56,8 +56,8 @@ def test_every_cell_finds_the_best_text(cell, seed):
 @pytest.mark.parametrize("seed", range(8))
 def test_a_width_of_one_is_greedy_whatever_the_penalty(penalty, seed):
     model = small_model("lstm", seed, size=12)
-    [found] = beam_search(decoder(model), PROMPT, END, 8, Beam(1, penalty))
-    assert [*found.ids, *[END] * found.ended] == greedily(model, 8)
+    [found] = beam_search(decoder(model), PROMPT, EOS, 8, Beam(1, penalty))
+    assert [*found.ids, *[EOS] * found.ended] == greedily(model, 8)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -65,7 +65,7 @@ def test_a_width_of_one_is_greedy_whatever_the_penalty(penalty, seed):
 def test_a_larger_penalty_never_gives_a_shorter_text(formula, seed):
     model = small_model("lstm", seed)
     lengths = [
-        beam_search(decoder(model), PROMPT, END, MAX_WORDS, Beam(EVERYTHING, penalty, formula))[0].num_tokens
+        beam_search(decoder(model), PROMPT, EOS, MAX_WORDS, Beam(EVERYTHING, penalty, formula))[0].num_tokens
         for penalty in PENALTIES
     ]
     assert lengths == sorted(lengths)
@@ -74,7 +74,7 @@ def test_a_larger_penalty_never_gives_a_shorter_text(formula, seed):
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_both_directions_are_possible(formula):
     lengths = {
-        penalty: beam_search(decoder(small_model()), PROMPT, END, MAX_WORDS, Beam(20, penalty, formula))[0].num_tokens
+        penalty: beam_search(decoder(small_model()), PROMPT, EOS, MAX_WORDS, Beam(20, penalty, formula))[0].num_tokens
         for penalty in (-10, 10)
     }
     assert lengths == {-10: 1, 10: MAX_WORDS}
@@ -91,18 +91,18 @@ def test_the_formulas_are_those_of_their_sources():
 @pytest.mark.parametrize("seed", range(6))
 def test_stopping_early_loses_nothing(penalty, seed, monkeypatch):
     decode, beam = decoder(small_model("gru", seed, size=12)), Beam(3, penalty)
-    found = beam_search(decode, PROMPT, END, 10, beam)
-    monkeypatch.setattr(beam_module, "worth_following", lambda followed, *_: bool(followed))
-    assert beam_search(decode, PROMPT, END, 10, beam) == found
+    found = beam_search(decode, PROMPT, EOS, 10, beam)
+    monkeypatch.setattr(beam_module, "can_improve", lambda followed, *_: bool(followed))
+    assert beam_search(decode, PROMPT, EOS, 10, beam) == found
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_texts_followed_side_by_side_have_the_probabilities_of_texts_one_by_one(cell):
     model = small_model(cell, size=12)
-    found = beam_search(decoder(model), PROMPT, END, 6, Beam(5))
+    found = beam_search(decoder(model), PROMPT, EOS, 6, Beam(5))
     assert len({(text.ids, text.ended) for text in found}) == 5
     for text in found:
-        ids = [*PROMPT, *text.ids, *[END] * text.ended]
+        ids = [*PROMPT, *text.ids, *[EOS] * text.ended]
         values = [float(log_probabilities_after(model, ids[:end])[ids[end]]) for end in range(len(PROMPT), len(ids))]
         assert text.log_probability == pytest.approx(sum(values), rel=1e-5)
 
@@ -121,7 +121,7 @@ def test_the_prompt_is_read_once_and_a_step_is_one_reading():
 def test_a_text_goes_on_past_its_end_where_it_may():
     found = beam_search(decoder(small_model()), PROMPT, None, 5, Beam(400))
     assert all(len(text.ids) == 5 and not text.ended for text in found)
-    assert any(END in text.ids for text in found)
+    assert any(EOS in text.ids for text in found)
 
 
 @pytest.mark.parametrize(

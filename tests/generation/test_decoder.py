@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lm.generation.decoder import Continuation, Decoder, evaluation_mode, reorder
-from tests.generation.small_models import CELLS, END, SIZE, UNKNOWN, log_probabilities_after, small_model
+from tests.generation.small_models import CELLS, EOS, SIZE, UNK, log_probabilities_after, small_model
 
 TEXTS = [[0, 3, 2, 4], [0, 2, 2, 3], [0, 4, 4, 1]]
 
@@ -39,10 +39,10 @@ def test_states_can_be_reordered_repeated_and_dropped(cell):
 
 def test_forbidden_words_are_impossible_and_the_others_as_they_were():
     model = small_model()
-    found_BV, _ = Decoder(model, [UNKNOWN])(torch.tensor(TEXTS).t())
+    found_BV, _ = Decoder(model, [UNK])(torch.tensor(TEXTS).t())
     expected_BV, _ = Decoder(model)(torch.tensor(TEXTS).t())
-    allowed = [word for word in range(SIZE) if word != UNKNOWN]
-    assert (found_BV[:, UNKNOWN] == -torch.inf).all()
+    allowed = [word for word in range(SIZE) if word != UNK]
+    assert (found_BV[:, UNK] == -torch.inf).all()
     assert torch.equal(found_BV[:, allowed], expected_BV[:, allowed])
 
 
@@ -63,5 +63,5 @@ def test_a_model_is_given_back_in_its_mode_also_after_an_error(training):
     model = small_model().train(training)
     with contextlib.suppress(KeyError), evaluation_mode(model):
         assert not any(module.training for module in model.modules())
-        raise KeyError(END)
+        raise KeyError(EOS)
     assert all(module.training == training for module in model.modules())

@@ -3,10 +3,10 @@ import torch
 
 from lm.generation.beam_search import Beam, beam_search
 from lm.generation.decoder import Decoder
-from lm.generation.length_conditioned import TellingDecoder, decoder_for, predicted_length
+from lm.generation.length_conditioned import LengthConditionedDecoder, decoder_for, predicted_length
 from lm.generation.sampling import sample
 from lm.models.language_model import LanguageModel
-from tests.generation.small_models import CELLS, END, PROMPT, SIZE, small_model
+from tests.generation.small_models import CELLS, EOS, PROMPT, SIZE, small_model
 
 
 def told_model(cell="gru"):
@@ -25,7 +25,7 @@ def log_probabilities_told(model, ids, length):
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_model_is_told_what_is_left_of_the_whole_text(cell, length):
     model = told_model(cell)
-    decode, states = TellingDecoder(model, length), None
+    decode, states = LengthConditionedDecoder(model, length), None
     text = [*PROMPT, 4, 2, 3]
     for end in range(len(PROMPT), len(text)):
         read = PROMPT if states is None else text[end - 1 : end]
@@ -35,10 +35,10 @@ def test_the_model_is_told_what_is_left_of_the_whole_text(cell, length):
 
 def test_texts_of_a_beam_and_samples_are_told_alike():
     model = told_model()
-    decode = TellingDecoder(model, 4)
-    beams = beam_search(decode, PROMPT, END, 6, Beam(4))
-    for text in [*beams, *sample(decode, PROMPT, END, 6, samples=4)]:
-        ids = [*PROMPT, *text.ids, *[END] * text.ended]
+    decode = LengthConditionedDecoder(model, 4)
+    beams = beam_search(decode, PROMPT, EOS, 6, Beam(4))
+    for text in [*beams, *sample(decode, PROMPT, EOS, 6, num_samples=4)]:
+        ids = [*PROMPT, *text.ids, *[EOS] * text.ended]
         values = [float(log_probabilities_told(model, ids[:end], 4)[ids[end]]) for end in range(len(PROMPT), len(ids))]
         assert text.log_probability == pytest.approx(sum(values), rel=1e-5)
 

@@ -1,10 +1,10 @@
 import torch
 
-from lm.data.vocabulary import END, UNKNOWN, Vocabulary
+from lm.data.vocabulary import EOS, UNK, Vocabulary
 from lm.generation.log_samples import sample_sentences
 from tests.generation.small_models import small_model
 
-VOCABULARY = Vocabulary([END, UNKNOWN, "a", "b", "c"])
+VOCABULARY = Vocabulary([EOS, UNK, "a", "b", "c"])
 
 
 def test_a_model_in_training_writes_without_dropout_and_trains_on_as_if_it_had_not():

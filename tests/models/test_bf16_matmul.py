@@ -2,13 +2,13 @@ import pytest
 import torch
 
 from lm.models import bf16_matmul
-from lm.models.bf16_matmul import add_product, allow_rounding, rounded, rounds_factors
-from lm.training.hardware import exact_products
+from lm.models.bf16_matmul import add_matmul, allow_bf16_matmul, to_matmul_dtype, uses_bf16
+from lm.training.hardware import full_precision_matmul
 
 
 @pytest.fixture(autouse=True)
 def restored_precision():
-    with exact_products():
+    with full_precision_matmul():
         yield
 
 
@@ -19,20 +19,20 @@ def matrices() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_factors_are_rounded_only_where_that_is_allowed_and_they_are_float32():
     x = torch.tensor([1 + 2**-12])
-    assert (rounded(x), rounds_factors(x)) == (x, False)
-    allow_rounding(True)
-    assert (rounded(x).item(), rounded(x).dtype) == (1, torch.bfloat16)
-    assert rounded(x.double()).dtype == torch.float64
+    assert (to_matmul_dtype(x), uses_bf16(x)) == (x, False)
+    allow_bf16_matmul(True)
+    assert (to_matmul_dtype(x).item(), to_matmul_dtype(x).dtype) == (1, torch.bfloat16)
+    assert to_matmul_dtype(x.double()).dtype == torch.float64
 
 
 @pytest.mark.parametrize("at_once", [1, 50, 2**21])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_products_add_up_in_the_totals_dtype(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, at_once: int):
-    monkeypatch.setattr(bf16_matmul, "AT_ONCE", at_once)
+    monkeypatch.setattr(bf16_matmul, "BLOCK_ELEMENTS", at_once)
     left, right = (x.to(dtype) for x in matrices())
     total = torch.full((30, 20), torch.nan)
-    add_product(total, left, right, start=True)
+    add_matmul(total, left, right, start=True)
     first = total.clone()
-    add_product(total, left, right)
+    add_matmul(total, left, right)
     torch.testing.assert_close(first, (left @ right).float(), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(total, 2 * first, rtol=1e-5, atol=1e-5)

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import allow_rounding
+from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.gru import GRU, immediate_gradients
-from lm.training.hardware import exact_products
+from lm.training.hardware import full_precision_matmul
 
 SHAPES = [(1, 1, 1, 1), (4, 3, 2, 5), (7, 1, 6, 3), (20, 5, 8, 8)]  # T, B, E, H
 
@@ -229,8 +229,8 @@ def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone():
     ours, torchs = pair(20, 20)
     inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
     expected = everything(torchs, *(x.double() for x in inputs))
-    with exact_products():  # whatever holds now holds again afterwards
-        allow_rounding(True)
+    with full_precision_matmul():  # whatever holds now holds again afterwards
+        allow_bf16_matmul(True)
         found = everything(ours.float(), *inputs)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32

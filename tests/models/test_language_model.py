@@ -3,9 +3,9 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from lm.data.bptt import PADDING
+from lm.data.bptt import IGNORE_INDEX
 from lm.models.cells import CELLS
-from lm.models.language_model import LanguageModel, detached
+from lm.models.language_model import LanguageModel, detach_states
 
 WORDS, T, B = 30, 6, 3
 
@@ -26,7 +26,7 @@ def test_a_text_in_two_windows_gives_what_it_gives_in_one(cell):
     network = model(cell)
     whole, last = network.logits(tokens)
     first, states = network.logits(tokens[:2])
-    second, states = network.logits(tokens[2:], detached(states))
+    second, states = network.logits(tokens[2:], detach_states(states))
     torch.testing.assert_close(torch.cat([first, second]), whole)
     torch.testing.assert_close(states, last)
 
@@ -35,11 +35,11 @@ def test_a_text_in_two_windows_gives_what_it_gives_in_one(cell):
 def test_nats_and_their_gradients_are_those_of_the_logits(cell):
     tokens, targets = window()
     targets = targets.clone()
-    targets[-1, 1:] = PADDING
+    targets[-1, 1:] = IGNORE_INDEX
     network = model(cell).double()
     nats, _ = network.total_nats(tokens, targets)
     logits, _ = network.logits(tokens)
-    expected = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING, reduction="sum")
+    expected = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="sum")
     torch.testing.assert_close(nats, expected)
     parameters = list(network.parameters())
     torch.testing.assert_close(torch.autograd.grad(nats, parameters), torch.autograd.grad(expected, parameters))
@@ -49,7 +49,7 @@ def test_nats_and_their_gradients_are_those_of_the_logits(cell):
 def test_the_stack_is_pytorchs(cell, reference):
     network, tokens = model(cell, num_layers=3), window()[0]
     stack = reference(8, 8, 3)
-    for index, layer in enumerate(network.layers):
+    for index, layer in enumerate(network.rnns):
         for name, value in layer.named_parameters():
             getattr(stack, name.replace("_l0", f"_l{index}")).data.copy_(value.data)
     torch.testing.assert_close(network(tokens)[0], stack(network.embedding(tokens))[0])
@@ -61,7 +61,7 @@ def test_dropout_falls_on_the_non_recurrent_connections_alone():
     network.dropout.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape)))
     network(window()[0])
     assert shapes == [(T, B, 8)] * 4
-    assert all(getattr(layer, "dropout", 0) == 0 for layer in network.layers)
+    assert all(getattr(layer, "dropout", 0) == 0 for layer in network.rnns)
 
 
 def test_a_state_is_carried_without_dropout():
@@ -82,14 +82,14 @@ def test_parameters_are_counted_by_part():
     # One layer of 200 has 4 * (200 + 2 * 200 * 200) with one bias a gate; PyTorch keeps two.
     assert counts["recurrent"] == 320_800 + 4 * 200
     assert counts["embedding"] == 2_000_000
-    assert counts["softmax"] == 2_010_000
-    assert counts["total"] == sum(counts[part] for part in ("embedding", "recurrent", "softmax"))
+    assert counts["decoder"] == 2_010_000
+    assert counts["total"] == sum(counts[part] for part in ("embedding", "recurrent", "decoder"))
 
 
 def test_tied_weights_are_one_matrix_counted_once():
     network = model(tie_weights=True)
-    assert network.softmax.weight is network.embedding.weight
-    assert network.parameter_counts()["softmax"] == WORDS
+    assert network.decoder.weight is network.embedding.weight
+    assert network.parameter_counts()["decoder"] == WORDS
     assert network.parameter_counts()["total"] == sum(parameter.numel() for parameter in network.parameters())
 
 

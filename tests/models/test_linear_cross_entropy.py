@@ -10,9 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lm.models import linear_cross_entropy as module
-from lm.models.bf16_matmul import allow_rounding
-from lm.models.linear_cross_entropy import linear_cross_entropy, plain_linear_cross_entropy, tokens_at_once
-from lm.training.hardware import exact_products
+from lm.models.bf16_matmul import allow_bf16_matmul
+from lm.models.linear_cross_entropy import chunk_size, linear_cross_entropy, reference_linear_cross_entropy
+from lm.training.hardware import full_precision_matmul
 from tests.waits import Waits
 
 # Logits at once, and bytes in the cache; with 13 words of float64: single tokens, 2, 3 or all, in blocks of 1, 2, 4 or
@@ -48,13 +48,13 @@ def loss_and_gradients(function, arguments, scale: float = 1.0) -> list[Tensor]:
 
 @pytest.fixture(params=BUDGETS)
 def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", request.param[0])
+    monkeypatch.setattr(module, "MAX_LOGITS", request.param[0])
     monkeypatch.setattr(module, "BYTES_IN_CACHE", request.param[1])
     return request.param
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("function", [linear_cross_entropy, plain_linear_cross_entropy])
+@pytest.mark.parametrize("function", [linear_cross_entropy, reference_linear_cross_entropy])
 def test_equals_cross_entropy_of_each_token_however_it_is_chunked(function, bias: bool, budget: tuple[int, int]):
     arguments = case(bias=bias)
     found, expected = (loss_and_gradients(f, arguments, scale=3.0) for f in (function, reference))
@@ -67,11 +67,11 @@ def test_equals_the_plain_path_for_any_shape(
     tokens: int, vocabulary: int, hidden: int, bias: bool, budget: int, cache: int
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "LOGITS_AT_ONCE", budget)
+        patch.setattr(module, "MAX_LOGITS", budget)
         patch.setattr(module, "BYTES_IN_CACHE", cache)
         arguments = case(tokens, vocabulary, hidden, bias)
         found = loss_and_gradients(linear_cross_entropy, arguments)
-    expected = loss_and_gradients(plain_linear_cross_entropy, arguments)
+    expected = loss_and_gradients(reference_linear_cross_entropy, arguments)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
 
@@ -90,7 +90,7 @@ def test_float32_agrees_with_float64_within_rounding():
     arguments = case(tokens=64, vocabulary=1000, hidden=32, dtype=torch.float32)
     exact = [x.detach().double().requires_grad_() for x in arguments[:3]] + [arguments[3], arguments[4].double()]
     found = loss_and_gradients(linear_cross_entropy, arguments)
-    expected = [x.float() for x in loss_and_gradients(plain_linear_cross_entropy, exact)]
+    expected = [x.float() for x in loss_and_gradients(reference_linear_cross_entropy, exact)]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -130,13 +130,13 @@ def test_tied_embedding_gets_the_gradients_of_both_its_uses():
         hidden_NH = torch.tanh(F.embedding(tokens_N, weight_VH))
         return torch.autograd.grad(function(hidden_NH, weight_VH, None, targets_N, weights_N), weight_VH)[0]
 
-    torch.testing.assert_close(gradient(linear_cross_entropy), gradient(plain_linear_cross_entropy))
+    torch.testing.assert_close(gradient(linear_cross_entropy), gradient(reference_linear_cross_entropy))
 
 
 @pytest.fixture(params=[False, True], ids=["exact", "rounded"])
 def rounding(request: pytest.FixtureRequest) -> Iterator[bool]:
-    with exact_products():  # whatever holds now holds again afterwards
-        allow_rounding(request.param)
+    with full_precision_matmul():  # whatever holds now holds again afterwards
+        allow_bf16_matmul(request.param)
         yield request.param
 
 
@@ -144,7 +144,7 @@ def rounding(request: pytest.FixtureRequest) -> Iterator[bool]:
 def test_the_graph_can_be_walked_twice_and_gradients_are_not_shared(
     monkeypatch: pytest.MonkeyPatch, rounding: bool, budget: int
 ):
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", budget)
+    monkeypatch.setattr(module, "MAX_LOGITS", budget)
     hidden_NH, weight_VH, *others = case(dtype=torch.float32)
     loss = linear_cross_entropy(hidden_NH, weight_VH, *others)
     first = torch.autograd.grad(loss, weight_VH, retain_graph=True)[0]
@@ -186,22 +186,22 @@ def test_a_large_vocabulary_never_has_all_its_logits_at_once(rounding: bool):
     tokens, vocabulary, hidden = 40, 50_000, 8
     arguments = case(tokens, vocabulary, hidden, dtype=torch.float32)
     with pytest.MonkeyPatch.context() as patch, LargestTensor() as largest:
-        patch.setattr(module, "LOGITS_AT_ONCE", 100_000)
+        patch.setattr(module, "MAX_LOGITS", 100_000)
         linear_cross_entropy(*arguments).backward()
     # The weight's gradient, rounded with a column for the bias's; all logits would be five times as many.
     assert largest.elements == vocabulary * (hidden + rounding)
     with LargestTensor() as largest:
-        plain_linear_cross_entropy(*arguments).backward()
+        reference_linear_cross_entropy(*arguments).backward()
     assert largest.elements == vocabulary * tokens
 
 
 def test_without_gradients_nothing_of_the_weights_size_is_made(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", 1)
+    monkeypatch.setattr(module, "MAX_LOGITS", 1)
     arguments = case(tokens=6, vocabulary=100, hidden=8)
     with torch.no_grad(), LargestTensor() as largest:
         loss = linear_cross_entropy(*arguments)
     assert not loss.requires_grad
-    assert largest.elements == 100 * tokens_at_once(100, 8)
+    assert largest.elements == 100 * chunk_size(100, 8)
 
 
 def test_nothing_waits_for_the_device():
@@ -211,8 +211,8 @@ def test_nothing_waits_for_the_device():
 
 @pytest.mark.parametrize(("vocabulary", "hidden", "tokens"), [(10_000, 200, 419), (250_000, 200, 100), (1, 1, 2**22)])
 def test_a_chunk_fills_the_budget_or_half_the_weights_memory(vocabulary: int, hidden: int, tokens: int):
-    assert tokens_at_once(vocabulary, hidden) == tokens
-    assert tokens_at_once(vocabulary, hidden, torch.bfloat16) == 2 * tokens
+    assert chunk_size(vocabulary, hidden) == tokens
+    assert chunk_size(vocabulary, hidden, torch.bfloat16) == 2 * tokens
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -220,7 +220,7 @@ def test_a_model_all_of_bfloat16_is_computed_as_any_other(bias: bool):
     *inputs, targets_N, weights_N = case(bias=bias)
     rounded = [x if x is None else x.detach().bfloat16().requires_grad_() for x in inputs]
     arguments = [*rounded, targets_N, weights_N.bfloat16()]
-    found, expected = (loss_and_gradients(f, arguments) for f in (linear_cross_entropy, plain_linear_cross_entropy))
+    found, expected = (loss_and_gradients(f, arguments) for f in (linear_cross_entropy, reference_linear_cross_entropy))
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == torch.bfloat16
         assert (one - other).norm() / other.norm() < 0.02
@@ -243,13 +243,13 @@ def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
 def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
     monkeypatch: pytest.MonkeyPatch, budget: int, bias: bool
 ):
-    monkeypatch.setattr(module, "LOGITS_AT_ONCE", budget)
+    monkeypatch.setattr(module, "MAX_LOGITS", budget)
     arguments = case(tokens=64, vocabulary=500, hidden=32, bias=bias, dtype=torch.float32)
     inputs = [x if x is None else x.detach().double().requires_grad_() for x in arguments[:3]]
     exact = [*inputs, arguments[3], arguments[4].double()]
-    expected = loss_and_gradients(plain_linear_cross_entropy, exact)
-    with exact_products():  # whatever holds now holds again afterwards
-        allow_rounding(True)
+    expected = loss_and_gradients(reference_linear_cross_entropy, exact)
+    with full_precision_matmul():  # whatever holds now holds again afterwards
+        allow_bf16_matmul(True)
         found = loss_and_gradients(linear_cross_entropy, arguments)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32
@@ -258,8 +258,8 @@ def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
 
 @pytest.fixture
 def rounded_case() -> Iterator[list[Tensor]]:
-    with exact_products():
-        allow_rounding(True)
+    with full_precision_matmul():
+        allow_bf16_matmul(True)
         yield case(tokens=64, vocabulary=500, hidden=32, dtype=torch.float32)
 
 
@@ -285,7 +285,7 @@ def test_powers_of_any_size_are_those_below_one_but_for_rounding(monkeypatch: py
 def test_without_gradients_the_bias_is_not_rounded(rounded_case):
     """With it, it is rounded as a column of the weight."""
     hidden_NH, weight_VH, bias_V, *others = (x.detach() for x in rounded_case)
-    exact = plain_linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
+    exact = reference_linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
     found = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
     torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
     trained = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V.requires_grad_(), *others)

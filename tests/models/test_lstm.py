@@ -2,18 +2,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import allow_rounding
+from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.lstm import LSTM
-from lm.training.hardware import exact_products, has_bfloat16_products
+from lm.training.hardware import full_precision_matmul, supports_bf16_matmul
 
 needs_bfloat16 = pytest.mark.skipif(
-    not has_bfloat16_products(torch.device("cpu")), reason="this processor has no bfloat16 products"
+    not supports_bf16_matmul(torch.device("cpu")), reason="this processor has no bfloat16 products"
 )
 
 
 @pytest.fixture(autouse=True)
 def restored_precision():
-    with exact_products():
+    with full_precision_matmul():
         yield
 
 
@@ -50,7 +50,7 @@ def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone(with
     input_TBE, state = inputs()
     state = state if with_state else None
     expected = everything(torchs.double(), input_TBE.double(), state and tuple(x.double() for x in state))
-    allow_rounding(True)
+    allow_bf16_matmul(True)
     for found, exact in zip(everything(ours, input_TBE, state), expected, strict=True):
         assert found.dtype == torch.float32
         # Steps of bfloat16 are 2^-8 of a number; over twenty time steps they add up a little.
@@ -60,7 +60,7 @@ def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone(with
 @needs_bfloat16
 def test_the_cells_state_is_carried_in_float32():
     ours, _ = pair()
-    allow_rounding(True)
+    allow_bf16_matmul(True)
     _, (h, c) = ours(*inputs())
     assert torch.equal(h, h.bfloat16().float())
     assert not torch.equal(c, c.bfloat16().float())

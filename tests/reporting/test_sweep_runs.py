@@ -75,15 +75,17 @@ def test_only_the_first_line_of_an_error_is_told(make_run: MakeRun, sweep: Path)
 
 
 def test_values_are_those_of_the_composed_config(make_run: MakeRun, sweep: Path) -> None:
-    config = {"lr_decay": "${by_dropout:${dropout},1.2,1.8}", "data": {"name": "${oc.env:LM_NO_SUCH_VARIABLE}"}}
+    config = {"lr_decay_factor": "${by_dropout:${dropout},1.2,1.8}", "data": {"name": "${oc.env:LM_NO_SUCH_VARIABLE}"}}
     make_run(cell="gru", dropout=0.0, config=config, choices={"schedule": "table1"})
 
     (run,) = find_runs(sweep)
 
-    values = {key: run.value(key) for key in ("lr", "lr_decay", "embedding_size", "schedule", "data.name", "nothing")}
+    values = {
+        key: run.value(key) for key in ("lr", "lr_decay_factor", "embedding_size", "schedule", "data.name", "nothing")
+    }
     assert values == {
         "lr": 0.8,
-        "lr_decay": 1.8,
+        "lr_decay_factor": 1.8,
         "embedding_size": 200,
         "schedule": "table1",
         "data.name": None,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lm.reporting.sweep_runs import find_runs
-from lm.reporting.table import Extras, Table, build_table, settings_of, swept_keys
+from lm.reporting.table import ExtraColumns, Table, build_table, settings_of, swept_keys
 from tests.reporting.conftest import MakeRun
 
 
-def table_of(folder: Path, weights: str = "best", extras: Extras | None = None) -> Table:
+def table_of(folder: Path, weights: str = "best", extras: ExtraColumns | None = None) -> Table:
     return build_table(settings_of(find_runs(folder)), weights, extras)
 
 
@@ -133,7 +133,7 @@ def test_further_columns_are_added_when_asked_for(make_run: MakeRun, sweep: Path
     make_run("seed=1", seed=1, valid_ppls=[150.0, 120.0, 90.0])
     make_run("seed=2", seed=2, valid_ppls=[150.0, 130.0, 120.5, 119.0])
 
-    (row,) = table_of(sweep, extras=Extras(parameters=True, speed=True, epochs_to=120)).rows
+    (row,) = table_of(sweep, extras=ExtraColumns(parameters=True, speed=True, epochs_to=120)).rows
 
     assert (row["parameters"], row["tokens_per_second"], row["epochs_to_120"]) == (4_653_200, 9_001.5, 3.0)
 
@@ -142,7 +142,7 @@ def test_a_perplexity_that_some_seed_never_reached_has_no_epoch(make_run: MakeRu
     make_run("seed=1", seed=1, valid_ppls=[150.0, 120.0])
     make_run("seed=2", seed=2, valid_ppls=[150.0, 130.0])
 
-    assert "epochs_to_120" not in table_of(sweep, extras=Extras(epochs_to=120)).columns
+    assert "epochs_to_120" not in table_of(sweep, extras=ExtraColumns(epochs_to=120)).columns
 
 
 @pytest.mark.parametrize("options", [{"parameters": "yes"}, {"speed": 1}, {"epochs_to": "soon"}, {"epochs_to": -1}])
@@ -150,7 +150,7 @@ def test_a_further_column_that_cannot_be_is_refused(options: dict[str, object]) 
     (name,) = options
 
     with pytest.raises(ValueError, match=rf"expected {name} to be .*, found .*: type {name}="):
-        Extras(**options)  # type: ignore[arg-type]
+        ExtraColumns(**options)  # type: ignore[arg-type]
 
 
 def test_settings_are_called_what_people_call_them(make_run: MakeRun, sweep: Path) -> None:

@@ -33,9 +33,9 @@ def test_both_figures_are_images_as_they_were_drawn(logged: Path, grid: Path) ->
     for name in ("convergence", "validation"):
         (picture,) = events_in(logged).Images(f"report/{name}")
 
-        drawn, shown = imread(grid / f"{name}.png"), imread(io.BytesIO(picture.encoded_image_string))
-        assert shown.shape == drawn.shape
-        assert abs(shown - drawn).max() < 0.01
+        drawn, format_value = imread(grid / f"{name}.png"), imread(io.BytesIO(picture.encoded_image_string))
+        assert format_value.shape == drawn.shape
+        assert abs(format_value - drawn).max() < 0.01
 
 
 def test_writing_again_replaces_what_was_there(logged: Path, grid: Path) -> None:

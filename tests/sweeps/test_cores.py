@@ -3,7 +3,7 @@ import os
 import pytest
 
 from lm.sweeps import cores as module
-from lm.sweeps.cores import cores, cores_a_run, runs_of, workers
+from lm.sweeps.cores import cores, cores_per_run, num_runs, num_workers
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from lm.sweeps.cores import cores, cores_a_run, runs_of, workers
     ],
 )
 def test_a_sweep_has_a_run_for_each_combination_and_what_is_typed_goes_first(typed, params, runs):
-    assert runs_of(typed, params) == runs
+    assert num_runs(typed, params) == runs
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_sweep_has_a_run_for_each_combination_and_what_is_typed_goes_first(typ
 def test_cores_go_to_as_many_runs_as_there_are_and_all_that_is_left_to_each(monkeypatch, machine, seeds, at_once, each):
     monkeypatch.setattr(module, "cores", lambda: machine)
     sweep = [f"seed=range({seeds})"], None
-    assert (workers(*sweep), cores_a_run(*sweep)) == (at_once, each)
+    assert (num_workers(*sweep), cores_per_run(*sweep)) == (at_once, each)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinities")

@@ -7,11 +7,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from lm.sweeps.sweep_job import (
+    check_sweepable,
     job_logging,
     leave_ctrl_c_to_the_sweep,
-    note_failure,
-    note_stop,
-    unfit_for_a_sweep,
+    record_failure,
+    record_stop,
     validation_perplexity,
 )
 
@@ -20,7 +20,7 @@ CONFIG = OmegaConf.create({"cell": {"name": "gru"}, "dropout": 0.25, "seed": 3})
 
 @pytest.mark.parametrize("devices", [1, "1", [0], [1]])
 def test_a_run_on_one_device_fits_a_sweep(devices):
-    assert unfit_for_a_sweep(OmegaConf.create({"resume": None, "trainer": {"devices": devices}})) is None
+    assert check_sweepable(OmegaConf.create({"resume": None, "trainer": {"devices": devices}})) is None
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_run_on_one_device_fits_a_sweep(devices):
 )
 def test_what_a_sweep_cannot_have_is_told(options, sentence):
     config = OmegaConf.create({"resume": None, "trainer": {"devices": 1}} | options)
-    assert unfit_for_a_sweep(config).startswith(sentence)
+    assert check_sweepable(config).startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_a_sweep_cannot_have_is_told(options, sentence):
     ],
 )
 def test_a_process_that_ended_without_a_word_is_written_down(tmp_path, status, error):
-    note_failure(CONFIG, tmp_path, status)
+    record_failure(CONFIG, tmp_path, status)
     results = json.loads((tmp_path / "results.json").read_text())
     assert results.pop("error").startswith(error)
     assert results == {"status": "failed", "cell": "gru", "dropout": 0.25, "seed": 3}
@@ -59,7 +59,7 @@ def test_a_run_that_the_sweeps_end_came_before_is_written_down(tmp_path, begun, 
     (run / "checkpoints").mkdir(parents=True)
     if begun:
         (run / "checkpoints" / "last.ckpt").touch()
-    note_stop(CONFIG, run, "SIGINT")
+    record_stop(CONFIG, run, "SIGINT")
     results = json.loads((run / "results.json").read_text())
     which = {"cell": "gru", "dropout": 0.25, "seed": 3}
     assert results == {"status": status, "error": "the sweep was stopped by SIGINT"} | which
@@ -67,17 +67,17 @@ def test_a_run_that_the_sweeps_end_came_before_is_written_down(tmp_path, begun, 
 
 def test_what_a_run_has_written_itself_stays_where_the_sweep_is_stopped(tmp_path):
     (tmp_path / "results.json").write_text("its own")
-    note_stop(CONFIG, tmp_path, "SIGTERM")
+    record_stop(CONFIG, tmp_path, "SIGTERM")
     assert (tmp_path / "results.json").read_text() == "its own"
 
 
 def test_nothing_is_written_where_the_sweep_is_refused(tmp_path):
-    note_stop(CONFIG, tmp_path, "expected one run to resume, found a sweep")
+    record_stop(CONFIG, tmp_path, "expected one run to resume, found a sweep")
     assert not (tmp_path / "results.json").exists()
 
 
 def test_a_failure_that_cannot_be_written_is_told_all_the_same(tmp_path, caplog):
-    note_failure(CONFIG, tmp_path / "nowhere", -signal.SIGKILL)
+    record_failure(CONFIG, tmp_path / "nowhere", -signal.SIGKILL)
     assert "nowhere failed: killed by SIGKILL" in caplog.text
     assert "No such file or directory" in caplog.text
 

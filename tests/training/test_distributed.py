@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import lm.sweeps.training_job
-from lm.data.shard import Share
-from lm.run_dir import Run
-from lm.training.distributed import gathered, largest, own_columns, side_by_side, summed
-from lm.training.rng import rng_states, saved_rng_states, start_rng
+from lm.data.shard import Shard
+from lm.run_dir import RunDir
+from lm.training.distributed import all_gather, all_reduce_max, all_reduce_sum, concat_states, shard_states
+from lm.training.rng import restore_rng, rng_states, saved_rng_states
 from lm.training.trainer import check_devices
 from tests.conftest import no_file_larger_than
 from tests.test_resume import assert_same, signal_at, start, untimed, wait_for_epochs
@@ -42,9 +42,9 @@ def assert_equal_but_for_rounding(run, reference):
 
 @pytest.mark.parametrize("words", [(), ("cell=gru", "data.batching=sentences", "length_conditioning=true")])
 def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, tmp_path, words):
-    run, reference = Run(tmp_path / "two"), Run(tmp_path / "one")
+    run, reference = RunDir(tmp_path / "two"), RunDir(tmp_path / "one")
     words = (*small, *EXACT, *words)
-    output = finish(start(run.folder, (*words, *on_devices(2)), checkpoint_minutes=10))
+    output = finish(start(run.folder, (*words, *on_devices(2)), checkpoint_every_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)
     assert run.results()["device"].startswith("2 x cpu")
@@ -54,7 +54,7 @@ def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, t
 
 def test_a_run_on_two_devices_is_stopped_by_a_signal_to_one_and_goes_on_exactly(small, tmp_path):
     words = (*small, "cell=gru", "dropout=0.25", "epochs=4", *on_devices(2))
-    run, reference = Run(tmp_path / "stopped"), Run(tmp_path / "whole")
+    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
     process = start(run.folder, words)
     wait_for_epochs(process, run, 1)
     process.send_signal(signal.SIGTERM)
@@ -63,18 +63,18 @@ def test_a_run_on_two_devices_is_stopped_by_a_signal_to_one_and_goes_on_exactly(
     assert "Traceback" not in output
     assert run.results()["status"] == "interrupted"
     assert 1 <= len(run.epochs()) < 4
-    finish(start(run.folder, (f"resume={run.folder}",), checkpoint_minutes=10))
-    finish(start(reference.folder, words, checkpoint_minutes=10))
+    finish(start(run.folder, (f"resume={run.folder}",), checkpoint_every_minutes=10))
+    finish(start(reference.folder, words, checkpoint_every_minutes=10))
     assert_same(run, reference)
 
 
 def test_a_run_begun_on_one_device_goes_on_on_three(run_command, small, tmp_path, monkeypatch):
     words = (*small, *EXACT)
-    run, reference = Run(tmp_path / "moved"), Run(tmp_path / "one")
+    run, reference = RunDir(tmp_path / "moved"), RunDir(tmp_path / "one")
     with monkeypatch.context() as patch:
-        patch.setattr(lm.sweeps.training_job, "WriteSamples", signal_at(20))
+        patch.setattr(lm.sweeps.training_job, "LogSamples", signal_at(20))
         assert run_command("lm.train", *words, f"hydra.run.dir={run.folder}") == 1
-    finish(start(run.folder, (f"resume={run.folder}", *on_devices(3)), checkpoint_minutes=10))
+    finish(start(run.folder, (f"resume={run.folder}", *on_devices(3)), checkpoint_every_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)
 
@@ -119,9 +119,9 @@ def test_one_device_needs_no_strategy():
 
 def test_a_process_alone_is_told_what_it_says():
     value = torch.tensor([1, 2])
-    assert summed(value) is value
-    assert largest(7, torch.device("cpu")) == 7
-    assert gathered("word") == ["word"]
+    assert all_reduce_sum(value) is value
+    assert all_reduce_max(7, torch.device("cpu")) == 7
+    assert all_gather("word") == ["word"]
 
 
 def states_of(columns):
@@ -133,15 +133,15 @@ def states_of(columns):
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (2, 3), (2, 2)])
 def test_hidden_states_are_shared_out_anew_among_other_devices(before, after):
     cpu, whole = torch.device("cpu"), states_of(7)
-    parts = [own_columns(whole, Share(rank, before), cpu) for rank in range(before)]
-    again = [own_columns(side_by_side(parts), Share(rank, after), cpu) for rank in range(after)]
-    torch.testing.assert_close(side_by_side(again), whole)
+    parts = [shard_states(whole, Shard(rank, before), cpu) for rank in range(before)]
+    again = [shard_states(concat_states(parts), Shard(rank, after), cpu) for rank in range(after)]
+    torch.testing.assert_close(concat_states(again), whole)
     assert [len(part["valid"][0][0]) for part in again] == [len(part) for part in torch.arange(7).tensor_split(after)]
 
 
 def draws(saved, rank, seed=1):
     torch.manual_seed(seed)
-    start_rng(saved, seed, rank, torch.device("cpu"))
+    restore_rng(saved, seed, rank, torch.device("cpu"))
     return torch.rand(3)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lm.models.bf16_matmul import allow_rounding, rounding_allowed
+from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
 from lm.training import hardware
 
 
@@ -13,11 +13,11 @@ def restored_precision():
 
 
 def state():
-    return rounding_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    return bf16_matmul_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
 
 def restore(rounding, precision, tf32):
-    allow_rounding(rounding)
+    allow_bf16_matmul(rounding)
     torch.set_float32_matmul_precision(precision)
     torch.backends.cudnn.allow_tf32 = tf32
 
@@ -53,7 +53,7 @@ def test_auto_takes_rounded_products_where_the_device_that_trains_has_them(
 def test_the_device_is_a_gpu_where_there_is_one_and_the_accelerator_allows_it(monkeypatch, accelerator, with_gpu):
     for available, expected in ((True, with_gpu), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
-        assert hardware.device_of(accelerator).type == expected
+        assert hardware.resolve_device(accelerator).type == expected
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
@@ -84,20 +84,20 @@ def test_scaled_gradients_are_refused():
     ],
 )
 def test_whoever_finds_the_memory_used_up_it_is_one_sentence(error, found):
-    with pytest.raises(MemoryError, match=f"{found}: type a smaller hidden_size"), hardware.told_where_memory_ends():
+    with pytest.raises(MemoryError, match=f"{found}: type a smaller hidden_size"), hardware.explain_out_of_memory():
         raise error
 
 
 def test_other_errors_are_not_taken_for_memory():
-    with pytest.raises(RuntimeError, match="shapes"), hardware.told_where_memory_ends():
+    with pytest.raises(RuntimeError, match="shapes"), hardware.explain_out_of_memory():
         raise RuntimeError("shapes do not match")
 
 
 def test_products_are_exact_for_a_while_whatever_happens():
     restore(*ROUNDED_ON_GPU)
-    with hardware.exact_products():
+    with hardware.full_precision_matmul():
         assert state() == EXACT
-    with pytest.raises(RuntimeError), hardware.exact_products():
+    with pytest.raises(RuntimeError), hardware.full_precision_matmul():
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert state() == ROUNDED_ON_GPU
 

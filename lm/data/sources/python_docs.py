@@ -26,14 +26,14 @@ class PythonDocs(Source):
 
     name = "python_docs"
 
-    def __init__(self, min_count: int = 2, max_words: int | None = None) -> None:
-        check_vocabulary_limits(min_count, max_words)
+    def __init__(self, min_count: int = 2, max_vocab_size: int | None = None) -> None:
+        check_vocabulary_limits(min_count, max_vocab_size)
         self.min_count = min_count
-        self.max_words = max_words
+        self.max_vocab_size = max_vocab_size
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Hash the sentences of every split and the limits of the vocabulary."""
-        return digest(self.name, self._splits, self.min_count, self.max_words)
+        return digest(self.name, self._splits, self.min_count, self.max_vocab_size)
 
     def sentences(self, split: str) -> Iterator[list[str]]:
         """Yield the words of one sentence after another."""
@@ -41,7 +41,7 @@ class PythonDocs(Source):
 
     @cached_property
     def _splits(self) -> dict[str, Sentences]:
-        return split_by_topic(without_repeats(read_topics()))
+        return split_by_topic(deduplicate(read_topics()))
 
 
 def read_topics() -> Mapping[str, str]:
@@ -56,7 +56,7 @@ def read_topics() -> Mapping[str, str]:
     return topics
 
 
-def without_repeats(topics: Mapping[str, str]) -> dict[str, Sentences]:
+def deduplicate(topics: Mapping[str, str]) -> dict[str, Sentences]:
     """Give the sentences of each topic, every sentence only where it comes first, longest topics before shorter ones.
 
     Short topics often repeat a part of a long one; what was trained on must not be tested on.

@@ -12,22 +12,22 @@ SPLITS = ("train", "valid", "test")
 class Source(ABC):
     """A text in three splits that has not been counted or encoded yet.
 
-    `min_count` and `max_words` limit the vocabulary that is built from the training split.
+    `min_count` and `max_vocab_size` limit the vocabulary that is built from the training split.
     """
 
     name: ClassVar[str]
     min_count: int = 1
-    max_words: int | None = None
+    max_vocab_size: int | None = None
 
     @abstractmethod
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Give the SHA-256, in hexadecimal, of the text and of every option that changes its ids."""
 
     @abstractmethod
     def sentences(self, split: str) -> Iterator[list[str]]:
         """Yield the words of one sentence after another, without `<eos>`."""
 
-    def place(self, split: str) -> str:
+    def location(self, split: str) -> str:
         """Say where the split's text comes from, for messages."""
         return f"the {split} split of {self.name}"
 
@@ -53,8 +53,8 @@ def check_at_least(option: str, value: object, least: int) -> None:
         raise ValueError(f"data.{option} must be a whole number of at least {least}, got {value!r}.")
 
 
-def check_vocabulary_limits(min_count: object, max_words: object) -> None:
+def check_vocabulary_limits(min_count: object, max_vocab_size: object) -> None:
     """Raise a ValueError unless the two limits leave room for `<unk>`, `<eos>` and a word."""
     check_at_least("min_count", min_count, 1)
-    if max_words is not None:
-        check_at_least("max_words", max_words, 3)
+    if max_vocab_size is not None:
+        check_at_least("max_vocab_size", max_vocab_size, 3)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lm.data.sources.source import Source, check_at_least, digest
 
-END_ID = 0
+EOS_ID = 0
 
 Table = NDArray[np.float64]
 
@@ -58,7 +58,7 @@ class MarkovSource(Source):
         self.seed = seed
         self.probabilities = transition_table(words, classes, branching, mean_length, seed)
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Hash the seed, the sizes and every probability."""
         return digest(self.name, self.seed, self.tokens, self.probabilities.tobytes().hex())
 
@@ -81,17 +81,17 @@ class MarkovSource(Source):
         return math.exp(math.fsum(nats) / len(nats))
 
     def _sentence(self, generator: random.Random) -> Iterator[str]:
-        before = last = END_ID
+        before = last = EOS_ID
         while True:
             row = self._cumulative[before % self.classes][last]
             before, last = last, bisect(row, generator.random() * row[-1])
-            if last == END_ID:
+            if last == EOS_ID:
                 return
             yield f"w{last}"
 
     def _nats(self, sentence: list[str]) -> Iterator[float]:
-        before = last = END_ID
-        for following in (*(int(word[1:]) for word in sentence), END_ID):
+        before = last = EOS_ID
+        for following in (*(int(word[1:]) for word in sentence), EOS_ID):
             yield -math.log(self.probabilities[before % self.classes, last, following])
             before, last = last, following
 
@@ -105,10 +105,10 @@ def transition_table(words: int, classes: int, branching: int, mean_length: int,
     """Draw the probability of each next word, [class of the word before, last word, next word], where 0 is `<eos>`."""
     generator = random.Random(seed)
     table = np.zeros((classes, words + 1, words + 1))
-    table[:, END_ID] = random_row(words, branching, generator)
+    table[:, EOS_ID] = random_row(words, branching, generator)
     for row in (table[kind, last] for kind in range(classes) for last in range(1, words + 1)):
         row[:] = random_row(words, branching, generator) * (1 - 1 / mean_length)
-        row[END_ID] = 1 / mean_length
+        row[EOS_ID] = 1 / mean_length
     return table
 
 

@@ -34,7 +34,7 @@ class TextSource(Source):
         fold_numbers: bool = False,
         keep_blank_lines: bool = False,
         min_count: int = 1,
-        max_words: int | None = None,
+        max_vocab_size: int | None = None,
     ) -> None:
         if dir is None:
             raise ValueError(
@@ -44,17 +44,17 @@ class TextSource(Source):
         check_flag("lowercase", lowercase)
         check_flag("fold_numbers", fold_numbers)
         check_flag("keep_blank_lines", keep_blank_lines)
-        check_vocabulary_limits(min_count, max_words)
+        check_vocabulary_limits(min_count, max_vocab_size)
         self.files = split_files(dir, "{}.txt")
         self.lowercase = lowercase
         self.fold_numbers = fold_numbers
         self.keep_blank_lines = keep_blank_lines
         self.min_count = min_count
-        self.max_words = max_words
+        self.max_vocab_size = max_vocab_size
 
-    def key(self) -> str:
+    def fingerprint(self) -> str:
         """Hash the bytes of the three files and the options."""
-        options = [self.lowercase, self.fold_numbers, self.keep_blank_lines, self.min_count, self.max_words]
+        options = [self.lowercase, self.fold_numbers, self.keep_blank_lines, self.min_count, self.max_vocab_size]
         return digest(self.name, [file_sha256(self.files[split]) for split in SPLITS], options)
 
     def sentences(self, split: str) -> Iterator[list[str]]:
@@ -63,7 +63,7 @@ class TextSource(Source):
             if words or self.keep_blank_lines:
                 yield [self._clean(word) for word in words]
 
-    def place(self, split: str) -> str:
+    def location(self, split: str) -> str:
         """Name the split's file."""
         return str(self.files[split])
 

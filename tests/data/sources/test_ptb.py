@@ -25,7 +25,7 @@ def test_the_files_of_a_folder_are_read_line_by_line(treebank: Path) -> None:
 
 
 def test_the_key_is_known_before_the_download(treebank: Path) -> None:
-    assert make_source("ptb").key() == make_source("ptb", dir=treebank).key()
+    assert make_source("ptb").fingerprint() == make_source("ptb", dir=treebank).fingerprint()
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -56,7 +56,7 @@ def test_without_a_network_one_sentence_names_the_copies_the_folder_and_a_corpus
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Nothing listens on port 9 of this machine.
-    monkeypatch.setattr(ptb, "COPIES", ("http://127.0.0.1:9/one/", "http://127.0.0.1:9/two/"))
+    monkeypatch.setattr(ptb, "MIRRORS", ("http://127.0.0.1:9/one/", "http://127.0.0.1:9/two/"))
     monkeypatch.setenv("LM_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError) as error:
         load_corpus(make_source("ptb"))

@@ -7,7 +7,7 @@ import pytest
 
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS
-from lm.data.sources.python_docs import PythonDocs, read_topics, split_by_topic, without_repeats
+from lm.data.sources.python_docs import PythonDocs, deduplicate, read_topics, split_by_topic
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def test_it_is_large_enough_to_train_on(corpus: Corpus) -> None:
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_few_words_are_unknown(corpus: Corpus, split: str) -> None:
-    unknown = corpus.splits[split] == corpus.vocabulary.unknown_id
+    unknown = corpus.splits[split] == corpus.vocabulary.unk_id
     assert 0 < unknown.double().mean() < 0.15
 
 
@@ -48,27 +48,36 @@ def test_the_key_does_not_depend_on_the_hash_seed() -> None:
         found = subprocess.run(
             [sys.executable, "-c", command], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
         )
-        assert found.stdout.decode().strip() == PythonDocs().key()
+        assert found.stdout.decode().strip() == PythonDocs().fingerprint()
 
 
 def test_the_splits_do_not_depend_on_the_order_of_the_topics() -> None:
     topics = read_topics()
     reordered = dict(reversed(list(topics.items())))
-    assert split_by_topic(without_repeats(topics)) == split_by_topic(without_repeats(reordered))
+    assert split_by_topic(deduplicate(topics)) == split_by_topic(deduplicate(reordered))
 
 
 def test_the_key_changes_with_the_options() -> None:
-    assert len({PythonDocs().key(), PythonDocs(min_count=3).key(), PythonDocs(max_words=500).key()}) == 3
+    assert (
+        len(
+            {
+                PythonDocs().fingerprint(),
+                PythonDocs(min_count=3).fingerprint(),
+                PythonDocs(max_vocab_size=500).fingerprint(),
+            }
+        )
+        == 3
+    )
 
 
 def test_the_vocabulary_can_be_limited(tmp_path: Path) -> None:
-    assert len(load_corpus(PythonDocs(max_words=500), tmp_path).vocabulary) == 500
+    assert len(load_corpus(PythonDocs(max_vocab_size=500), tmp_path).vocabulary) == 500
 
 
 def test_a_python_without_its_documentation_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
     with pytest.raises(FileNotFoundError, match=r"has no pydoc_data\.topics: use data=synthetic"):
-        PythonDocs().key()
+        PythonDocs().fingerprint()
 
 
 def test_options_out_of_range_are_refused() -> None:

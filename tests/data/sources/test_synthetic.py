@@ -95,7 +95,7 @@ def test_the_key_changes_with_every_option() -> None:
         {"test_tokens": 50_000},
         {"seed": 1},
     ]
-    assert len({MarkovSource(**given).key() for given in options}) == len(options)
+    assert len({MarkovSource(**given).fingerprint() for given in options}) == len(options)
 
 
 def test_the_floor_stands_in_the_corpus(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_missing_file_is_refused(folder: Folder) -> None:
     [
         ({"min_count": 0}, r"data\.min_count must be a whole number of at least 1, got 0\."),
         ({"min_count": 1.5}, r"data\.min_count .* got 1\.5\."),
-        ({"max_words": 2}, r"data\.max_words must be a whole number of at least 3, got 2\."),
+        ({"max_vocab_size": 2}, r"data\.max_vocab_size must be a whole number of at least 3, got 2\."),
         ({"lowercase": "maybe"}, r"data\.lowercase must be true or false, got 'maybe'\."),
         ({"fold_numbers": 1}, r"data\.fold_numbers must be true or false, got 1\."),
         ({"keep_blank_lines": None}, r"data\.keep_blank_lines must be true or false, got None\."),
@@ -120,15 +120,15 @@ def test_the_key_changes_with_the_text_and_with_every_option(folder: Folder) -> 
         {"fold_numbers": True},
         {"keep_blank_lines": True},
         {"min_count": 2},
-        {"max_words": 9},
+        {"max_vocab_size": 9},
     ]
-    keys = [TextSource(folder(), **given).key() for given in options]
-    keys += [TextSource(folder(**{split: "b a\n"})).key() for split in SPLITS]
+    keys = [TextSource(folder(), **given).fingerprint() for given in options]
+    keys += [TextSource(folder(**{split: "b a\n"})).fingerprint() for split in SPLITS]
     assert len(set(keys)) == len(options) + len(SPLITS)
 
 
 def test_the_key_does_not_change_with_the_place_of_the_folder(folder: Folder, tmp_path: Path) -> None:
-    before = TextSource(folder()).key()
+    before = TextSource(folder()).fingerprint()
     moved = tmp_path.with_name("moved")
     tmp_path.rename(moved)
-    assert TextSource(str(moved)).key() == before
+    assert TextSource(str(moved)).fingerprint() == before
