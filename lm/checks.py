@@ -1,30 +1,65 @@
-"""What an option may be; anything else is told in one sentence."""
+"""Checks of an option's value; each raises a ValueError of one sentence: expected, found, what to type instead."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection
+
+MAX_WHOLE = 2**31 - 1
+"""The largest whole number of an option that names no other: sizes and counts beyond it fit no memory."""
 
 
-def check_whole(name: str, value: object, example: int, least: int = 1) -> None:
-    """Raise a ValueError unless `value` is a whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"expected {name} to be a whole number of at least {least}, found {value}: type {name}={example}"
-        )
+def check_whole(
+    name: str, value: object, example: int, least: int = 1, most: int = MAX_WHOLE, optional: bool = False
+) -> None:
+    """Raise a ValueError unless `value` is a whole number from `least` to `most`; None passes if `optional`."""
+    if value is None and optional:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        limit = f"at most {most}" if isinstance(value, int) and value > most else f"at least {least}"
+        raise unexpected(name, f"a whole number of {limit}{_or_null(optional)}", value, example)
 
 
-def check_number(name: str, value: object, example: float) -> None:
-    """Raise a ValueError unless `value` is a finite number."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"expected {name} to be a number, found {value}: type {name}={example}")
+def check_number(
+    name: str,
+    value: object,
+    example: float,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    optional: bool = False,
+) -> None:
+    """Raise a ValueError unless `value` is finite, at least `least`, above `above` and below `below`."""
+    if value is None and optional:
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    if not (isinstance(value, int | float) and number and least <= value < below and above < value):
+        limits = {"of at least": least, "above": above, "below": below}
+        described = " and".join(f" {words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
+        raise unexpected(name, f"a number{described}{_or_null(optional)}", value, example)
 
 
 def check_flag(name: str, value: object) -> None:
     """Raise a ValueError unless `value` is true or false."""
     if not isinstance(value, bool):
-        raise ValueError(f"expected {name} to be true or false, found {value}: type {name}=true")
+        raise unexpected(name, "true or false", value, "true")
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Raise a ValueError unless `value` is one of the choices."""
-    if value not in choices:
-        raise ValueError(f"expected {name} to be one of {', '.join(choices)}, found {value}: type {name}={choices[0]}")
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise a ValueError unless `value` is one of the choices; the first one is the advice."""
+    if not isinstance(value, str) or value not in choices:
+        raise unexpected(name, f"one of {', '.join(choices)}", value, next(iter(choices)))
+
+
+def unexpected(name: str, wanted: str, value: object, example: object) -> ValueError:
+    """Return the error for an option that is not what it has to be."""
+    return ValueError(f"expected {name} to be {wanted}, found {show(value)}: type {name}={example}")
+
+
+def show(value: object) -> str:
+    """Return a value as it is typed in YAML, with quotes around text."""
+    names = {None: "null", True: "true", False: "false"}
+    return names[value] if value is None or isinstance(value, bool) else repr(value)
+
+
+def _or_null(optional: bool) -> str:
+    return " or null" if optional else ""

@@ -89,8 +89,8 @@ def test_the_command_runs_as_it_is_typed(saved_run):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["split=tset"], "expected split to be one of train, valid, test, found tset"),
-        (["checkpoint=first"], "expected checkpoint to be one of best, last, found first"),
+        (["split=tset"], "expected split to be one of train, valid, test, found 'tset'"),
+        (["checkpoint=first"], "expected checkpoint to be one of best, last, found 'first'"),
         (["batch_size=0"], "expected batch_size to be a whole number of at least 1, found 0"),
         (["batch_size=1000000"], "expected a split with more words than batch_size=1000000"),
         (["data.dir=."], "data.dir=. must hold train.txt, valid.txt, test.txt"),
@@ -99,8 +99,8 @@ def test_the_command_runs_as_it_is_typed(saved_run):
         (["text=a", "file=b"], "expected text= or file=, found both"),
         (["file=nowhere.txt"], "expected a text, found no file 'nowhere.txt'"),
         (["text=ada", "csv=nowhere/table.csv"], "expected a folder to write to, found none at 'nowhere'"),
-        (["text=ada", "rows=word"], "expected rows to be one of words, sentences, found word"),
-        (["text=ada", "state=kept"], "expected state to be one of reset, carried, found kept"),
+        (["text=ada", "rows=word"], "expected rows to be one of words, sentences, found 'word'"),
+        (["text=ada", "state=kept"], "expected state to be one of reset, carried, found 'kept'"),
         (["spilt=test"], "found spilt=: type split="),
     ],
 )

@@ -247,7 +247,7 @@ def test_a_run_is_named_by_what_was_typed_for_it():
         (["lr_decay_factor=-2"], "expected lr_decay_factor to be positive, found -2"),
         (["epochs=abc"], "expected epochs to be a whole number, found 'abc'"),
         (["tie_weights=true", "embedding_size=8"], "expected equal sizes with tie_weights=true"),
-        (["data.batching=sentence"], "expected data.batching to be streams or sentences, found 'sentence'"),
+        (["data.batching=sentence"], "expected data.batching to be one of streams, sentences, found 'sentence'"),
         (["length_conditioning=true"], "expected data.batching=sentences with length_conditioning=true, found streams"),
         (["data.max_length=a"], "expected data.max_length to be a whole number or null, found 'a'"),
         (["batch_size=100000"], "expected a split with more words than batch_size=100000"),

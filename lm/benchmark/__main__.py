@@ -16,11 +16,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lm.atomic_files import write_atomically, write_json
-from lm.benchmark.benchmark_job import Job, check_whole
+from lm.benchmark.benchmark_job import Job
 from lm.benchmark.benchmark_report import page
 from lm.benchmark.comparison import contest
 from lm.benchmark.measurements import Results, results_of
 from lm.benchmark.startup import seconds_to_first_step
+from lm.checks import check_whole
 from lm.cli import command
 from lm.data.batching import source_options
 from lm.sweeps.training_job import settings_of, trainer_options
@@ -38,7 +39,7 @@ def job_of(config: DictConfig) -> Job:
     """
     if config.resume is not None:
         raise ValueError(f"expected a new model to measure, found resume={config.resume}: leave it out")
-    check_whole("startup_repeats", config.startup_repeats, 0, 3)
+    check_whole("startup_repeats", config.startup_repeats, 3, least=0)
     return Job(
         settings=settings_of(config),
         source=source_options(config.data),

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import torch
 
+from lm.checks import check_whole
 from lm.config import Config
 from lm.data.bptt import BPTTBatches
 from lm.data.corpus import Corpus, load_corpus
@@ -47,10 +48,10 @@ class Job:
     rounds: int
 
     def __post_init__(self) -> None:
-        check_whole("rounds", self.rounds, 1, 10)
-        check_whole("steps", self.steps, self.rounds, 20 * self.rounds)
+        check_whole("rounds", self.rounds, 10)
+        check_whole("steps", self.steps, 20 * self.rounds, least=self.rounds)
         if self.vocabulary_size is not None:
-            check_whole("vocabulary_size", self.vocabulary_size, 3, 50_000)
+            check_whole("vocabulary_size", self.vocabulary_size, 50_000, least=3)
         if self.settings.batching != "streams":
             raise ValueError(
                 f"expected data.batching=streams, found {self.settings.batching}, for which the plain loop that all "
@@ -119,11 +120,3 @@ def random_corpus(vocabulary_size: int, tokens: int) -> Corpus:
     words = [UNK, EOS, *(f"w{index}" for index in range(2, vocabulary_size))]
     ids = torch.randint(vocabulary_size, (tokens,), dtype=torch.int32, generator=torch.Generator().manual_seed(0))
     return Corpus("random", "", Vocabulary(words), dict.fromkeys(SPLITS, ids), floor_ppl=None)
-
-
-def check_whole(name: str, value: object, least: int, example: int) -> None:
-    """Raise a ValueError unless `value` is a whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(
-            f"expected {name} to be a whole number of at least {least}, found {value}: type {name}={example}"
-        )

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lm.checks import check_choice, check_whole
 from lm.data.bptt import BPTTBatches
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
 from lm.data.shard import UNSHARDED, Shard
-from lm.data.sources.source import check_at_least
 
 Batches = BPTTBatches | Sentences
 
@@ -55,15 +55,9 @@ class Batching:
 
     def __post_init__(self) -> None:
         for option, choices in CHOICES.items():
-            value = getattr(self, option)
-            if value not in choices:
-                raise ValueError(
-                    f"expected data.{option} to be {' or '.join(choices)}, found '{value}': "
-                    f"type data.{option}={choices[0]}"
-                )
-        check_at_least("bucket_width", self.bucket_width, 1)
-        if self.max_length is not None:
-            check_at_least("max_length", self.max_length, 1)
+            check_choice(f"data.{option}", getattr(self, option), choices)
+        check_whole("data.bucket_width", self.bucket_width, 2)
+        check_whole("data.max_length", self.max_length, 50, optional=True)
 
     def training(self, corpus: Corpus, share: Shard = UNSHARDED) -> Batches:
         """Return the training split's batches, or a device's share of each.

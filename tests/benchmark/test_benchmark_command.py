@@ -93,7 +93,7 @@ def test_the_first_step_is_awaited_with_the_words_that_training_knows(monkeypatc
     ("words", "sentence"),
     [
         (["steps=0"], "expected steps to be a whole number of at least"),
-        (["steps=many"], "expected steps to be a whole number of at least 10, found many: type steps=200"),
+        (["steps=many"], "expected steps to be a whole number of at least 10, found 'many': type steps=200"),
         (["rounds=0"], "expected rounds to be a whole number of at least 1"),
         (["steps=100000"], "expected a text of at least"),
         (

@@ -76,11 +76,11 @@ def test_options_of_batches_are_no_sources():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"batching": "sentence"}, "expected data.batching to be streams or sentences, found 'sentence'"),
-        ({"truncation_side": "start"}, "expected data.truncation_side to be right or left, found 'start'"),
-        ({"padding_side": "top"}, "expected data.padding_side to be right or left, found 'top'"),
-        ({"max_length": 0}, "data.max_length must be a whole number of at least 1, got 0"),
-        ({"bucket_width": 0}, "data.bucket_width must be a whole number of at least 1, got 0"),
+        ({"batching": "sentence"}, "expected data.batching to be one of streams, sentences, found 'sentence'"),
+        ({"truncation_side": "start"}, "expected data.truncation_side to be one of right, left, found 'start'"),
+        ({"padding_side": "top"}, "expected data.padding_side to be one of right, left, found 'top'"),
+        ({"max_length": 0}, "data.max_length to be a whole number of at least 1 or null, found 0"),
+        ({"bucket_width": 0}, "data.bucket_width to be a whole number of at least 1, found 0"),
     ],
 )
 def test_values_that_cannot_be_used_are_refused(changes, sentence):

@@ -16,7 +16,7 @@ def test_a_model_is_loaded_ready_for_evaluation(saved_run):
 
 
 def test_a_checkpoint_of_another_name_is_refused(saved_run):
-    with pytest.raises(ValueError, match=r"expected checkpoint to be one of best, last, found \.\./best"):
+    with pytest.raises(ValueError, match=r"expected checkpoint to be one of best, last, found '\.\./best'"):
         load_model(RunDir(saved_run), "../best")
 
 

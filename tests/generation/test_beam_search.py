@@ -128,9 +128,9 @@ def test_a_text_goes_on_past_its_end_where_it_may():
     ("options", "sentence"),
     [
         ({"width": 0}, "expected beam.width to be a whole number of at least 1, found 0"),
-        ({"length_penalty": "gnmt"}, "expected beam.length_penalty to be a number, found gnmt"),
+        ({"length_penalty": "gnmt"}, "expected beam.length_penalty to be a number, found 'gnmt'"),
         ({"length_penalty": 1000}, "expected beam.length_penalty between -20 and 20, found 1000"),
-        ({"length_formula": "none"}, "expected beam.length_formula to be one of gnmt, average, per_word, found none"),
+        ({"length_formula": "none"}, "expected beam.length_formula to be one of gnmt, average, per_word, found 'none'"),
     ],
 )
 def test_values_that_cannot_be_used_are_refused(options, sentence):

@@ -137,7 +137,7 @@ def test_the_prompt_is_read_once_and_each_word_once():
         ({"temperature": -1}, "expected a positive temperature, found -1"),
         ({"temperature": 0}, r"type temperature=0.8, or beam.width=1"),
         ({"temperature": math.nan}, "expected temperature to be a number, found nan"),
-        ({"temperature": "warm"}, "expected temperature to be a number, found warm"),
+        ({"temperature": "warm"}, "expected temperature to be a number, found 'warm'"),
         ({"top_k": 0}, "expected top_k to be a whole number of at least 1, found 0"),
         ({"top_k": 2.5}, "expected top_k to be a whole number of at least 1, found 2.5"),
         ({"top_p": 0}, "expected top_p above 0 and at most 1, found 0"),

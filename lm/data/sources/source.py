@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
+from lm.checks import check_whole
+
 SPLITS = ("train", "valid", "test")
 
 
@@ -41,20 +43,7 @@ def digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def check_flag(option: str, value: object) -> None:
-    """Raise a ValueError unless `value` is true or false."""
-    if not isinstance(value, bool):
-        raise ValueError(f"data.{option} must be true or false, got {value!r}.")
-
-
-def check_at_least(option: str, value: object, least: int) -> None:
-    """Raise a ValueError unless `value` is a whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"data.{option} must be a whole number of at least {least}, got {value!r}.")
-
-
 def check_vocabulary_limits(min_count: object, max_vocab_size: object) -> None:
     """Raise a ValueError unless the two limits leave room for `<unk>`, `<eos>` and a word."""
-    check_at_least("min_count", min_count, 1)
-    if max_vocab_size is not None:
-        check_at_least("max_vocab_size", max_vocab_size, 3)
+    check_whole("data.min_count", min_count, 2)
+    check_whole("data.max_vocab_size", max_vocab_size, 10_000, least=3, optional=True)

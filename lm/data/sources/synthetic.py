@@ -16,7 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lm.data.sources.source import Source, check_at_least, digest
+from lm.checks import check_whole
+from lm.data.sources.source import Source, digest
 
 EOS_ID = 0
 
@@ -44,16 +45,14 @@ class MarkovSource(Source):
         test_tokens: int = 10_000,
         seed: int = 0,
     ) -> None:
-        check_at_least("words", words, 2)
-        check_at_least("classes", classes, 1)
-        check_at_least("branching", branching, 1)
-        check_at_least("mean_length", mean_length, 1)
-        check_at_least("seed", seed, 0)
-        if branching > words:
-            raise ValueError(f"data.branching must be at most data.words={words}, got {branching}.")
+        check_whole("data.words", words, 50, least=2)
+        check_whole("data.classes", classes, 3)
+        check_whole("data.branching", branching, min(8, words), most=words)
+        check_whole("data.mean_length", mean_length, 10)
+        check_whole("data.seed", seed, 0, least=0)
         self.tokens = {"train": train_tokens, "valid": valid_tokens, "test": test_tokens}
         for split, tokens in self.tokens.items():
-            check_at_least(f"{split}_tokens", tokens, 3)
+            check_whole(f"data.{split}_tokens", tokens, 10_000, least=3)
         self.classes = classes
         self.seed = seed
         self.probabilities = transition_table(words, classes, branching, mean_length, seed)

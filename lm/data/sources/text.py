@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from lm.data.sources.source import SPLITS, Source, check_flag, check_vocabulary_limits, digest
+from lm.checks import check_flag
+from lm.data.sources.source import SPLITS, Source, check_vocabulary_limits, digest
 
 # Digits with the marks written inside or before them: 7, 1,000.50, -3, 1/2, 12:30.
 NUMBER = re.compile(r"[-+]?[.,]?\d+(?:[.,:/]\d+)*")
@@ -41,9 +42,9 @@ class TextSource(Source):
                 "data=text needs the folder that holds train.txt, valid.txt and test.txt, but none was given: "
                 "add data.dir=FOLDER."
             )
-        check_flag("lowercase", lowercase)
-        check_flag("fold_numbers", fold_numbers)
-        check_flag("keep_blank_lines", keep_blank_lines)
+        check_flag("data.lowercase", lowercase)
+        check_flag("data.fold_numbers", fold_numbers)
+        check_flag("data.keep_blank_lines", keep_blank_lines)
         check_vocabulary_limits(min_count, max_vocab_size)
         self.files = split_files(dir, "{}.txt")
         self.lowercase = lowercase

@@ -43,7 +43,7 @@ def test_no_sentence_of_one_split_is_in_another() -> None:
 
 
 def test_the_key_does_not_depend_on_the_hash_seed() -> None:
-    command = "from lm.data.sources.python_docs import PythonDocs; print(PythonDocs().key())"
+    command = "from lm.data.sources.python_docs import PythonDocs; print(PythonDocs().fingerprint())"
     for seed in ("1", "2"):
         found = subprocess.run(
             [sys.executable, "-c", command], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
@@ -81,5 +81,5 @@ def test_a_python_without_its_documentation_gets_one_sentence(monkeypatch: pytes
 
 
 def test_options_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.min_count .* at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"data\.min_count .* at least 1, found 0"):
         PythonDocs(min_count=0)

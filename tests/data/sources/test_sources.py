@@ -5,7 +5,7 @@ import yaml
 
 from lm.data.sources import SOURCES, SPLITS, make_source
 
-CONFIGS = Path(__file__).parents[2] / "conf" / "data"
+CONFIGS = Path(__file__).parents[3] / "conf" / "data"
 
 
 def test_an_unknown_corpus_is_refused_with_the_names_of_those_there_are() -> None:

@@ -107,13 +107,13 @@ def test_the_floor_stands_in_the_corpus(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"words": 1}, r"data\.words must be a whole number of at least 2, got 1\."),
-        ({"classes": 0}, r"data\.classes must be a whole number of at least 1"),
-        ({"branching": 0}, r"data\.branching must be a whole number of at least 1"),
-        ({"branching": 51}, r"data\.branching must be at most data\.words=50, got 51\."),
-        ({"mean_length": 0.5}, r"data\.mean_length must be a whole number"),
-        ({"test_tokens": 0}, r"data\.test_tokens must be a whole number of at least 3, got 0\."),
-        ({"seed": -1}, r"data\.seed must be a whole number of at least 0"),
+        ({"words": 1}, r"data\.words to be a whole number of at least 2, found 1"),
+        ({"classes": 0}, r"data\.classes to be a whole number of at least 1"),
+        ({"branching": 0}, r"data\.branching to be a whole number of at least 1"),
+        ({"branching": 51}, r"data\.branching to be a whole number of at most 50, found 51: type data\.branching=8"),
+        ({"mean_length": 0.5}, r"data\.mean_length to be a whole number"),
+        ({"test_tokens": 0}, r"data\.test_tokens to be a whole number of at least 3, found 0"),
+        ({"seed": -1}, r"data\.seed to be a whole number of at least 0"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:

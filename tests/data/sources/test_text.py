@@ -100,12 +100,12 @@ def test_a_missing_file_is_refused(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_count": 0}, r"data\.min_count must be a whole number of at least 1, got 0\."),
-        ({"min_count": 1.5}, r"data\.min_count .* got 1\.5\."),
-        ({"max_vocab_size": 2}, r"data\.max_vocab_size must be a whole number of at least 3, got 2\."),
-        ({"lowercase": "maybe"}, r"data\.lowercase must be true or false, got 'maybe'\."),
-        ({"fold_numbers": 1}, r"data\.fold_numbers must be true or false, got 1\."),
-        ({"keep_blank_lines": None}, r"data\.keep_blank_lines must be true or false, got None\."),
+        ({"min_count": 0}, r"data\.min_count to be a whole number of at least 1, found 0: type data.min_count=2"),
+        ({"min_count": 1.5}, r"data\.min_count .* found 1\.5"),
+        ({"max_vocab_size": 2}, r"data\.max_vocab_size to be a whole number of at least 3 or null, found 2"),
+        ({"lowercase": "maybe"}, r"data\.lowercase to be true or false, found 'maybe'"),
+        ({"fold_numbers": 1}, r"data\.fold_numbers to be true or false, found 1"),
+        ({"keep_blank_lines": None}, r"data\.keep_blank_lines to be true or false, found null"),
     ],
 )
 def test_options_out_of_range_are_refused(folder: Folder, options: dict[str, Any], message: str) -> None:
