@@ -22,9 +22,9 @@ from lm.evaluation.evaluation_loop import EvalResult, evaluate
 from lm.evaluation.loading import comparison, load_corpus_of, load_model, reading, recorded
 from lm.evaluation.sentence_scores import score_sentences, sentences_of_file, sentences_of_text
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
+from lm.models.matmul_precision import FULL, full_precision_matmul
 from lm.run_dir import RunDir
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.hardware import EXACT, full_precision_matmul
 
 STATES = ("reset", "carried")
 
@@ -66,7 +66,7 @@ def evaluate_split(run: RunDir, split: str, checkpoint: str, batch_size: int | N
         "weights": f"{checkpoint} of {settings.cell}, dropout {settings.dropout:g}, seed {settings.seed}",
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}…",
         "protocol": f"{found.tokens:,} tokens scored once ({scored}) {reading(found.protocol)}",
-        "products": EXACT,
+        "precision": FULL,
         "results.json": comparison(found, recorded(run, checkpoint, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items())

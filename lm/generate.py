@@ -24,9 +24,9 @@ from lm.generation.decoder import Continuation, Decoder
 from lm.generation.length_conditioned import LengthConditionedDecoder, decoder_for
 from lm.generation.sampling import Sampling, sample
 from lm.models.language_model import LanguageModel
+from lm.models.matmul_precision import full_precision_matmul
 from lm.run_dir import RunDir
 from lm.terminal import literal_options, warn_of_unknown
-from lm.training.hardware import full_precision_matmul
 
 
 @literal_options("run", "prompt")

@@ -18,7 +18,8 @@ from lm.data.corpus import Corpus
 from lm.evaluation.evaluation_loop import evaluate
 from lm.models.bf16_matmul import to_matmul_dtype
 from lm.models.language_model import LanguageModel
-from lm.training.hardware import configure_malloc, describe_device, full_precision_matmul, set_precision, versions
+from lm.models.matmul_precision import full_precision_matmul
+from lm.training.hardware import configure_malloc, describe_device, set_precision, versions
 from lm.training.lightning_module import LanguageModelModule
 
 EVALUATIONS = ("validation", "final scoring")

@@ -11,8 +11,8 @@ from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.evaluation_loop import EvalResult, evaluate
+from lm.models.matmul_precision import matmul_precision
 from lm.run_dir import RunDir
-from lm.training.hardware import matmul_precision
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +37,16 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device) -> dict[str
     epochs = run.epochs()
     best_epoch = min(epochs, key=lambda row: (math.isnan(row["valid_ppl"]), row["valid_ppl"]))["epoch"]
     best = score_run(run, corpus, device, "best")
+    precision = {"matmul_precision": matmul_precision(device)}
     last = best if best_epoch == epochs[-1]["epoch"] else score_run(run, corpus, device, "last")
     return {
         "epochs": len(epochs),
         "best_epoch": int(best_epoch),
         "best": _perplexities(best),
         "last": _perplexities(last),
-        "protocol": {split: value.protocol | {"products": matmul_precision(device)} for split, value in best.items()},
+        "protocol": {
+            split: value.protocol | {"matmul_precision": matmul_precision(device)} for split, value in best.items()
+        },
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }

@@ -14,8 +14,8 @@ from lm.data.sources import make_source
 from lm.data.vocabulary import Vocabulary
 from lm.evaluation.evaluation_loop import EvalResult
 from lm.models.language_model import LanguageModel
+from lm.models.matmul_precision import FULL
 from lm.run_dir import RunDir
-from lm.training.hardware import EXACT
 
 CHECKPOINTS = ("best", "last")
 
@@ -77,7 +77,7 @@ def recorded(run: RunDir, checkpoint: str, split: str) -> tuple[float, dict[str,
     """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
     try:
         results = run.results()
-        protocol = {"products": EXACT} | results["protocol"][split]  # earlier versions knew no others
+        protocol = {"matmul_precision": FULL} | results["protocol"][split]  # earlier versions knew no others
         return float(results[checkpoint][f"{split}_ppl"]), protocol
     except (FileNotFoundError, json.JSONDecodeError, KeyError):
         return None
@@ -90,7 +90,7 @@ def comparison(score: EvalResult, found: tuple[float, dict[str, Any]] | None) ->
     ppl, protocol = found
     relative = score.ppl / ppl - 1
     verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.4%} {_direction(relative)}"
-    return f"{ppl:.4f} {reading(protocol)}, {protocol['products']}: {verdict}"
+    return f"{ppl:.4f} {reading(protocol)}, {protocol['matmul_precision']}: {verdict}"
 
 
 def _direction(relative: float) -> str:

@@ -90,7 +90,7 @@ def _portable(overrides: Iterable[str]) -> list[str]:
 
 def _protocol_table(runs: Sequence[Run]) -> Table:
     """A row a split, and more only where the runs were measured differently."""
-    columns = ["split", "width", "tokens scored", "state", "products", "runs"]
+    columns = ["split", "width", "tokens scored", "state", "matmul precision", "runs"]
     rows: list[Row] = []
     for split in ("train", "valid", "test"):
         for values, names in _by_value(runs, [_protocol(run, split) for run in runs]):
@@ -100,7 +100,7 @@ def _protocol_table(runs: Sequence[Run]) -> Table:
 
 def _protocol(run: Run, split: str) -> tuple[Value, ...]:
     protocol = run.results.get("protocol", {}).get(split, {})
-    return tuple(protocol.get(name) for name in ("batch_size", "tokens", "state", "products"))
+    return tuple(protocol.get(name) for name in ("batch_size", "tokens", "state", "matmul_precision"))
 
 
 def _origin_table(runs: Sequence[Run]) -> Table:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import torch
 
-from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
+from lm.models.matmul_precision import reduce_matmul_precision, supports_reduced_matmul
 
-EXACT = "exact float32"
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
@@ -54,13 +53,6 @@ def resolve_device(accelerator: str) -> torch.device:
     return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
 
 
-def supports_bf16_matmul(device: torch.device) -> bool:
-    """Say whether matrix products in bfloat16 are computed by hardware."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability() >= (8, 0)
-    return torch.cpu._is_avx512_bf16_supported()
-
-
 def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
     """Choose how a device computes matrix products; return Lightning's precision and a sentence that says what it is.
 
@@ -73,25 +65,12 @@ def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
     """
     if str(precision) in ("16", "16-mixed"):
         raise ValueError(f"expected a precision without scaled gradients, found {precision}: type precision=bf16-mixed")
-    fast, on_gpu = precision == "auto" and supports_bf16_matmul(device), device.type == "cuda"
-    _reduce_matmul_precision(on_cpu=fast and not on_gpu, on_gpu=fast and on_gpu)
+    fast, on_gpu = precision == "auto" and supports_reduced_matmul(device), device.type == "cuda"
+    reduce_matmul_precision(on_cpu=fast and not on_gpu, on_gpu=fast and on_gpu)
     if fast:
-        kind = "TensorFloat-32" if on_gpu else "bfloat16"
-        return "32-true", f"float32, matrix products from {kind} factors (precision=32-true for exact ones)"
+        kind = "TensorFloat-32" if on_gpu else "bf16"
+        return "32-true", f"float32 with {kind} matrix multiplication (precision=32-true: without)"
     return ("32-true", "float32") if precision == "auto" else (precision, precision)
-
-
-def matmul_precision(device: torch.device) -> str:
-    """Return how a device computes products of float32 matrices now."""
-    if device.type == "cuda":
-        return "TensorFloat-32 factors" if torch.get_float32_matmul_precision() == "high" else EXACT
-    return "bfloat16 factors" if bf16_matmul_allowed() else EXACT
-
-
-def _reduce_matmul_precision(on_cpu: bool, on_gpu: bool) -> None:
-    allow_bf16_matmul(on_cpu)
-    torch.set_float32_matmul_precision("high" if on_gpu else "highest")
-    torch.backends.cudnn.allow_tf32 = on_gpu  # by default cuDNN's layers may round, whatever holds for products
 
 
 def describe_device(device: torch.device, devices: int = 1) -> str:
@@ -116,16 +95,3 @@ def _commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-@contextmanager
-def full_precision_matmul() -> Iterator[None]:
-    """Compute matrix products in full float32 for a while."""
-    before = bf16_matmul_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    _reduce_matmul_precision(on_cpu=False, on_gpu=False)
-    try:
-        yield
-    finally:
-        allow_bf16_matmul(before[0])
-        torch.set_float32_matmul_precision(before[1])
-        torch.backends.cudnn.allow_tf32 = before[2]

@@ -11,7 +11,7 @@ from lm.benchmark.timing import PARTS
 from lm.benchmark.with_trainer import Enough, train_in_rounds
 from lm.evaluation.evaluation_loop import evaluate
 from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
-from lm.training.hardware import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul
 from tests.benchmark.jobs import small_job
 
 

@@ -57,7 +57,7 @@ def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_r
         ppl, protocol = recorded(run, checkpoint, split)
         assert ppl == results[checkpoint][f"{split}_ppl"]
         assert protocol == results["protocol"][split]
-        assert protocol["products"] == "exact float32"
+        assert protocol["matmul_precision"] == "float32"
 
 
 @pytest.mark.parametrize("results", [None, "{", '{"status": "failed"}'])
@@ -71,9 +71,11 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
 def test_a_comparison_says_how_far_apart_two_perplexities_are():
     score = EvalResult(nats=0.0, tokens=10, batch_size=1)
     assert comparison(score, None) == "has no such number: the run was not finished"
-    cold = {"batch_size": 20, "tokens": 10, "state": "carried", "products": "bfloat16 factors"}
-    one = {"batch_size": 1, "tokens": 10, "state": "carried", "products": "exact float32"}
-    assert comparison(score, (1.000001, cold)) == "1.0000 in 20 columns, state carried, bfloat16 factors: the same"
-    column = "in 1 column, state carried, exact float32: this one is"
+    cold = {"batch_size": 20, "tokens": 10, "state": "carried", "matmul_precision": "bf16 (fp32 accumulation)"}
+    one = {"batch_size": 1, "tokens": 10, "state": "carried", "matmul_precision": "float32"}
+    assert (
+        comparison(score, (1.000001, cold)) == "1.0000 in 20 columns, state carried, bf16 (fp32 accumulation): the same"
+    )
+    column = "in 1 column, state carried, float32: this one is"
     assert comparison(score, (1.25, one)) == f"1.2500 {column} 20.0000% lower"
     assert comparison(score, (0.8, one)) == f"0.8000 {column} 25.0000% higher"

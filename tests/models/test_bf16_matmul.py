@@ -3,7 +3,7 @@ import torch
 
 from lm.models import bf16_matmul
 from lm.models.bf16_matmul import add_matmul, allow_bf16_matmul, to_matmul_dtype, uses_bf16
-from lm.training.hardware import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.gru import GRU, immediate_gradients
-from lm.training.hardware import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul
 
 SHAPES = [(1, 1, 1, 1), (4, 3, 2, 5), (7, 1, 6, 3), (20, 5, 8, 8)]  # T, B, E, H
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from lm.models import linear_cross_entropy as module
 from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.linear_cross_entropy import chunk_size, linear_cross_entropy, reference_linear_cross_entropy
-from lm.training.hardware import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul
 from tests.waits import Waits
 
 # Logits at once, and bytes in the cache; with 13 words of float64: single tokens, 2, 3 or all, in blocks of 1, 2, 4 or

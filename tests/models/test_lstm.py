@@ -4,10 +4,10 @@ from torch import Tensor, nn
 
 from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.lstm import LSTM
-from lm.training.hardware import full_precision_matmul, supports_bf16_matmul
+from lm.models.matmul_precision import full_precision_matmul, supports_reduced_matmul
 
 needs_bfloat16 = pytest.mark.skipif(
-    not supports_bf16_matmul(torch.device("cpu")), reason="this processor has no bfloat16 products"
+    not supports_reduced_matmul(torch.device("cpu")), reason="this processor has no bfloat16 products"
 )
 
 

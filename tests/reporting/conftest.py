@@ -41,9 +41,9 @@ def results_of(cell: str, dropout: float, seed: int, **others: Any) -> dict[str,
         "best": {"train_ppl": base / 2, "valid_ppl": base, "test_ppl": base - 1 / 3},
         "last": {"train_ppl": base / 3, "valid_ppl": base + 10, "test_ppl": base + 9},
         "protocol": {
-            "train": {"batch_size": 20, "tokens": 929_588, "state": "carried", "products": "exact float32"},
-            "valid": {"batch_size": 1, "tokens": 73_759, "state": "carried", "products": "exact float32"},
-            "test": {"batch_size": 1, "tokens": 82_429, "state": "carried", "products": "exact float32"},
+            "train": {"batch_size": 20, "tokens": 929_588, "state": "carried", "matmul_precision": "float32"},
+            "valid": {"batch_size": 1, "tokens": 73_759, "state": "carried", "matmul_precision": "float32"},
+            "test": {"batch_size": 1, "tokens": 82_429, "state": "carried", "matmul_precision": "float32"},
         },
         "corpus": {
             "name": "ptb",

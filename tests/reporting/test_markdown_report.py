@@ -30,20 +30,20 @@ def test_the_page_shows_best_weights_first_and_last_weights_after(grid: Path) ->
 def test_every_number_has_its_protocol(grid: Path) -> None:
     text = page(grid)
 
-    assert row(text, "train", "20", "929588", "carried", "exact float32", "all")
-    assert row(text, "valid", "1", "73759", "carried", "exact float32", "all")
-    assert row(text, "test", "1", "82429", "carried", "exact float32", "all")
+    assert row(text, "train", "20", "929588", "carried", "float32", "all")
+    assert row(text, "valid", "1", "73759", "carried", "float32", "all")
+    assert row(text, "test", "1", "82429", "carried", "float32", "all")
 
 
 def test_runs_that_were_measured_differently_are_told_apart(make_run: MakeRun, sweep: Path) -> None:
     make_run("cell=lstm")
-    protocol = {"batch_size": 7, "tokens": 5, "state": "reset", "products": "bfloat16 factors"}
+    protocol = {"batch_size": 7, "tokens": 5, "state": "reset", "matmul_precision": "bf16 (fp32 accumulation)"}
     make_run("cell=gru", cell="gru", results={"protocol": {"valid": protocol}})
 
     text = page(sweep)
 
-    assert row(text, "valid", "1", "73759", "carried", "exact float32", "cell=lstm")
-    assert row(text, "valid", "7", "5", "reset", "bfloat16 factors", "cell=gru")
+    assert row(text, "valid", "1", "73759", "carried", "float32", "cell=lstm")
+    assert row(text, "valid", "7", "5", "reset", "bf16 (fp32 accumulation)", "cell=gru")
 
 
 def test_the_page_says_where_the_numbers_come_from(grid: Path) -> None:

@@ -29,22 +29,20 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 @pytest.mark.parametrize(
     ("device", "cpu_has_them", "gpu", "expected", "said"),
     [
-        (CPU, True, (8, 0), ROUNDED, "bfloat16"),
-        (CPU, True, (7, 5), ROUNDED, "bfloat16"),
+        (CPU, True, (8, 0), ROUNDED, "bf16"),
+        (CPU, True, (7, 5), ROUNDED, "bf16"),
         (CPU, False, (8, 0), EXACT, ""),
         (GPU, False, (8, 0), ROUNDED_ON_GPU, "TensorFloat-32"),
         (GPU, True, (7, 5), EXACT, ""),
     ],
 )
-def test_auto_takes_rounded_products_where_the_device_that_trains_has_them(
-    monkeypatch, device, cpu_has_them, gpu, expected, said
-):
+def test_auto_uses_bf16_where_the_device_supports_it(monkeypatch, device, cpu_has_them, gpu, expected, said):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: cpu_has_them)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: gpu)
     lightnings, words = hardware.set_precision("auto", device)
     assert (lightnings, state()) == ("32-true", expected)
-    assert words.startswith(f"float32, matrix products from {said}" if said else "float32")
-    assert ("from" in words) == bool(said)
+    assert words.startswith(f"float32 with {said} matrix multiplication" if said else "float32")
+    assert ("multiplication" in words) == bool(said)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +55,7 @@ def test_the_device_is_a_gpu_where_there_is_one_and_the_accelerator_allows_it(mo
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
-def test_any_other_precision_is_lightnings_and_products_are_exact(precision):
+def test_any_other_precision_is_lightnings_with_full_matrix_multiplication(precision):
     restore(*ROUNDED_ON_GPU)
     assert hardware.set_precision(precision, CPU)[0] == precision
     assert state() == EXACT
@@ -91,15 +89,6 @@ def test_whoever_finds_the_memory_used_up_it_is_one_sentence(error, found):
 def test_other_errors_are_not_taken_for_memory():
     with pytest.raises(RuntimeError, match="shapes"), hardware.explain_out_of_memory():
         raise RuntimeError("shapes do not match")
-
-
-def test_products_are_exact_for_a_while_whatever_happens():
-    restore(*ROUNDED_ON_GPU)
-    with hardware.full_precision_matmul():
-        assert state() == EXACT
-    with pytest.raises(RuntimeError), hardware.full_precision_matmul():
-        torch.zeros(2, 3) @ torch.zeros(2, 3)
-    assert state() == ROUNDED_ON_GPU
 
 
 def test_the_device_is_told_in_words():
