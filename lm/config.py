@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from lm.data.batching import OPTIONS, Batching
-from lm.models.cells import CELLS
+from lm.models.cells import get_cell
 
 EXAMPLES: dict[str, int | float] = {
     "hidden_size": 200,
@@ -69,8 +69,7 @@ class Config:
         for name, example in EXAMPLES.items():
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"expected {name} to be positive, found {getattr(self, name)}: type {name}={example}")
-        if self.cell not in CELLS:
-            raise ValueError(f"expected a cell of {', '.join(CELLS)}, found '{self.cell}': type cell=lstm")
+        get_cell(self.cell)
         if not 0 <= self.dropout < 1:
             raise ValueError(f"expected a dropout of at least 0 and below 1, found {self.dropout}: type dropout=0.25")
         if self.epochs_at_full_rate < 0 or self.seed < 0:

@@ -9,15 +9,9 @@ from lm.benchmark.loop import Loop
 from lm.benchmark.timing import DATA, EMBEDDING, LOOP, SOFTMAX, UPDATE, attach
 from lm.config import Config
 from lm.data.corpus import Corpus
+from lm.models.cells import get_cell
 from lm.models.language_model import LanguageModel, State, detach_states
 from lm.training.hardware import set_precision
-
-CELLS = {
-    "lstm": (nn.LSTM, {}),
-    "gru": (nn.GRU, {}),
-    "rnn_tanh": (nn.RNN, {"nonlinearity": "tanh"}),
-    "rnn_relu": (nn.RNN, {"nonlinearity": "relu"}),
-}
 
 
 class PlainLanguageModel(nn.Module):
@@ -29,16 +23,11 @@ class PlainLanguageModel(nn.Module):
 
     def __init__(self, vocabulary_size: int, settings: Config) -> None:
         super().__init__()
-        if settings.cell not in CELLS:
-            raise ValueError(
-                f"expected a cell of PyTorch's ({', '.join(CELLS)}), found {settings.cell}: type cell=lstm"
-            )
-        cell, options = CELLS[settings.cell]
         sizes = (settings.embedding_size, settings.hidden_size, settings.num_layers)
         self.embedding = nn.Embedding(vocabulary_size, settings.embedding_size)
         self.dropout = nn.Dropout(settings.dropout)
         between = settings.dropout if settings.num_layers > 1 else 0.0
-        self.recurrent = cell(*sizes, dropout=between, **options)
+        self.recurrent = get_cell(settings.cell).reference(*sizes, dropout=between)
         self.projection = nn.Linear(settings.hidden_size, vocabulary_size)
         if settings.tie_weights:
             self.projection.weight = self.embedding.weight

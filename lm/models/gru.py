@@ -26,6 +26,7 @@ Shape suffixes: T time, B batch columns, E embedding (the layer's input), H hidd
 torch.nn.GRU.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -36,31 +37,32 @@ from lm.models.bf16_matmul import to_matmul_dtype
 
 
 class GRU(nn.GRU):
-    """`torch.nn.GRU(input_size, hidden_size)` with the gradients above where it computes on a CPU.
+    """`torch.nn.GRU(input_size, hidden_size)` of one layer with the gradients above on a CPU; weights can be replaced.
 
-    On a GPU it is PyTorch's own, which has cuDNN do all steps at once, and so it is with weights narrower than float32,
-    in which the differences here would lose digits. It is differentiable once.
+    On other devices it is PyTorch's own, because cuDNN computes all steps at once, and so it is with weights narrower
+    than float32, in which the differences here would lose digits. It is differentiable once.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
 
     def forward(  # type: ignore[override]
-        self, input_TBE: Tensor, state_1BH: Tensor | None = None
+        self, input_TBE: Tensor, state_1BH: Tensor | None = None, weights: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the states after each step, [T, B, H], and the last of them, [1, B, H].
 
         Args:
             input_TBE: at least one step of input.
-            state_1BH: the state before the first step; zeros if left out.
+            state_1BH: the state before the first step; None: zeros.
+            weights: tensors to use instead of the parameters, in the order of `all_weights[0]`.
         """
-        if input_TBE.device.type != "cpu" or next(self.parameters()).dtype.itemsize < 4:
-            return super().forward(input_TBE, state_1BH)
+        weights = list(weights or self.all_weights[0])
         if state_1BH is None:
             state_1BH = input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size)
-        output_TBH: Tensor = _ThroughTime.apply(  # type: ignore[no-untyped-call]
-            input_TBE, state_1BH[0], self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
-        )
+        if input_TBE.device.type != "cpu" or weights[0].dtype.itemsize < 4:
+            options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)
+            return torch.gru(input_TBE, state_1BH, weights, *options)
+        output_TBH: Tensor = _ThroughTime.apply(input_TBE, state_1BH[0], *weights)  # type: ignore[no-untyped-call]
         return output_TBH, output_TBH[-1:]
 
 

@@ -1,15 +1,15 @@
-"""How long a sentence is to be: told to a model word by word, and predicted by it.
+"""Length conditioning: a model that predicts how long a sentence is, and generates it given that length.
 
-A sentence of n words is written in two stages, by P(sentence) = P(n) * P(words | n):
+A sentence of n words is generated in two stages, by P(sentence) = P(n) * P(words | n):
 
-1. A length is predicted. The network reads what there is of the sentence, with an embedding for "not told" added to
-   that of each word, and a head on its hidden state gives the distribution of the number of words still to come.
-2. The words are written. The same network reads them again, now with the embedding of that number added to each.
+1. The length. The network reads the sentence so far, with the embedding of `UNCONDITIONED` added to that of each word.
+   A head on its hidden state gives the distribution of the number of words still to come.
+2. The words. The same network reads them again, now with the embedding of the number of remaining words added to each.
 
-Numbers from `MAX_LENGTH` on share a class and an embedding; in that class each further word has half of the probability that
-is left, so that all lengths together have 1, and -log P(n) - log P(words | n) is what the sentence costs.
+Lengths from `MAX_LENGTH` on share one class and one embedding. Within that class each further word has half of the
+probability that is left, so that all lengths together have 1, and -log P(n) - log P(words | n) is the sentence's nats.
 
-Shapes: T time, B sentences, E embedding, H hidden, C = MOST + 1 classes.
+Shape suffixes: T time, B batch, E embedding, H hidden, C = MAX_LENGTH + 1 classes, N = T * B.
 """
 
 import math
@@ -23,7 +23,7 @@ UNCONDITIONED = -1
 
 
 class LengthConditioning(nn.Module):
-    """The two embeddings' table and the head.
+    """The table of length embeddings and the head that predicts lengths.
 
     Args:
         embedding_size: E.
@@ -32,28 +32,27 @@ class LengthConditioning(nn.Module):
 
     def __init__(self, embedding_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.told = nn.Embedding(MAX_LENGTH + 2, embedding_size)  # 0 to MOST words, and UNCONDITIONED as the last row
+        self.embedding = nn.Embedding(MAX_LENGTH + 2, embedding_size)  # the last row is that of `UNCONDITIONED`
         self.head = nn.Linear(hidden_size, MAX_LENGTH + 1)
 
     def embed(self, remaining_TB: Tensor) -> Tensor:
-        """Return what is added to the words' embeddings, [T, B, E], by how many are left, or `UNCONDITIONED`."""
-        embedded_TBE: Tensor = self.told(
-            torch.where(remaining_TB == UNCONDITIONED, MAX_LENGTH + 1, remaining_TB.clamp(max=MAX_LENGTH))
-        )
+        """Return the embeddings, [T, B, E], of the numbers of remaining words, or of `UNCONDITIONED`."""
+        rows_TB = torch.where(remaining_TB == UNCONDITIONED, MAX_LENGTH + 1, remaining_TB.clamp(max=MAX_LENGTH))
+        embedded_TBE: Tensor = self.embedding(rows_TB)
         return embedded_TBE
 
     def nats(self, hidden_TBH: Tensor, remaining_TB: Tensor) -> Tensor:
-        """Return -log P(n), [T, B] in nats, of the numbers of words that are left, none of them `UNCONDITIONED`.
+        """Return -log P(n), [T, B] in nats, of the true numbers of remaining words.
 
         Args:
-            hidden_TBH: of the network that was not told.
-            remaining_TB: the true numbers.
+            hidden_TBH: hidden states of the unconditioned network.
+            remaining_TB: the true numbers, none of them `UNCONDITIONED`.
         """
         classes_N = remaining_TB.clamp(max=MAX_LENGTH).flatten()
         nats_N = F.cross_entropy(self.head(hidden_TBH).flatten(0, 1), classes_N, reduction="none")
         return nats_N.view(remaining_TB.shape) + (remaining_TB - MAX_LENGTH + 1).clamp(min=0) * math.log(2)
 
     def log_probabilities(self, hidden_BH: Tensor) -> Tensor:
-        """Return the logarithms of the probabilities that 0, 1, ..., `MAX_LENGTH` or more words are left, [B, C]."""
+        """Return the log-probabilities, [B, C], that 0, 1, ..., or at least `MAX_LENGTH` words remain."""
         logits_BC: Tensor = self.head(hidden_BH)
         return logits_BC.log_softmax(dim=1)

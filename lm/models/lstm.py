@@ -1,37 +1,41 @@
-"""An LSTM by PyTorch's own layer, from bfloat16 factors where the precision allows them."""
+"""An LSTM by PyTorch's own kernels, with bf16 matrix multiplication where it is allowed.
+
+Shape suffixes: T time, B batch, E embedding (the layer's input), H hidden.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import uses_bf16
+from lm.models.bf16_matmul import to_matmul_dtype
 
 
 class LSTM(nn.LSTM):
-    """`torch.nn.LSTM(input_size, hidden_size)`, with products as `lm.models.bf16_matmul` has them.
+    """`torch.nn.LSTM(input_size, hidden_size)` of one layer, whose weights can be replaced.
 
-    Its outputs are then rounded to bfloat16, too, for they are what the next step's products read; the cell's state is
-    carried from call to call in float32.
+    With bf16 matrix multiplication (`lm.models.bf16_matmul`) its outputs are rounded to bfloat16, because the next step
+    reads them. The cell state is carried from call to call in float32.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)
 
     def forward(  # type: ignore[override]
-        self, input_TBE: Tensor, state: tuple[Tensor, Tensor] | None = None
+        self,
+        input_TBE: Tensor,
+        state: tuple[Tensor, Tensor] | None = None,
+        weights: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the states after each step, [T, B, H], and the pair (h, c) of the last of them, [1, B, H] each.
+        """Return the states after each step, [T, B, H], and the pair (h, c) after the last of them, [1, B, H] each.
 
         Args:
             input_TBE: at least one step of input.
-            state: (h, c) before the first step; zeros if left out.
+            state: (h, c) before the first step; None: zeros.
+            weights: tensors to use instead of the parameters, in the order of `all_weights[0]`.
         """
-        if not uses_bf16(input_TBE):
-            return super().forward(input_TBE, state)
-        if state is None:
-            state = 2 * (input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size),)
-        (h, c), weights = state, [weight.bfloat16() for weight in self.parameters()]
-        # After the weights: with biases, one layer, no dropout, whether to train, not both directions, not batch first.
-        output_TBH, h, c = torch.lstm(
-            input_TBE.bfloat16(), (h.bfloat16(), c), weights, True, 1, 0.0, self.training, False, False
-        )
-        return output_TBH.float(), (h.float(), c)
+        h, c = state or 2 * (input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size),)
+        factors = [to_matmul_dtype(weight) for weight in weights or self.all_weights[0]]
+        options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)
+        output_TBH, h, c = torch.lstm(to_matmul_dtype(input_TBE), (to_matmul_dtype(h), c), factors, *options)
+        return output_TBH.to(c.dtype), (h.to(c.dtype), c)

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from lm.models.cells import CELLS
 from lm.reporting.published import Published, published_for
 from lm.reporting.sweep_runs import Run, Value
 
@@ -52,7 +53,8 @@ class RunGroup:
     def words(self) -> list[str]:
         """The setting in words, such as `LSTM`, `dropout 0.25`, `hidden size 400`."""
         cell, dropout, *others = self.values
-        name = format_value(self.values[cell]).upper().replace("_", " ").replace("TANH", "tanh").replace("RELU", "ReLU")
+        name = format_value(self.values[cell])
+        name = CELLS[name].display_name if name in CELLS else name
         rate = f"dropout {format_value(self.values[dropout])}" if self.values[dropout] else "no dropout"
         return [name, rate, *(f"{other.replace('_', ' ')} {format_value(self.values[other])}" for other in others)]
 

@@ -1,11 +1,9 @@
 """The contenders train the same model on the same windows, so what is compared is the same work."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
-from lm.benchmark.baseline import PlainLanguageModel, PlainLoop
+from lm.benchmark.baseline import PlainLoop
 from lm.benchmark.no_trainer import EVALUATIONS, StepByHand, product_rate
 from lm.benchmark.timing import PARTS
 from lm.benchmark.with_trainer import Enough, train_in_rounds
@@ -102,8 +100,3 @@ def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(mon
 def test_the_ceiling_is_that_of_a_product_of_matrices(monkeypatch):
     monkeypatch.setattr("lm.benchmark.no_trainer._seconds", lambda work, device: work() is None or 0.5)
     assert product_rate(torch.device("cpu"), repetitions=1) == 2 * 2048**3 / 0.5
-
-
-def test_a_cell_that_pytorch_lacks_has_no_plain_loop():
-    with pytest.raises(ValueError, match=r"expected a cell of PyTorch's \(lstm, .*\), found other: type cell=lstm"):
-        PlainLanguageModel(9, SimpleNamespace(cell="other"))
