@@ -58,8 +58,8 @@ def evaluate_split(run: RunDir, split: str, checkpoint: str, batch_size: int | N
     corpus = load_corpus_of(run, metadata, folder)
     settings = Config(**metadata["settings"])
     batches = batches_of(settings.batches(), corpus, split, batch_size)
-    found = evaluate(model, batches, model.decoder.weight.device, split)
-    scored = "all" if found.state == "reset" else "all but the first"
+    found = evaluate(model, batches, progress=split)
+    scored = "all" if found.protocol["state"] == "reset" else "all but the first"
     lines = {
         f"{split} perplexity": f"{found.ppl:.4f}",
         **_given_length(found),

@@ -29,6 +29,7 @@ def test_a_run_leaves_everything_that_is_known_of_it(trained):
         "batch_size": 1,
         "tokens": results["corpus"]["tokens"]["test"] - 1,
         "state": "carried",
+        "method": "static",
         "matmul_precision": "float32",
     }
     assert results["parameters"]["total"] == sum(
@@ -78,7 +79,7 @@ def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run
     }  # fmt: skip
     # All that is scored in the end is scored whole; the first word, too.
     assert found["sentences"]["protocol"] == {
-        split: {"batch_size": 4, "tokens": tokens, "state": "reset", "matmul_precision": "float32"}
+        split: {"batch_size": 4, "tokens": tokens, "state": "reset", "method": "static", "matmul_precision": "float32"}
         for split, tokens in found["sentences"]["corpus"]["tokens"].items()
     }
     assert found["sentences"]["batching"]["trimmed_tokens"] == 200

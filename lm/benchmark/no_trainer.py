@@ -74,7 +74,7 @@ class StepByHand(Loop):
 
     def _tokens_per_second(self, batches: Batches) -> float:
         started = time.perf_counter()
-        found = evaluate(self.task.model, batches, self.clock.device)  # it waits for the device itself
+        found = evaluate(self.task.model, batches)  # it waits for the device itself
         return found.tokens / (time.perf_counter() - started)
 
     def ceiling(self) -> dict[str, float]:

@@ -1,32 +1,42 @@
-"""A model and a text -> its perplexity, with dropout off and every target scored exactly once."""
+"""A model and the batches of a text -> its perplexity, every target scored exactly once."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from lm.data.batching import Batches
-from lm.data.sentences import SentenceBatch
+from lm.data.bptt import IGNORE_INDEX, Batch
+from lm.data.sentences import SentenceBatch, right_pad
+from lm.evaluation.methods import Method, Static
 from lm.evaluation.perplexity import perplexity
 from lm.models.language_model import LanguageModel
+from lm.models.matmul_precision import matmul_precision
 
-LENGTHS = "predicted and counted in ppl; told, so not comparable with other models, in ppl_given_length"
+LENGTHS = "predicted, and counted in ppl; ppl_given_length conditions on them: not comparable with other models"
 
 
 @dataclass(frozen=True)
 class EvalResult:
-    """Nats and tokens of a text, and the columns it was read in.
+    """Nats and tokens of a text, and how they were measured.
 
-    The state is `carried` down each, from zero at its top or at the top of its lead-in, or `reset` to zero at the start
-    of every sentence. Of the nats, `length_nats` are those of the sentences' predicted lengths; None where the model
-    predicts none.
+    Args:
+        nats: the sum over all targets.
+        tokens: the number of targets.
+        protocol: what else the perplexity depends on, in plain values.
+        length_nats: the part of `nats` that predicts sentence lengths; None for a model without length conditioning.
+        token_nats: one value per target in the order of the text, [tokens] in float64 on the CPU, if asked for.
     """
 
     nats: float
     tokens: int
-    batch_size: int
-    state: str = "carried"
+    protocol: dict[str, Any]
     length_nats: float | None = None
+    token_nats: Tensor | None = field(default=None, repr=False, compare=False)
 
     @property
     def ppl(self) -> float:
@@ -35,41 +45,64 @@ class EvalResult:
 
     @property
     def ppl_given_length(self) -> float | None:
-        """The same of the words alone where their number was told: not comparable with a model that is not told."""
+        """The perplexity of the words given the true sentence lengths: not comparable with other models."""
         return None if self.length_nats is None else perplexity(self.nats - self.length_nats, self.tokens)
 
-    @property
-    def protocol(self) -> dict[str, int | str]:
-        """What the number is a number of, for the results."""
-        known: dict[str, int | str] = {"batch_size": self.batch_size, "tokens": self.tokens, "state": self.state}
-        return known if self.length_nats is None else {**known, "lengths": LENGTHS}
 
-
-@torch.inference_mode()
 def evaluate(
-    model: LanguageModel, batches: Batches, device: torch.device | str = "cpu", progress: str = ""
+    model: LanguageModel, batches: Batches, method: Method | None = None, progress: str = "", per_token: bool = False
 ) -> EvalResult:
-    """Score a text with a model, whose mode is given back as it was.
+    """Score a text.
 
     Args:
-        model: on `device`.
-        batches: the text's, which leave nothing out.
-        device: where to compute.
-        progress: the words before a progress bar; none is shown without.
+        model: on any device. Its mode and weights are restored.
+        batches: of the text, which leave nothing out.
+        method: how to score; static evaluation by default.
+        progress: the label of a progress bar; no bar if empty.
+        per_token: return `token_nats` too, which takes longer.
     """
-    was_training = model.training
-    model.eval()
+    method, device = method or Static(), model.decoder.weight.device
     nats, length_nats = torch.zeros(2, dtype=torch.float64, device=device)
-    states = None
-    for batch in tqdm(batches, desc=progress, disable=None if progress else True, leave=False):
-        if isinstance(batch, SentenceBatch):
-            found = model.sentence_loss(SentenceBatch(*(part_TB.to(device) for part_TB in batch)))
-            nats += found.words + found.lengths
-            length_nats += found.lengths
-        else:
-            inputs_TB, targets_TB = batch
-            window_nats, states = model.total_nats(inputs_TB.to(device), targets_TB.to(device), states)
-            nats += window_nats
-    model.train(was_training)
-    of_lengths = None if model.lengths is None else float(length_nats)
-    return EvalResult(float(nats), batches.num_targets, batches.batch_size, batches.state, of_lengths)
+    state, token_nats = None, list[Tensor]()
+    with method.prepare(model):
+        bar: Iterable[Batch | SentenceBatch]
+        bar = tqdm(batches, desc=progress, disable=None if progress else True, leave=False)
+        for batch in bar:
+            found, state = method.score(model, _on_device(batch, device), state, per_token)
+            nats += found.words.sum() if found.lengths is None else found.words.sum() + found.lengths
+            length_nats += 0 if found.lengths is None else found.lengths
+            if per_token:
+                token_nats.append(found.words.double().cpu())
+    return EvalResult(
+        float(nats),
+        batches.num_targets,
+        _protocol(model, batches, method, device),
+        None if model.lengths is None else float(length_nats),
+        in_text_order(token_nats, batches) if per_token else None,
+    )
+
+
+def _on_device(batch: Batch | SentenceBatch, device: torch.device) -> Batch | SentenceBatch:
+    batch = right_pad(batch) if isinstance(batch, SentenceBatch) else batch
+    return type(batch)(*(part_TB.to(device) for part_TB in batch))
+
+
+def _protocol(model: LanguageModel, batches: Batches, method: Method, device: torch.device) -> dict[str, Any]:
+    return {
+        "batch_size": batches.batch_size,
+        "tokens": batches.num_targets,
+        "state": batches.state,
+        **method.protocol(),
+        "matmul_precision": matmul_precision(device),
+        **({} if model.lengths is None else {"lengths": LENGTHS}),
+    }
+
+
+def in_text_order(values: Sequence[Tensor], batches: Batches) -> Tensor:
+    """Return one value per target in the order of the text, from one tensor [T, B] per batch."""
+    positions = copy(batches)  # the same batches of the text 0, 1, 2, ...: each target is its own position
+    positions.ids = torch.arange(len(batches.ids))
+    targets_N = torch.cat([_on_device(batch, torch.device("cpu")).targets_TB.flatten() for batch in positions])
+    values_N = torch.cat([value_TB.flatten() for value_TB in values])
+    scored_N = targets_N != IGNORE_INDEX
+    return values_N[scored_N][targets_N[scored_N].argsort()]

@@ -11,7 +11,6 @@ from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.evaluation_loop import EvalResult, evaluate
-from lm.models.matmul_precision import matmul_precision
 from lm.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ def score_run(run: RunDir, corpus: Corpus, device: torch.device, name: str = "be
     batching = Config(**metadata["settings"]).batches()
     log.info(f"scoring all of the text with the {name} weights")
     return {
-        split: evaluate(model, batching.final_evaluation(corpus, split), device, f"{split} with the {name} weights")
+        split: evaluate(model, batching.final_evaluation(corpus, split), progress=f"{split} with the {name} weights")
         for split in SPLITS
     }
 
@@ -37,16 +36,13 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device) -> dict[str
     epochs = run.epochs()
     best_epoch = min(epochs, key=lambda row: (math.isnan(row["valid_ppl"]), row["valid_ppl"]))["epoch"]
     best = score_run(run, corpus, device, "best")
-    precision = {"matmul_precision": matmul_precision(device)}
     last = best if best_epoch == epochs[-1]["epoch"] else score_run(run, corpus, device, "last")
     return {
         "epochs": len(epochs),
         "best_epoch": int(best_epoch),
         "best": _perplexities(best),
         "last": _perplexities(last),
-        "protocol": {
-            split: value.protocol | {"matmul_precision": matmul_precision(device)} for split, value in best.items()
-        },
+        "protocol": {split: value.protocol for split, value in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }

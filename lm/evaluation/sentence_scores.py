@@ -1,14 +1,12 @@
-"""A model and sentences -> the log-probability of every word, without the corpus of the training.
+"""A model and sentences -> the log-probability of every word. The corpus of the training is not needed.
 
-A sentence is read after an `<eos>`, and its own `<eos>` is scored as one of its words:
+The first word of a sentence is predicted from an `<eos>`, and its own `<eos>` is scored as one of its words:
 
-    read       <eos>  the   company  rose
-    scored     the    company  rose  <eos>
+    inputs     <eos>  the   company  rose
+    targets    the    company  rose  <eos>
 
-Each one starts with a state of zeros, so that its score does not depend on its neighbours; or, with `carried`, the
-sentences are one text, and the state goes from each to the next, as in the perplexity of a split.
-
-Shapes: T time, B sentences side by side, V vocabulary.
+Each sentence starts from a zero hidden state, so its score does not depend on the others. With `carried`, the sentences
+are one text and the state is carried from each to the next, as in the perplexity of a split.
 """
 
 import math
@@ -17,35 +15,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from lm.data.bptt import IGNORE_INDEX
+from lm.data.batching import EVALUATION_WINDOW
+from lm.data.bptt import BPTTBatches
+from lm.data.sentences import Sentences
 from lm.data.sources.text import read_sentences
 from lm.data.vocabulary import EOS, Vocabulary
+from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.perplexity import perplexity
 from lm.models.language_model import LanguageModel
-from lm.models.linear_cross_entropy import MAX_LOGITS
 
-TOKENS_AT_ONCE = 4096
+MAX_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
 class ScoredSentence:
-    """The words of a sentence as they were given, `<eos>` after them, and the natural logarithm of each probability."""
+    """The words of a sentence with its `<eos>`, and the natural logarithm of the probability of each, in nats."""
 
     words: tuple[str, ...]
     log_probabilities: tuple[float, ...]
 
     @property
     def log_probability(self) -> float:
-        """The sentence's own: the sum."""
+        """The log-probability of the sentence: the sum over its words."""
         return math.fsum(self.log_probabilities)
 
     @property
     def ppl(self) -> float:
-        """The perplexity of its words and its end."""
+        """The perplexity per token, `<eos>` included."""
         return perplexity(-self.log_probability, len(self.words))
 
 
@@ -80,72 +77,29 @@ def _between_ends(lines: Iterable[Sequence[str]]) -> Iterator[list[str]]:
 def score_sentences(
     model: LanguageModel, vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], carried: bool = False
 ) -> list[ScoredSentence]:
-    """Score sentences with a model in evaluation mode, in the order given.
+    """Score sentences in the order given.
 
     Args:
-        model: on any device.
-        vocabulary: of the model; a word it lacks is scored as `<unk>`.
-        sentences: the words of each, without `<eos>`, at least one.
-        carried: the state goes from each sentence to the next, instead of starting at zero.
+        model: on any device. A model with length conditioning is conditioned on the length of each sentence.
+        vocabulary: of the model. A word that is not in it is scored as `<unk>`.
+        sentences: the words of each, without `<eos>`; at least one sentence.
+        carried: carry the hidden state from each sentence to the next, rather than starting from zero.
+
+    Raises:
+        ValueError: if the state cannot be carried, because the model was trained on single sentences.
     """
-    eos_id = vocabulary.eos_id
-    ids = [torch.tensor([*vocabulary.encode(words), eos_id]) for words in sentences]
-    scored = _score_as_one(model, ids, eos_id) if carried else _score_each(model, ids, eos_id)
-    pairs = zip(sentences, scored, strict=True)
-    return [ScoredSentence((*words, EOS), tuple(values_T.tolist())) for words, values_T in pairs]
-
-
-def _score_as_one(model: LanguageModel, sentences: Sequence[Tensor], eos_id: int) -> list[Tensor]:
-    targets_TB = torch.cat(list(sentences))[:, None]
-    remaining_TB = torch.cat([remaining(ids) for ids in sentences])[:, None]
-    values_TB = log_probabilities(model, shift_right(targets_TB, eos_id), targets_TB, remaining_TB)
-    return list(torch.split(values_TB[:, 0], [len(ids) for ids in sentences]))
-
-
-def _score_each(model: LanguageModel, sentences: Sequence[Tensor], eos_id: int) -> list[Tensor]:
-    scored = dict[int, Tensor]()
-    for batch in batches_of_similar_length([len(ids) for ids in sentences]):
-        targets_TB = pad_sequence([sentences[index] for index in batch], padding_value=IGNORE_INDEX)
-        # What is read where nothing is scored comes after all that is, and changes none of it.
-        remaining_TB = pad_sequence([remaining(sentences[index]) for index in batch])
-        values_TB = log_probabilities(model, shift_right(targets_TB, eos_id).clamp(min=0), targets_TB, remaining_TB)
-        scored |= {index: values_TB[: len(sentences[index]), column] for column, index in enumerate(batch)}
-    return [scored[index] for index in range(len(sentences))]
-
-
-def remaining(ids_T: Tensor) -> Tensor:
-    """Return how many words come from each one on, its `<eos>` not counted: what length conditioning tells."""
-    return torch.arange(len(ids_T) - 1, -1, -1)
-
-
-def shift_right(targets_TB: Tensor, eos_id: int) -> Tensor:
-    """Return what is read where `targets_TB` is to be predicted: `<eos>`, then the targets but the last."""
-    return torch.cat([torch.full_like(targets_TB[:1], eos_id), targets_TB[:-1]])
-
-
-def batches_of_similar_length(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Shard out the places of `lengths` so that a batch, padded, has at most `TOKENS_AT_ONCE` tokens, or one column."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and (len(batch) + 1) * lengths[index] > TOKENS_AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-@torch.inference_mode()
-def log_probabilities(model: LanguageModel, inputs_TB: Tensor, targets_TB: Tensor, remaining_TB: Tensor) -> Tensor:
-    """Return the natural logarithm of each target's probability, [T, B] in float64 on the CPU; 0 where it is `IGNORE_INDEX`.
-
-    The state starts at zero; only `MAX_LOGITS` logits exist at any time.
-    """
-    device, states, parts = model.decoder.weight.device, None, []
-    rows = max(1, MAX_LOGITS // (model.decoder.out_features * inputs_TB.shape[1]))
-    windows = (torch.split(part_TB, rows) for part_TB in (inputs_TB, targets_TB, remaining_TB))
-    for inputs, targets, left in zip(*windows, strict=True):
-        logits_TBV, states = model.logits(inputs.to(device), states, left.to(device))
-        nats_N = F.cross_entropy(logits_TBV.flatten(0, 1), targets.flatten().to(device), reduction="none")
-        parts.append(-nats_N.view(targets.shape).double().cpu())
-    return torch.cat(parts)
+    lengths = [len(words) + 1 for words in sentences]
+    ids = torch.tensor(vocabulary.encode(word for words in sentences for word in (*words, EOS)))
+    if not carried:
+        batch_size = min(max(1, EVALUATION_WINDOW // max(lengths)), MAX_BATCH_SIZE)
+        batches: BPTTBatches | Sentences = Sentences(ids, vocabulary.eos_id, batch_size)
+    elif model.lengths is None:
+        batches = BPTTBatches(torch.cat([ids[-1:], ids]), 1, EVALUATION_WINDOW)
+    else:
+        raise ValueError("expected state=reset for a run with length_conditioning=true, found carried: leave state out")
+    token_nats = evaluate(model, batches, progress="sentences", per_token=True).token_nats
+    assert token_nats is not None
+    scored = torch.split(-token_nats, lengths)
+    return [
+        ScoredSentence((*words, EOS), tuple(values.tolist())) for words, values in zip(sentences, scored, strict=True)
+    ]

@@ -81,11 +81,11 @@ def test_lightning_trains_until_its_rounds_are_over_whatever_its_options(tmp_pat
 def test_evaluation_is_measured_as_it_is_done_after_an_epoch_and_after_a_run(monkeypatch):
     seen = []
 
-    def noting_score(model, batches, device):
+    def noting_score(model, batches):
         seen.append((batches.num_targets, batches.batch_size, batches.state, bf16_matmul_allowed()))
-        return evaluate(model, batches, device)
+        return evaluate(model, batches)
 
-    monkeypatch.setattr("lm.benchmark.no_trainer.score", noting_score)
+    monkeypatch.setattr("lm.benchmark.no_trainer.evaluate", noting_score)
     monkeypatch.setattr("lm.benchmark.no_trainer.EVALUATED", 50)
     monkeypatch.setattr("lm.data.batching.WARMUP_TOKENS", 2)
     job = small_job()

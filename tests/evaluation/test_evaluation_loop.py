@@ -1,4 +1,5 @@
 import math
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -8,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
 from lm.evaluation.evaluation_loop import evaluate
-from lm.models.language_model import LanguageModel
+from lm.evaluation.methods import Method, Nats
+from lm.models.language_model import LanguageModel, detach_states
 
 WORDS = 30
 
@@ -74,4 +76,46 @@ def test_sentences_are_scored_whole_each_from_a_state_of_zeros(model, ids, batch
     alone = [torch.cat([ids[-1:], ids[one + 1 : other + 1]]) for one, other in pairwise(ends)]
     found = evaluate(model, Sentences(ids, 0, batch_size, padding_side=padding_side))
     assert found.nats == pytest.approx(sum(evaluate(model, BPTTBatches(text, 1, 20)).nats for text in alone), rel=1e-6)
-    assert found.protocol == {"batch_size": batch_size, "tokens": len(ids), "state": "reset"}
+    assert found.protocol == {
+        "batch_size": batch_size,
+        "tokens": len(ids),
+        "state": "reset",
+        "method": "static",
+        "matmul_precision": "float32",
+    }
+
+
+class Adaptive(Method):
+    """A method with a state and options of its own, which changes the model: what a seam for methods has to allow."""
+
+    name = "adaptive"
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    @contextmanager
+    def prepare(self, model):
+        weight = model.decoder.weight.detach().clone()
+        yield
+        model.decoder.weight.data.copy_(weight)
+
+    def score(self, model, batch, state, per_token):
+        count, states = state or (0, None)
+        nats, states = model.total_nats(batch.inputs_TB, batch.targets_TB, states)
+        (gradient,) = torch.autograd.grad(nats, [model.decoder.weight])
+        model.decoder.weight.data.sub_(self.scale * gradient)
+        return Nats(nats.detach()), (count + 1, detach_states(states))
+
+    def protocol(self):
+        return {"method": self.name, "scale": self.scale}
+
+
+def test_a_method_may_carry_a_state_and_adapt_the_model(model, ids):
+    batches, before = BPTTBatches(ids, 2, 20), model.decoder.weight.clone()
+    model.eval()
+    found = evaluate(model, batches, Adaptive(0.01))
+    assert torch.equal(model.decoder.weight, before)
+    assert found.protocol["method"] == "adaptive"
+    assert found.protocol["scale"] == 0.01
+    assert found.nats < evaluate(model, batches).nats
+    assert evaluate(model, batches, Adaptive(0.0)).nats == pytest.approx(evaluate(model, batches).nats, rel=1e-6)

@@ -69,7 +69,7 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
 
 
 def test_a_comparison_says_how_far_apart_two_perplexities_are():
-    score = EvalResult(nats=0.0, tokens=10, batch_size=1)
+    score = EvalResult(nats=0.0, tokens=10, protocol={})
     assert comparison(score, None) == "has no such number: the run was not finished"
     cold = {"batch_size": 20, "tokens": 10, "state": "carried", "matmul_precision": "bf16 (fp32 accumulation)"}
     one = {"batch_size": 1, "tokens": 10, "state": "carried", "matmul_precision": "float32"}

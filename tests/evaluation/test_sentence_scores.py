@@ -6,10 +6,9 @@ import torch
 
 from lm.data.bptt import BPTTBatches
 from lm.data.vocabulary import EOS, UNK, Vocabulary
-from lm.evaluation import sentence_scores as module
+from lm.evaluation import sentence_scores
 from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.sentence_scores import (
-    batches_of_similar_length,
     score_sentences,
     sentences_of_file,
     sentences_of_text,
@@ -65,21 +64,29 @@ def test_sentences_as_one_text_come_to_the_perplexity_of_the_stream():
 
 
 @pytest.mark.parametrize("carried", [False, True])
-def test_the_window_changes_nothing(monkeypatch, carried):
+def test_the_size_of_the_batches_changes_nothing(monkeypatch, carried):
     whole = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
-    monkeypatch.setattr(module, "MAX_LOGITS", 1)
-    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 30)
+    monkeypatch.setattr(sentence_scores, "EVALUATION_WINDOW", 30)
     cut = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
     for one, other in zip(whole, cut, strict=True):
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
 
 
-def test_batches_hold_every_sentence_once_and_little_padding(monkeypatch):
-    monkeypatch.setattr(module, "TOKENS_AT_ONCE", 12)
-    lengths = [3, 20, 1, 6, 3, 4, 6]
-    batches = list(batches_of_similar_length(lengths))
-    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
-    assert [[lengths[index] for index in batch] for batch in batches] == [[1, 3, 3], [4, 6], [6], [20]]
+def test_a_long_sentence_does_not_fill_the_memory_with_padding(monkeypatch):
+    monkeypatch.setattr(sentence_scores, "EVALUATION_WINDOW", 100)
+    widths = []
+    monkeypatch.setattr(
+        LanguageModel, "forward", lambda model, tokens_TB, *_: widths.append(tokens_TB.numel()) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        score_sentences(small_model(), VOCABULARY, [["a"] * 90, *[["b"]] * 500])
+    assert widths[0] <= 100
+
+
+def test_a_model_of_single_sentences_carries_no_state():
+    model = LanguageModel(len(VOCABULARY), "gru", 6, 5, length_conditioning=True)
+    with pytest.raises(ValueError, match="expected state=reset for a run with length_conditioning=true"):
+        score_sentences(model, VOCABULARY, SENTENCES, carried=True)
 
 
 def test_the_perplexity_of_a_sentence_counts_its_end():
