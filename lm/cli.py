@@ -15,6 +15,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition
 from lm.models.parameter_count import matching_hidden_size
+from lm.output import prepare_streams
 from lm.sweeps.cores import cores, cores_per_run, num_workers
 
 EXCLUDED_FROM_RUN_NAME = ("data.dir", "resume")
@@ -42,6 +43,7 @@ def command(config_name: str) -> Callable[[Task], Callable[[], None]]:
 
         @wraps(task)
         def main() -> None:
+            prepare_streams()
             # Left to itself, Hydra tells its errors over several lines, and those of the task with a traceback.
             os.environ["HYDRA_FULL_ERROR"] = "1"
             if found := unknown_addition(config_name, sys.argv[1:]):

@@ -1,0 +1,67 @@
+"""What commands print: results on standard output, everything else on standard error, readable on any terminal."""
+
+import codecs
+import os
+import re
+import signal
+import sys
+from contextlib import suppress
+
+ASCII = {"…": "...", "±": "+-", "×": "x", "→": "->", "–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"'}
+"""What stands for a character that the terminal's encoding lacks; others become escapes, as `\\xe9`."""
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""All control characters except the line feed."""
+
+ERRORS = "lm.ascii"
+
+
+def prepare_streams() -> None:
+    """Let both streams print any text in any encoding, and replace a closed one by one that goes nowhere."""
+    codecs.register_error(ERRORS, _to_ascii)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # as Python starts with `>&-`; a print to None would go to standard output
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ERRORS)
+
+
+def _to_ascii(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    characters = error.object[error.start : error.end]
+    return "".join(ASCII.get(one) or one.encode("ascii", "backslashreplace").decode() for one in characters), error.end
+
+
+def print_results(text: str) -> None:
+    """Print to standard output at once.
+
+    Raises:
+        SystemExit: if the reader has closed the pipe, as `head -1` does.
+        OSError: if the disk behind it is full.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit would fail to flush again
+        if isinstance(error, BrokenPipeError):
+            sys.exit(128 + signal.SIGPIPE)  # the status of a process that the signal ends
+        error.filename = "standard output"
+        raise
+
+
+def print_note(text: str) -> None:
+    """Print to standard error; a note that cannot be printed is no reason to stop."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    r"""Return a text with its control characters as escapes, as `\x1b`, so that it cannot control a terminal."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun, as `1 word` and `1,200 words`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
