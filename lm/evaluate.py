@@ -56,7 +56,7 @@ def evaluate_split(run: RunDir, split: str, checkpoint: str, batch_size: int | N
     check_choice("split", split, SPLITS)
     model, _, metadata = load_model(run, checkpoint)
     corpus = load_corpus_of(run, metadata, folder)
-    settings = Config(**metadata["settings"])
+    settings = Config(**metadata["config"])
     batches = batches_of(settings.batches(), corpus, split, batch_size)
     found = evaluate(model, batches, progress=split)
     scored = "all" if found.protocol["state"] == "reset" else "all but the first"

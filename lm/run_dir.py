@@ -1,46 +1,51 @@
-"""One run folder: what is in it, how it is written and read back."""
+"""The folder of one run: the only place that knows the names of its files, how they are written and read back.
+
+outputs/<date>/<time>/ or multirun/<time>/<cell=gru,dropout=0.25>/
+.hydra/                  the composed config and its overrides
+checkpoints/best.ckpt    the weights with the best validation perplexity
+checkpoints/last.ckpt    everything that an exact continuation needs
+epochs.csv               one row per epoch
+results.json             the outcome: status, perplexities, protocol, versions
+"""
 
 import csv
 import json
-import logging
 import pickle
-from dataclasses import asdict
+import zipfile
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, UnsupportedInterpolationType
+from yaml import YAMLError
 
 from lm.atomic_files import write_atomically, write_json
-from lm.config import Config, config_key
-from lm.data.corpus import Corpus
-from lm.data.vocabulary import Vocabulary
-from lm.models.language_model import LanguageModel
 
-log = logging.getLogger(__name__)
+Value = str | int | float | bool | None
+AnyConfig = TypeVar("AnyConfig", DictConfig, ListConfig)
 
-DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError)
-"""What PyTorch raises on files that are cut off, overwritten or no checkpoint at all."""
+MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
+"""Files that tell a run folder from any other."""
 
+FINISHED, DAMAGED = "finished", "damaged"
+UNFINISHED = "running or interrupted"
+"""The status of a run without results: a killed run leaves no more than one that still runs."""
 
-def metadata(settings: Config, corpus: Corpus) -> dict[str, Any]:
-    """Return what a checkpoint says of itself, in plain values, so that it can be read without the corpus."""
-    return {
-        "settings": asdict(settings),
-        "corpus": {"name": corpus.name, "sha256": corpus.sha256},
-        "words": list(corpus.vocabulary.words),
-    }
+UNREADABLE = (OSError, ValueError, YAMLError, RecursionError)
+"""Errors of text files that are cut off, overwritten, or of another format."""
 
-
-class RunMismatch(ValueError):
-    """A folder holds a run of other settings or of another corpus than the one that is to go there."""
+DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError,
+          zipfile.BadZipFile)  # fmt: skip
+"""Errors of PyTorch and zipfile on checkpoints that are cut off, overwritten, or of another kind."""
 
 
 class RunDir:
-    """The folder of one run.
+    """The folder of one run. What has been read once is kept: an instance is a snapshot.
 
     Args:
-        folder: where it is or will be.
+        folder: the folder, which need not exist yet.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,7 +60,7 @@ class RunDir:
         """Return the run saved in `folder`.
 
         Raises:
-            FileNotFoundError: where there is none.
+            FileNotFoundError: if the folder holds no checkpoint.
         """
         run = cls(Path(folder))
         if not run.has_checkpoint:
@@ -66,127 +71,214 @@ class RunDir:
         return run
 
     @property
+    def name(self) -> str:
+        """The folder's name, such as `cell=gru,dropout=0.25`."""
+        return self.folder.name
+
+    @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a checkpoint to go on from."""
+        """Whether training can resume here."""
         return self.last.is_file()
 
-    def config(self) -> DictConfig:
+    @property
+    def status(self) -> str:
+        """The outcome that `results.json` records."""
+        return str(self.results.get("status", UNFINISHED))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has the perplexities that the table needs."""
+        return self.status == FINISHED
+
+    @property
+    def error(self) -> str:
+        """The first line of the recorded error, or an empty string."""
+        return (str(self.results.get("error") or "").strip().splitlines() or [""])[0]
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """The content of `results.json`; damage is a status, since it must not hide the other runs of a sweep."""
+        if not self.results_path.is_file():
+            return {}
+        try:
+            results = json.loads(self.results_path.read_text(encoding="utf-8"))
+        except UNREADABLE as error:
+            return {"status": DAMAGED, "error": f"results.json cannot be read: {error}"}
+        if not isinstance(results, dict) or (results.get("status") == FINISHED and not results.get("best")):
+            return {"status": DAMAGED, "error": "results.json holds no perplexities"}
+        return results
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Write `results.json`, whole or not at all."""
+        write_json(self.results_path, results)
+        self.results = results
+
+    def write_outcome(self, status: str, error: str) -> None:
+        """Write the `results.json` of a run that has no results."""
+        self.write_results({"status": status, "error": error})
+
+    def delete_results(self) -> None:
+        """Delete `results.json`, because training continues."""
+        self.results_path.unlink(missing_ok=True)
+        self.results = {}
+
+    def is_finished(self, epochs: int) -> bool:
+        """Return whether the run has its results after that many epochs."""
+        return self.has_checkpoint and self.finished and self.results.get("epochs") == epochs
+
+    @property
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of `epochs.csv`. A row that is still being written is left out."""
+        if not self.epochs_path.is_file():
+            return []
+        with self.epochs_path.open(encoding="utf-8", newline="", errors="replace") as file:
+            rows = [_numbers(row) for row in csv.DictReader(file)]
+        return [row for row in rows if "epoch" in row]
+
+    def write_epochs(self, rows: Sequence[dict[str, float]]) -> None:
+        """Write `epochs.csv`, whole or not at all."""
+        with write_atomically(self.epochs_path) as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def saved_config(self) -> DictConfig:
         """Return the config that the run was started with.
 
         Raises:
-            FileNotFoundError: where it was not saved.
+            FileNotFoundError: if it was not saved.
+            ValueError: if it is damaged.
         """
         if not self.config_path.is_file():
             raise FileNotFoundError(
                 f"expected the run's config, found no file '{self.config_path}': "
                 "copy the run folder again, with .hydra in it"
             )
-        return OmegaConf.create(OmegaConf.to_container(OmegaConf.load(self.config_path)))  # type: ignore[return-value]
+        try:
+            config = OmegaConf.create(OmegaConf.to_container(OmegaConf.load(self.config_path)))
+        except UNREADABLE as error:
+            raise damaged(self.config_path, "config", error) from error
+        if not isinstance(config, DictConfig):
+            raise damaged(self.config_path, "config", TypeError())
+        return config
 
     def save_epochs(self, epochs: int) -> None:
-        """Have the saved config say how long the run is to be now, so that it goes on to there the next time, too."""
-        if self.config_path.is_file() and (config := self.config()).epochs != epochs:
+        """Write the number of epochs into the saved config, so that the next resume trains to that number too."""
+        if self.config_path.is_file() and (config := self.saved_config()).epochs != epochs:
             config.epochs = epochs
             with write_atomically(self.config_path) as file:
                 OmegaConf.save(config, file)
 
-    def finished(self, epochs: int) -> bool:
-        """Say whether the run has its results, of so many epochs."""
-        if not (self.has_checkpoint and self.results_path.is_file()):
-            return False
-        results = self.results()
-        return bool(results["status"] == "finished" and results["epochs"] == epochs)
+    @cached_property
+    def config(self) -> DictConfig:
+        """The saved config for a report: empty if it is missing or damaged."""
+        return _load(self.config_path, DictConfig({}))
 
-    def epochs(self) -> list[dict[str, float]]:
-        """Return the rows of `epochs.csv`."""
-        with self.epochs_path.open(encoding="utf-8", newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    @cached_property
+    def overrides(self) -> list[str]:
+        """The overrides of the run's command line."""
+        return [str(override) for override in _load(self.folder / ".hydra" / "overrides.yaml", ListConfig([]))]
 
-    def results(self) -> dict[str, Any]:
-        """Return what `results.json` holds."""
-        values: dict[str, Any] = json.loads(self.results_path.read_text(encoding="utf-8"))
-        return values
+    @cached_property
+    def overridden(self) -> dict[str, str]:
+        """The names of the overrides, with their values as text."""
+        pairs = (override.partition("=") for override in self.overrides)
+        return {key.lstrip("+~"): text for key, _, text in pairs}
 
-    def write_results(self, results: dict[str, Any]) -> None:
-        """Write `results.json`, whole or not at all."""
-        write_json(self.results_path, results)
+    @cached_property
+    def _hydra(self) -> DictConfig:
+        return _load(self.folder / ".hydra" / "hydra.yaml", DictConfig({}))
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The chosen option of each config group."""
+        found = OmegaConf.select(self._hydra, "hydra.runtime.choices")
+        return dict(found) if isinstance(found, DictConfig) else {}
+
+    @property
+    def number(self) -> int:
+        """The position in its sweep, counted from 0."""
+        found = OmegaConf.select(self._hydra, "hydra.job.num")
+        return found if isinstance(found, int) else 0
+
+    def value(self, key: str) -> Value:
+        """Return the value of a dotted config key or config group, or None.
+
+        A value that only the training process could compute, such as an environment variable, is None too.
+        """
+        if key in self.choices:
+            return str(self.choices[key])
+        try:
+            value = OmegaConf.select(self.config, key)
+        except (InterpolationResolutionError, UnsupportedInterpolationType):
+            return None
+        return value if isinstance(value, str | int | float | bool | None) else str(value)
 
     def checkpoint(self, name: str) -> dict[str, Any]:
-        """Return the checkpoint `best` or `last` as plain values and tensors, on the CPU.
+        """Return the checkpoint `best` or `last` as plain values and tensors on the CPU, its checksums verified.
 
         Raises:
-            FileNotFoundError: where there is none of that name.
-            ValueError: where the file is damaged, or no checkpoint of this project.
+            FileNotFoundError: if there is none of that name.
+            ValueError: if the file is damaged, or no checkpoint of this project.
         """
+        import torch  # here, since reports and configs need no torch
+
         path = self.checkpoints / f"{name}.ckpt"
         if not path.is_file():
             raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
         try:
+            with zipfile.ZipFile(path) as archive:  # PyTorch writes a CRC-32 per tensor, and does not verify them
+                if (record := archive.testzip()) is not None:
+                    raise zipfile.BadZipFile(f"wrong checksum of {record}")
             checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             checkpoint["metadata"], checkpoint["state_dict"]
         except DAMAGE as error:
-            raise _damaged(path, error) from error
+            raise damaged(path, "checkpoint", error) from error
         return checkpoint
 
-    def check_resumable(self, metadata: dict[str, Any]) -> None:
-        """Make sure that the last checkpoint is of the same settings and the same corpus, and not past the last epoch.
 
-        Raises:
-            RunMismatch: where it is not.
-            ValueError: where it is damaged, and the run can't do without.
-        """
-        checkpoint = self._newest(metadata["settings"]["epochs"])
-        found, begun = checkpoint["metadata"], checkpoint["epoch"] + 1
-        if found["corpus"] != metadata["corpus"]:
-            raise RunMismatch(
-                f"expected the corpus {_corpus(found)} that '{self.folder}' was trained on, found {_corpus(metadata)}: "
-                "type the data options of that run, or another folder"
-            )
-        for name, value in asdict(Config(**found["settings"])).items():
-            asked, key = metadata["settings"][name], config_key(name)
-            if asked != value and not (name == "epochs" and asked >= begun):
-                raise RunMismatch(
-                    f"expected {key}={value} as '{self.folder}' was trained with, found {asked}: "
-                    f"type {key}={value}, or another folder"
-                )
+def find_runs(folder: Path) -> list[RunDir]:
+    """Return every run folder directly below `folder`, or `folder` itself if it is one, in the order of the sweep.
 
-    def _newest(self, epochs: int) -> dict[str, Any]:
-        """Return the last checkpoint; a run that is finished is known by its best one, too."""
-        try:
-            return self.checkpoint("last")
-        except ValueError as error:
-            if not self.finished(epochs):
-                raise
-            log.warning(f"the results stay, but {error}")
-            return self.checkpoint("best")
-
-    def load(self, name: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
-        """Return the model with the weights of the checkpoint `best` or `last`, its vocabulary, and its metadata.
-
-        Raises:
-            FileNotFoundError, ValueError: as `checkpoint`.
-        """
-        checkpoint = self.checkpoint(name)
-        try:
-            vocabulary = Vocabulary(checkpoint["metadata"]["words"])
-            settings = Config(**checkpoint["metadata"]["settings"])
-            model = LanguageModel(len(vocabulary), **settings.model_arguments())
-            model.load_state_dict(_without_prefix(checkpoint["state_dict"], "model."))
-        except DAMAGE as error:
-            raise _damaged(self.checkpoints / f"{name}.ckpt", error) from error
-        return model.eval(), vocabulary, checkpoint["metadata"]
+    Raises:
+        FileNotFoundError: if there is no such folder, or no run in it.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a sweep's folder, found nothing at {folder}: type sweep=multirun/FOLDER")
+    folders = [folder] if is_run(folder) else [path for path in folder.iterdir() if is_run(path)]
+    if not folders:
+        raise FileNotFoundError(
+            f"expected a sweep's folder, found no run folder in {folder}: type sweep=FOLDER with the folder "
+            "that holds folders such as 'cell=lstm,dropout=0.25'"
+        )
+    return sorted((RunDir(path) for path in folders), key=lambda run: (run.number, run.name))
 
 
-def _corpus(metadata: dict[str, Any]) -> str:
-    return f"{metadata['corpus']['name']} ({metadata['corpus']['sha256'][:12]})"
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run's, and not the report's or anything else."""
+    return any((folder / mark).is_file() for mark in MARKS)
 
 
-def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+def _load(path: Path, missing: AnyConfig) -> AnyConfig:
+    """Hydra writes these files in place, so a full disk leaves them cut off; they then count as missing."""
+    try:
+        loaded = OmegaConf.load(path)
+    except UNREADABLE:
+        return missing
+    return loaded if isinstance(loaded, type(missing)) else missing
 
 
-def _damaged(path: Path, error: Exception) -> ValueError:
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    try:
+        return {name: float(text) for name, text in row.items() if text != ""}
+    except (TypeError, ValueError):
+        return {}
+
+
+def damaged(path: Path, kind: str, error: Exception) -> ValueError:
+    """Return the error for a file of a run that cannot be read."""
     return ValueError(
-        f"expected a checkpoint of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
+        f"expected a {kind} of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
         "delete it and train the run again, or copy it again"
     )

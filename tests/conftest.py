@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from tests.run_folders import grid, make_run, seeds, sweep  # noqa: F401  # fixtures
 from tests.saved_run import copy_of_run, saved_run  # noqa: F401  # fixtures
 
 # The same examples each time, however slow the machine.

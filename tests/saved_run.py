@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from lm.cli import CONFIGS
 from lm.run_dir import RunDir
-from lm.sweeps.training_job import train
+from lm.sweeps.training_job import train, train_arguments
 
 OPTIONS = (
     "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2", "precision=32-true", "trainer.accelerator=cpu",
@@ -25,7 +25,7 @@ def train_run(folder: Path, *options: str) -> Path:
         config = compose("train", [*OPTIONS, *options])
     (folder / ".hydra").mkdir(parents=True)
     OmegaConf.save(config, folder / ".hydra" / "config.yaml")
-    train(config, RunDir(folder))
+    train(*train_arguments(config, RunDir(folder)))
     return folder
 
 

@@ -6,10 +6,10 @@ from hydra.utils import instantiate
 
 import lm.train  # noqa: F401  # registers what configs compute with
 from lm.cli import CONFIGS
+from lm.config import Config
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
-from lm.sweeps.training_job import settings_of
 
 
 def composed(*overrides):
@@ -73,7 +73,7 @@ ZAREMBA = {  # section 4.1 and table 1 of arXiv:1409.2329, and the sizes of mode
 
 @pytest.mark.parametrize("experiment", ZAREMBA)
 def test_zarembas_configurations_are_the_papers(experiment):
-    settings = settings_of(composed(f"experiment={experiment}"))
+    settings = Config.from_hydra(composed(f"experiment={experiment}"))
     expected = ZAREMBA[experiment] | dict(cell="lstm", num_layers=2, batch_size=20, lr=1.0, tie_weights=False)
     assert {name: getattr(settings, name) for name in expected} == expected
     assert settings.embedding_size == settings.hidden_size
@@ -81,7 +81,7 @@ def test_zarembas_configurations_are_the_papers(experiment):
 
 def test_the_tables_grid_is_the_one_of_the_commands():
     config = composed("experiment=table1")
-    settings = settings_of(config)
+    settings = Config.from_hydra(config)
     assert (settings.hidden_size, settings.num_layers, settings.epochs) == (200, 2, 25)
     assert (settings.batch_size, settings.seq_len, settings.max_grad_norm) == (20, 20, 5)
 
@@ -95,7 +95,9 @@ def test_a_sweeps_experiment_holds_its_grid(experiment):
 
 def counted(*overrides):
     """The parameters of the model that a run of these words trains on 10,000 words."""
-    return LanguageModel(10_000, **settings_of(composed(*overrides)).model_arguments()).parameter_counts()["total"]
+    return LanguageModel(10_000, **Config.from_hydra(composed(*overrides)).model_arguments()).parameter_counts()[
+        "total"
+    ]
 
 
 @pytest.mark.parametrize(("size", "layers"), [(200, 2), (200, 1), (650, 2)])
@@ -111,7 +113,7 @@ def test_the_preset_for_equal_parameters_sweeps_over_the_given_size_and_the_comp
 
 
 def test_equal_parameters_leave_the_embedding_as_it_is():
-    assert settings_of(composed("experiment=equal_parameters", "hidden_size=211")).embedding_size == 200
+    assert Config.from_hydra(composed("experiment=equal_parameters", "hidden_size=211")).embedding_size == 200
 
 
 def test_the_demo_needs_no_download():

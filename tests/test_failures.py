@@ -105,7 +105,7 @@ def test_where_not_even_a_failure_can_be_written_it_is_told_and_the_sweep_goes_o
     for seed in (1, 2):
         run = run_of(tmp_path / "sweep", f"seed={seed}")
         assert f"'{run.results_path}', found: No space left on device; make room for it" in told
-        assert f"- `{run.folder.name}`: running, or broken off" in told
+        assert f"- `{run.folder.name}`: running or interrupted" in told
 
 
 def test_a_sweep_without_its_report_has_not_ended_well(run_command, small, tmp_path, capsys):
@@ -139,7 +139,7 @@ def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, 
     run = run_of(tmp_path / "sweep", "seed=1")
     run.last.write_bytes(b"")
     assert run_command("lm.train", *words) == 0
-    assert run.results()["status"] == "finished"
+    assert run.results["status"] == "finished"
     assert f"found '{run.last}' damaged" in (run.folder / "train.log").read_text()
 
 

@@ -34,7 +34,7 @@ def start(folder, words, checkpoint_every_minutes=1e-9):
 def wait_for_epochs(process, run, epochs):
     """Wait until so many epochs are written, and a little longer: then the process is within the next one."""
     deadline = time.monotonic() + 300
-    while not run.epochs_path.is_file() or len(run.epochs()) < epochs:
+    while not run.epochs_path.is_file() or len(run.epochs) < epochs:
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -51,7 +51,7 @@ def assert_same(run, reference):
         found, expected = (each.checkpoint(name)["state_dict"] for each in (run, reference))
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[key], expected[key]) for key in found)
-    assert untimed(run.epochs()) == untimed(reference.epochs())
+    assert untimed(run.epochs) == untimed(reference.epochs)
     found, expected = ({k: v for k, v in each.results().items() if k not in TIMES} for each in (run, reference))
     assert found == expected
 
@@ -70,9 +70,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, m
     output = process.communicate()[0]
     assert process.returncode != 0
     assert not re.search("weights_only|available", output)  # what Lightning says of itself
-    assert 3 <= len(run.epochs()) < 12
+    assert 3 <= len(run.epochs) < 12
     if number != signal.SIGKILL:
-        assert run.results()["status"] == "interrupted"
+        assert run.results["status"] == "interrupted"
         assert f"python -m lm.train resume='{run.folder}'" in output
     try:
         assert run_command("lm.train", f"resume={run.folder}") == 0
@@ -124,7 +124,7 @@ def test_a_finished_run_is_not_trained_again(run_command, small, tmp_path):
 def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tmp_path, capsys):
     run_command("lm.train", *small, "hydra.run.dir=run")
     assert run_command("lm.train", "resume=run", "epochs=3") == 0
-    assert len(RunDir(tmp_path / "run").epochs()) == 3
+    assert len(RunDir(tmp_path / "run").epochs) == 3
     assert run_command("lm.train", "resume=run", "epochs=2") == 1
     assert run_command("lm.train", "resume=run", "cell=gru") == 1
     assert "expected options of the run to go on, found cell=" in capsys.readouterr().err
@@ -138,12 +138,12 @@ def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
         patch.setattr(lm.sweeps.training_job, "LogSamples", signal_at(step=60))  # of fifty in an epoch
         assert run_command("lm.train", "resume=run", "epochs=3") == 1
     run = RunDir(tmp_path / "run")
-    assert (len(run.epochs()), run.config().epochs) == (1, 3)
+    assert (len(run.epochs), run.saved_config().epochs) == (1, 3)
     # The second epoch has begun: its weights are not those of one epoch.
     assert run_command("lm.train", "resume=run", "epochs=1") == 1
     assert f"expected epochs=3 as '{run.folder}' was trained with, found 1" in capsys.readouterr().err
     assert run_command("lm.train", "resume=run") == 0
-    assert (len(run.epochs()), run.results()["epochs"]) == (3, 3)
+    assert (len(run.epochs), run.results["epochs"]) == (3, 3)
 
 
 def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small, tmp_path):

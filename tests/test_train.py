@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lm.cli import run_name
 from lm.data.corpus import load_corpus
 from lm.data.sources import make_source
+from lm.evaluation.loading import load_weights
 from lm.run_dir import RunDir
 
 
@@ -21,7 +22,7 @@ def trained(run_command, small, tmp_path):
 
 
 def test_a_run_leaves_everything_that_is_known_of_it(trained):
-    results = trained.results()
+    results = trained.results
     assert results["status"] == "finished"
     assert results["cell"] == "lstm"
     assert set(results["corpus"]["tokens"]) == {"train", "valid", "test"}
@@ -48,7 +49,7 @@ def test_epochs_are_counted_from_one_with_the_rate_of_each(run_command, small, t
 
 
 def test_the_best_weights_are_those_of_the_best_validation(trained):
-    results, epochs = trained.results(), trained.epochs()
+    results, epochs = trained.results, trained.epochs
     best = min(epochs, key=lambda row: row["valid_ppl"])
     assert results["best_epoch"] == best["epoch"]
     # After each epoch four columns are scored, in the end one: three sentences fewer begin without a state.
@@ -57,14 +58,14 @@ def test_the_best_weights_are_those_of_the_best_validation(trained):
 
 def test_the_results_are_those_of_a_brute_force_count_over_the_saved_weights(trained, corpus_folder):
     """One word at a time, each probability from a softmax in float64."""
-    model, vocabulary, _ = trained.load("best")
+    model, vocabulary, _ = load_weights(trained, "best")
     model.double()
     corpus = load_corpus(make_source("text", dir=str(corpus_folder)))
     ids, nats, states = corpus.splits["test"].long(), 0.0, None
     for word, following in pairwise(ids):
         logits, states = model.logits(word.view(1, 1), states)
         nats -= math.log(logits.detach().softmax(-1)[0, 0, following])
-    assert trained.results()["best"]["test_ppl"] == pytest.approx(math.exp(nats / (len(ids) - 1)), rel=1e-5)
+    assert trained.results["best"]["test_ppl"] == pytest.approx(math.exp(nats / (len(ids) - 1)), rel=1e-5)
     assert len(vocabulary) == len(corpus.vocabulary)
 
 
@@ -106,7 +107,7 @@ def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run
         for split in ("train", "valid", "test"):
             assert results[weights][f"{split}_ppl"] > results[weights][f"{split}_ppl_given_length"]
     assert results["best"]["valid_ppl"] == pytest.approx(
-        min(row["valid_ppl"] for row in RunDir(tmp_path / "run").epochs())
+        min(row["valid_ppl"] for row in RunDir(tmp_path / "run").epochs)
     )
     assert results["parameters"]["total"] == sum(list(results["parameters"].values())[:-1])
     capsys.readouterr()

@@ -23,8 +23,9 @@ from lm.benchmark.measurements import Results, results_of
 from lm.benchmark.startup import seconds_to_first_step
 from lm.checks import check_whole
 from lm.cli import command
+from lm.config import Config, MachineConfig
 from lm.data.batching import source_options
-from lm.sweeps.training_job import settings_of, trainer_options
+from lm.sweeps.training_job import trainer_options
 from lm.terminal import literal_options
 
 OWN = ("steps", "rounds", "vocabulary_size", "startup_repeats")
@@ -41,12 +42,12 @@ def job_of(config: DictConfig) -> Job:
         raise ValueError(f"expected a new model to measure, found resume={config.resume}: leave it out")
     check_whole("startup_repeats", config.startup_repeats, 3, least=0)
     return Job(
-        settings=settings_of(config),
+        settings=Config.from_hydra(config),
         source=source_options(config.data),
         vocabulary_size=config.vocabulary_size,
         precision=config.precision,
         threads=config.num_threads,
-        trainer=trainer_options(config),
+        trainer=trainer_options(MachineConfig.from_hydra(config).trainer),
         steps=config.steps,
         rounds=config.rounds,
     )

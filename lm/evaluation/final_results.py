@@ -11,6 +11,7 @@ from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.evaluation_loop import EvalResult, evaluate
+from lm.evaluation.loading import load_weights
 from lm.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -18,9 +19,9 @@ log = logging.getLogger(__name__)
 
 def score_run(run: RunDir, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, EvalResult]:
     """Score all splits with the weights of the checkpoint `best` or `last`, in float32 with the products in force."""
-    model, _, metadata = run.load(name)
+    model, _, metadata = load_weights(run, name)
     model.to(device)
-    batching = Config(**metadata["settings"]).batches()
+    batching = Config(**metadata["config"]).batches()
     log.info(f"scoring all of the text with the {name} weights")
     return {
         split: evaluate(model, batching.final_evaluation(corpus, split), progress=f"{split} with the {name} weights")
@@ -33,7 +34,7 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device) -> dict[str
 
     This is the only place where training meets the test split.
     """
-    epochs = run.epochs()
+    epochs = run.epochs
     best_epoch = min(epochs, key=lambda row: (math.isnan(row["valid_ppl"]), row["valid_ppl"]))["epoch"]
     best = score_run(run, corpus, device, "best")
     last = best if best_epoch == epochs[-1]["epoch"] else score_run(run, corpus, device, "last")

@@ -1,6 +1,5 @@
 """A saved run -> its model and its corpus, ready to be evaluated, on whatever machine it lies now."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,14 +7,14 @@ import torch
 from omegaconf import OmegaConf
 
 from lm.checks import check_choice
+from lm.config import Config
 from lm.data.batching import source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.data.vocabulary import Vocabulary
 from lm.evaluation.evaluation_loop import EvalResult
 from lm.models.language_model import LanguageModel
-from lm.models.matmul_precision import FULL
-from lm.run_dir import RunDir
+from lm.run_dir import DAMAGE, RunDir, damaged
 
 CHECKPOINTS = ("best", "last")
 
@@ -28,8 +27,28 @@ def load_model(run: RunDir, checkpoint: str = "best") -> tuple[LanguageModel, Vo
         FileNotFoundError: where there is no such file.
     """
     check_choice("checkpoint", checkpoint, CHECKPOINTS)
-    model, vocabulary, metadata = run.load(checkpoint)
+    model, vocabulary, metadata = load_weights(run, checkpoint)
     return model.to("cuda" if torch.cuda.is_available() else "cpu"), vocabulary, metadata
+
+
+def load_weights(run: RunDir, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
+    """Return the model with the weights of the checkpoint `best` or `last` on the CPU, its vocabulary, its metadata.
+
+    Raises:
+        FileNotFoundError, ValueError: as `RunDir.checkpoint`.
+    """
+    saved = run.checkpoint(checkpoint)
+    try:
+        vocabulary = Vocabulary(saved["metadata"]["words"])
+        model = LanguageModel(len(vocabulary), **Config(**saved["metadata"]["config"]).model_arguments())
+        model.load_state_dict(_without_prefix(saved["state_dict"], "model."))
+    except DAMAGE as error:
+        raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
+    return model.eval(), vocabulary, saved["metadata"]
+
+
+def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
 def load_corpus_of(run: RunDir, metadata: dict[str, Any], folder: str | None = None) -> Corpus:
@@ -59,7 +78,7 @@ def load_corpus_of(run: RunDir, metadata: dict[str, Any], folder: str | None = N
 
 
 def _data_options(run: RunDir) -> dict[str, Any]:
-    options: dict[str, Any] = OmegaConf.to_container(run.config().data, resolve=True)  # type: ignore[assignment]
+    options: dict[str, Any] = OmegaConf.to_container(run.saved_config().data, resolve=True)  # type: ignore[assignment]
     return source_options(options)
 
 
@@ -76,10 +95,8 @@ def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
 def recorded(run: RunDir, checkpoint: str, split: str) -> tuple[float, dict[str, Any]] | None:
     """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
     try:
-        results = run.results()
-        protocol = {"matmul_precision": FULL} | results["protocol"][split]  # earlier versions knew no others
-        return float(results[checkpoint][f"{split}_ppl"]), protocol
-    except (FileNotFoundError, json.JSONDecodeError, KeyError):
+        return float(run.results[checkpoint][f"{split}_ppl"]), run.results["protocol"][split]
+    except (KeyError, TypeError):
         return None
 
 

@@ -178,7 +178,7 @@ def _mark_best(panel: Axes, training: Curve, validation: Curve) -> None:
         horizontalalignment="right" if late else "left",
         color=VALIDATION,
         fontweight="bold",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "padding_side": 0.4},
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
     )
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from lm.reporting.sweep_runs import Run, Value
 from lm.reporting.table import Row, RunGroup, Table, build_table, format_value
 from lm.reporting.table_formats import escape_markdown, markdown_text
+from lm.run_dir import RunDir, Value
 
 # A folder of the machine that ran it says nothing elsewhere; the corpus is known by its checksum.
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 
 
-def report_markdown(folder: Path, runs: Sequence[Run], settings: Sequence[RunGroup], table: Table) -> str:
+def report_markdown(folder: Path, runs: Sequence[RunDir], settings: Sequence[RunGroup], table: Table) -> str:
     """Return the whole page; its figures are links to the files beside it."""
     finished = [run for run in runs if run.finished]
     sections = [
@@ -28,7 +28,7 @@ def report_markdown(folder: Path, runs: Sequence[Run], settings: Sequence[RunGro
     return "\n\n".join(sections) + "\n"
 
 
-def unfinished_lines(runs: Iterable[Run]) -> str:
+def unfinished_lines(runs: Iterable[RunDir]) -> str:
     """Return a line for each run without results: its name, what became of it, and the first line of its error."""
     others = [run for run in runs if not run.finished]
     return "\n".join(f"- `{run.name}`: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
@@ -65,7 +65,7 @@ def _without_published(table: Table) -> Table:
     return Table([name for name in table.columns if not name.startswith("published_")], table.rows)
 
 
-def _conditions(folder: Path, runs: Sequence[Run]) -> Iterator[str]:
+def _conditions(folder: Path, runs: Sequence[RunDir]) -> Iterator[str]:
     yield from _section("How it was measured", markdown_text(_protocol_table(runs)))
     yield from _section("Where it comes from", markdown_text(_origin_table(runs)))
     command = sweep_command(folder)
@@ -88,7 +88,7 @@ def _portable(overrides: Iterable[str]) -> list[str]:
     return [f"{key}{sign}{'FOLDER' if key.lstrip('+') in FOLDERS else value}" for key, sign, value in pairs]
 
 
-def _protocol_table(runs: Sequence[Run]) -> Table:
+def _protocol_table(runs: Sequence[RunDir]) -> Table:
     """A row a split, and more only where the runs were measured differently."""
     columns = ["split", "width", "tokens scored", "state", "matmul precision", "runs"]
     rows: list[Row] = []
@@ -98,12 +98,12 @@ def _protocol_table(runs: Sequence[Run]) -> Table:
     return Table(columns, rows)
 
 
-def _protocol(run: Run, split: str) -> tuple[Value, ...]:
+def _protocol(run: RunDir, split: str) -> tuple[Value, ...]:
     protocol = run.results.get("protocol", {}).get(split, {})
     return tuple(protocol.get(name) for name in ("batch_size", "tokens", "state", "matmul_precision"))
 
 
-def _origin_table(runs: Sequence[Run]) -> Table:
+def _origin_table(runs: Sequence[RunDir]) -> Table:
     """A row a fact, and more only where it is not the same in all runs."""
     facts = [_facts(run) for run in runs]
     rows: list[Row] = []
@@ -113,7 +113,7 @@ def _origin_table(runs: Sequence[Run]) -> Table:
     return Table(["fact", "value", "runs"], rows)
 
 
-def _facts(run: Run) -> dict[str, Value]:
+def _facts(run: RunDir) -> dict[str, Value]:
     corpus = run.results.get("corpus", {})
     return {
         "corpus": corpus.get("name"),
@@ -126,7 +126,7 @@ def _facts(run: Run) -> dict[str, Value]:
     }
 
 
-def _by_value(runs: Sequence[Run], values: Sequence[tuple[Value, ...]]) -> list[tuple[tuple[Value, ...], str]]:
+def _by_value(runs: Sequence[RunDir], values: Sequence[tuple[Value, ...]]) -> list[tuple[tuple[Value, ...], str]]:
     """Pair each different value with the names of its runs, `all` where there is but one value."""
     names: dict[tuple[Value, ...], list[str]] = {}
     for run, value in zip(runs, values, strict=True):
@@ -136,12 +136,12 @@ def _by_value(runs: Sequence[Run], values: Sequence[tuple[Value, ...]]) -> list[
     return [(value, "; ".join(group)) for value, group in names.items()]
 
 
-def _run_table(runs: Sequence[Run]) -> Table:
+def _run_table(runs: Sequence[RunDir]) -> Table:
     columns = ["run", "status", "seed", "best epoch", "epochs", "seconds", "tokens_per_second", "overrides"]
     return Table(columns, [dict(zip(columns, _run_facts(run), strict=True)) for run in runs])
 
 
-def _run_facts(run: Run) -> Iterator[Value]:
+def _run_facts(run: RunDir) -> Iterator[Value]:
     yield from (run.name, run.status, run.results.get("seed", run.value("seed")), run.results.get("best_epoch"))
     yield len(run.epochs)
     yield round(sum(row.get("seconds", 0) for row in run.epochs))

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from lm.reporting.sweep_runs import Run, Value
+from lm.run_dir import RunDir, Value
 
 FIGURES = Path(__file__).with_name("published.yaml")
 
@@ -31,7 +31,7 @@ def published_figures() -> tuple[Published, ...]:
     return tuple(Published(**entry) for entry in entries)
 
 
-def published_for(run: Run) -> Published | None:
+def published_for(run: RunDir) -> Published | None:
     """Return the published figures whose configuration is the run's, key by key; all are of streams."""
     if run.value("data.batching") not in (None, "streams"):  # None: from before there were sentences
         return None

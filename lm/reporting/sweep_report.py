@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lm.atomic_files import write_atomically
 from lm.reporting.markdown_report import report_markdown, unfinished_lines
-from lm.reporting.sweep_runs import Run, find_runs
 from lm.reporting.table import ExtraColumns, RunGroup, Table, build_table, settings_of
 from lm.reporting.table_formats import csv_text, latex_text, plain_text
+from lm.run_dir import RunDir, find_runs
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Report:
     """What a sweep's folder says: its runs, and the table of those that are finished."""
 
     folder: Path
-    runs: list[Run]
+    runs: list[RunDir]
     table: Table
 
     @property
-    def unfinished(self) -> list[Run]:
+    def unfinished(self) -> list[RunDir]:
         """The runs that have no results: failed, diverged, interrupted, damaged, or still running."""
         return [run for run in self.runs if not run.finished]
 

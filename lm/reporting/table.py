@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from lm.models.cells import CELLS
 from lm.reporting.published import Published, published_for
-from lm.reporting.sweep_runs import Run, Value
+from lm.run_dir import RunDir, Value
 
 Row = dict[str, Value]
 
@@ -47,7 +47,7 @@ class RunGroup:
     """The finished runs that differ in nothing but their seed."""
 
     values: Row
-    runs: tuple[Run, ...]
+    runs: tuple[RunDir, ...]
 
     @property
     def words(self) -> list[str]:
@@ -77,7 +77,7 @@ class Table:
     rows: list[Row]
 
 
-def settings_of(runs: Sequence[Run]) -> list[RunGroup]:
+def settings_of(runs: Sequence[RunDir]) -> list[RunGroup]:
     """Group the finished runs by all that was swept but the seed, in the order in which they were started."""
     finished = [run for run in runs if run.finished]
     groups = _grouped(finished, swept_keys(runs))
@@ -86,7 +86,7 @@ def settings_of(runs: Sequence[Run]) -> list[RunGroup]:
     return [RunGroup(values_of(group[0], swept_keys(runs)), tuple(group)) for group in groups.values()]
 
 
-def swept_keys(runs: Sequence[Run]) -> list[str]:
+def swept_keys(runs: Sequence[RunDir]) -> list[str]:
     """Return what was swept beside cell, dropout and seed.
 
     That is what the command lines give differently, and what else differs between runs that would share a row. Values
@@ -99,26 +99,26 @@ def swept_keys(runs: Sequence[Run]) -> list[str]:
     return keys
 
 
-def values_of(run: Run, keys: Iterable[str]) -> Row:
+def values_of(run: RunDir, keys: Iterable[str]) -> Row:
     """Return cell, dropout and the run's value of each key."""
     cell = run.results.get("cell", run.value("cell.name"))
     dropout = run.results.get("dropout", run.value("dropout"))
     return {"cell": cell, "dropout": dropout, **{key: run.value(key) for key in keys}}
 
 
-def _seed(run: Run) -> Value:
+def _seed(run: RunDir) -> Value:
     seed: Value = run.results.get("seed", run.value("seed"))
     return seed
 
 
-def _grouped(runs: Iterable[Run], keys: Sequence[str]) -> dict[tuple[Value, ...], list[Run]]:
-    groups: dict[tuple[Value, ...], list[Run]] = {}
+def _grouped(runs: Iterable[RunDir], keys: Sequence[str]) -> dict[tuple[Value, ...], list[RunDir]]:
+    groups: dict[tuple[Value, ...], list[RunDir]] = {}
     for run in runs:
         groups.setdefault(tuple(values_of(run, keys).values()), []).append(run)
     return groups
 
 
-def _differences(runs: Sequence[Run]) -> list[str]:
+def _differences(runs: Sequence[RunDir]) -> list[str]:
     """Return the config keys that are not the same in all of these runs; interpolations count as written."""
     configs = [dict(_flat(OmegaConf.to_container(run.config))) for run in runs]
     keys = dict.fromkeys(key for config in configs for key in config if key not in NOT_SETTINGS)
@@ -162,7 +162,7 @@ def _row(setting: RunGroup, weights: str, extras: ExtraColumns, seeds: bool) -> 
     }
 
 
-def _extra_columns(runs: Sequence[Run], extras: ExtraColumns) -> Row:
+def _extra_columns(runs: Sequence[RunDir], extras: ExtraColumns) -> Row:
     row: Row = {}
     if extras.parameters:
         row["parameters"] = runs[0].results.get("parameters", {}).get("total")
@@ -173,7 +173,7 @@ def _extra_columns(runs: Sequence[Run], extras: ExtraColumns) -> Row:
     return row
 
 
-def epochs_to(run: Run, perplexity: float) -> float | None:
+def epochs_to(run: RunDir, perplexity: float) -> float | None:
     """Return the first epoch whose validation perplexity is at most `perplexity`, None where no epoch got there."""
     return next((row["epoch"] for row in run.epochs if row.get("valid_ppl", math.inf) <= perplexity), None)
 

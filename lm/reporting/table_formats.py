@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from lm.reporting.sweep_runs import Value
 from lm.reporting.table import PERPLEXITIES, Table, format_value
+from lm.run_dir import Value
 
 NAMES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test", "floor_ppl": "floor"}
 

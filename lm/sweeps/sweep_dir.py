@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lm.cli import named_options
-from lm.reporting.sweep_runs import Run, read_run
+from lm.run_dir import RunDir
 from lm.sweeps.cores import swept_options
 
 
@@ -19,7 +19,7 @@ def check_folder(sweep: Path, typed: Sequence[str], params: Mapping[str, str] | 
     Raises:
         ValueError: where they differ in something else; nothing has been written then.
     """
-    finished = [run for path in sorted(sweep.glob("*/results.json")) if (run := read_run(path.parent)).finished]
+    finished = [run for path in sorted(sweep.glob("*/results.json")) if (run := RunDir(path.parent)).finished]
     free = swept_options(typed, params).keys() | _varied(finished)
     fixed = {key: value for key, value in named_options(typed).items() if key not in free}
     for run in finished:
@@ -29,13 +29,13 @@ def check_folder(sweep: Path, typed: Sequence[str], params: Mapping[str, str] | 
                 raise ValueError(_difference(run, key, found.get(key), fixed.get(key)))
 
 
-def _varied(runs: Sequence[Run]) -> set[str]:
+def _varied(runs: Sequence[RunDir]) -> set[str]:
     """Return the options in which runs differ from each other: these were swept."""
     options = [named_options(run.overrides) for run in runs]
     return {key for found in options for key in found if any(found[key] != other.get(key) for other in options)}
 
 
-def _difference(run: Run, key: str, trained: str | None, asked: str | None) -> str:
+def _difference(run: RunDir, key: str, trained: str | None, asked: str | None) -> str:
     expected = f"no {key}=" if trained is None else f"{key}={trained}"
     found = "none" if asked is None else asked
     advice = "leave it out" if trained is None else f"type {key}={trained}"

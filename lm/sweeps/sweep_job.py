@@ -1,6 +1,5 @@
 """One run's turn in a sweep, wherever the launcher has put it."""
 
-import json
 import logging
 import math
 import os
@@ -11,9 +10,8 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from lm.atomic_files import write_json
 from lm.cli import sentence
-from lm.sweeps.outcome import outcome
+from lm.run_dir import RunDir
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import run_in_subprocess
 
@@ -32,7 +30,7 @@ def run_job(config: DictConfig, hydra: HydraConf) -> float:
     if refusal := check_sweepable(config):
         stop.write(refusal)
     if (reason := stop.reason()) is not None:
-        record_stop(config, folder, reason)
+        record_stop(folder, reason)
         return math.nan
     os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
     leave_ctrl_c_to_the_sweep()
@@ -42,10 +40,10 @@ def run_job(config: DictConfig, hydra: HydraConf) -> float:
         stop=lambda: stop.reason() is not None,
     )
     if (reason := stop.reason()) is not None:
-        record_stop(config, folder, reason)
+        record_stop(folder, reason)
     elif status != 0:
-        record_failure(config, folder, status)
-    return validation_perplexity(folder / "results.json")
+        record_failure(folder, status)
+    return validation_perplexity(RunDir(folder))
 
 
 def check_sweepable(config: DictConfig) -> str | None:
@@ -84,37 +82,34 @@ def is_sequential(hydra: HydraConf) -> bool:
     return str(hydra.launcher._target_) == IN_TURN
 
 
-def record_failure(config: DictConfig, folder: Path, status: int) -> None:
+def record_failure(folder: Path, status: int) -> None:
     """Write down that a run's process has ended without a word of its own."""
     if status == -signal.SIGKILL:
         error = "killed by SIGKILL, as where memory is used up: type fewer runs at a time, or a smaller batch_size"
     else:
         error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
     log.error(f"{folder.name} failed: {error}")
-    write_outcome(config, folder, "failed", error)
+    write_outcome(folder, "failed", error)
 
 
-def record_stop(config: DictConfig, folder: Path, reason: str) -> None:
+def record_stop(folder: Path, reason: str) -> None:
     """Write down that a signal has stopped the sweep, where the run has not done so, as before its first step."""
     if reason in signal.Signals.__members__ and not (folder / "results.json").exists():
         begun = (folder / "checkpoints" / "last.ckpt").is_file()
-        write_outcome(config, folder, "interrupted" if begun else "not begun", f"the sweep was stopped by {reason}")
+        write_outcome(folder, "interrupted" if begun else "not started", f"the sweep was stopped by {reason}")
 
 
-def write_outcome(config: DictConfig, folder: Path, status: str, error: str) -> None:
+def write_outcome(folder: Path, status: str, error: str) -> None:
     """Write the `results.json` of a run that could not do it; where that fails, too, say so."""
     try:
-        write_json(folder / "results.json", outcome(config, status, error))
+        RunDir(folder).write_outcome(status, error)
     except OSError as failure:
         log.error(sentence(failure))
 
 
-def validation_perplexity(results: Path) -> float:
-    """Return the best validation perplexity that a run has written; not a number where it has not finished."""
-    try:
-        return float(json.loads(results.read_text(encoding="utf-8"))["best"]["valid_ppl"])
-    except (OSError, ValueError, KeyError):
-        return math.nan
+def validation_perplexity(run: RunDir) -> float:
+    """Return the best validation perplexity of a finished run, nan for any other."""
+    return float(run.results["best"]["valid_ppl"]) if run.finished else math.nan
 
 
 def leave_ctrl_c_to_the_sweep() -> None:

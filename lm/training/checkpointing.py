@@ -141,7 +141,7 @@ class StopOnNonFiniteLoss(pl.Callback):
         if not math.isfinite(nats):
             raise Diverged(
                 f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._before()}): "
-                f"type lr={pl_module.settings.lr / 2:g} or max_grad_norm={pl_module.settings.max_grad_norm / 2:g}"
+                f"type lr={pl_module.config.lr / 2:g} or max_grad_norm={pl_module.config.max_grad_norm / 2:g}"
             )
         self._last_finite = nats, pl_module.last_norm
 

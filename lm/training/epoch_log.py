@@ -1,18 +1,16 @@
 """What a run shows while it trains: a progress bar, `epochs.csv`, a line an epoch, TensorBoard."""
 
-import csv
 import logging
 import time
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
-from lm.atomic_files import write_atomically
 from lm.data.bptt import IGNORE_INDEX
 from lm.evaluation.perplexity import perplexity
+from lm.run_dir import RunDir
 from lm.training.distributed import all_reduce_sum
 from lm.training.lightning_module import LanguageModelModule
 
@@ -44,12 +42,12 @@ class EpochLog(pl.Callback):
     """Writes a row an epoch to `epochs.csv`, a line to the log and the same to TensorBoard.
 
     Args:
-        path: the table's file.
+        run: the run's folder.
         loss_every: steps between two points of the loss curve.
     """
 
-    def __init__(self, path: Path, loss_every: int) -> None:
-        self.path, self.loss_every = path, loss_every
+    def __init__(self, run: RunDir, loss_every: int) -> None:
+        self.run, self.loss_every = run, loss_every
         self.rows: list[dict[str, float]] = []
         self._epoch_started = self._training_ended = self._lr = 0.0
         self._seconds_before = 0.0
@@ -81,7 +79,7 @@ class EpochLog(pl.Callback):
         assert isinstance(pl_module, LanguageModelModule)
         self._training_ended = time.monotonic()
         if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
-            nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size * pl_module.settings.batch_size
+            nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size * pl_module.config.batch_size
             tokens = int(all_reduce_sum((batch.targets_TB != IGNORE_INDEX).sum()))
             trainer.logger.log_metrics({"loss/train": nats / tokens}, trainer.global_step)
 
@@ -92,7 +90,7 @@ class EpochLog(pl.Callback):
         self.rows.append(row)
         if not trainer.is_global_zero:
             return
-        write_epochs(self.path, self.rows)
+        self.run.write_epochs(self.rows)
         if trainer.logger is not None:
             trainer.logger.log_metrics(_tensorboard_names(row), int(row["epoch"]))
         log.info(self._line(row, trainer.max_epochs or 0))
@@ -115,14 +113,6 @@ class EpochLog(pl.Callback):
             f"epoch {row['epoch']:.0f}/{epochs}: train {row['train_online_ppl']:.2f}, valid {row['valid_ppl']:.2f}, "
             f"rate {row['lr']:.3g}, {row['tokens_per_second']:,.0f} tokens/s, {left} left"
         )
-
-
-def write_epochs(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the table of epochs, whole, so that it is never half-written."""
-    with write_atomically(path) as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _tensorboard_names(row: dict[str, float]) -> dict[str, float]:

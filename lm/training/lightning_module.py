@@ -16,9 +16,10 @@ from lm.data.shard import UNSHARDED, Shard
 from lm.evaluation.perplexity import Perplexity
 from lm.models.language_model import LanguageModel, State, detach_states
 from lm.training.distributed import all_gather, concat_states, shard_states
+from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer
 from lm.training.rng import restore_rng, rng_states, saved_rng_states
-from lm.training.schedules import learning_rate
-from lm.training.sgd import SGD, total_norm
+from lm.training.schedules import make_scheduler
+from lm.training.sgd import total_norm
 
 SUMS = ("train_perplexity.", "valid_perplexity.")
 """Where a checkpoint's weights begin so, they are running sums, of each device its own."""
@@ -32,13 +33,13 @@ class LanguageModelModule(pl.LightningModule):
 
     Args:
         model: what is trained.
-        settings: rates, epochs and clipping.
+        config: rates, epochs and clipping.
         metadata: plain values that a checkpoint carries along, so that it can be read without the corpus.
     """
 
-    def __init__(self, model: LanguageModel, settings: Config, metadata: dict[str, Any]) -> None:
+    def __init__(self, model: LanguageModel, config: Config, metadata: dict[str, Any]) -> None:
         super().__init__()
-        self.model, self.settings, self.metadata = model, settings, metadata
+        self.model, self.config, self.metadata = model, config, metadata
         self.train_perplexity, self.valid_perplexity = Perplexity(), Perplexity()
         self.grad_norm = MeanMetric(nan_strategy="disable", sync_on_compute=False)  # it is the same on all devices
         self.grad_norm.persistent(True)
@@ -61,7 +62,7 @@ class LanguageModelModule(pl.LightningModule):
         """
         loss, nats, tokens = self._shared_step("train", window, batch_idx)
         self.train_perplexity.update(nats, tokens)
-        return loss * self.share.devices / self.settings.batch_size
+        return loss * self.share.devices / self.config.batch_size
 
     def validation_step(self, window: Batch | SentenceBatch, batch_idx: int) -> None:
         """Add the window to the validation perplexity."""
@@ -85,29 +86,30 @@ class LanguageModelModule(pl.LightningModule):
         return nats, nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return plain gradient descent with the schedule's rate for each epoch."""
-        on_cpu = self.device.type == "cpu"
-        # A GPU would have to be waited for, and gradients that several devices share are dense.
-        self.model.embedding.sparse = on_cpu and self.share == UNSHARDED and not self.settings.tie_weights
-        descent = SGD if on_cpu else torch.optim.SGD
-        optimizer = descent(self.model.parameters(), lr=self.settings.lr, fused=True)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epochs_done: self._rate(epochs_done + 1))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+        """Return the optimiser and the schedule that the config names."""
+        config = self.config
+        optimizer = make_optimizer(
+            config.optimizer, self.model.parameters(), self.device, config.lr, **config.optimizer_options
+        )
+        # Sparse gradients would stall a GPU, and gradients that several devices share are dense.
+        on_one_cpu = self.device.type == "cpu" and self.share == UNSHARDED
+        self.model.embedding.sparse = on_one_cpu and OPTIMIZERS[config.optimizer].sparse and not config.tie_weights
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": make_scheduler(config.schedule, config, optimizer, self._steps_per_epoch),
+        }
 
-    def _rate(self, epoch: int) -> float:
-        """Return the rate of an epoch relative to the first one's."""
-        return learning_rate(epoch, 1.0, self.settings.epochs_at_full_rate, self.settings.lr_decay_factor)
+    def _steps_per_epoch(self) -> int:
+        return int(self.trainer.estimated_stepping_batches) // self.config.epochs
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
-        """Have the optimiser scale the gradient down to the largest norm allowed, and note the norm that it had."""
+        """Clip the gradients of any optimiser to `max_grad_norm`, and keep the norm that they had."""
         parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        norm = total_norm(gradients)
+        norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
         self.grad_norm.update(norm)
         self.last_norm = norm
-        # The update divides by this number as it reads the gradient: clipping costs no pass of its own. It takes
-        # a float32, whatever the weights are.
-        optimizer.grad_scale = (norm / self.settings.max_grad_norm).clamp(min=1.0).float()  # type: ignore[attr-defined]
+        by_grad_scale = OPTIMIZERS[self.config.optimizer].grad_scale
+        clip_gradients(optimizer, self.config.max_grad_norm, norm, by_grad_scale)
 
     def on_train_epoch_start(self) -> None:
         """Start the epoch's sums at zero."""
@@ -149,7 +151,7 @@ class LanguageModelModule(pl.LightningModule):
     def on_train_start(self) -> None:
         """Go on with the hidden states and the random numbers of the interrupted run; each device has its own."""
         self._states = shard_states(self._states, self.share, self.device)
-        restore_rng(self._rng_states, self.settings.seed, self.share.rank, self.device)
+        restore_rng(self._rng_states, self.config.seed, self.share.rank, self.device)
 
 
 def _stacked(values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A corpus and settings -> a run folder with trained weights."""
+"""A corpus and config -> a run folder with trained weights."""
 
 import inspect
 import logging
@@ -6,7 +6,6 @@ import signal
 import sys
 import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,12 +19,13 @@ from lm.data.corpus import Corpus
 from lm.data.datamodule import CorpusDataModule
 from lm.data.sentences import Sentences
 from lm.models.language_model import LanguageModel
-from lm.run_dir import RunDir, metadata
+from lm.run_dir import RunDir
 from lm.training.best_checkpoint import BestCheckpoint
 from lm.training.checkpointing import AtomicCheckpointIO, Diverged, Interrupted, LastCheckpoint, StopOnNonFiniteLoss
 from lm.training.epoch_log import EpochLog, ProgressBar
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.profiling import NoOpProfiler
+from lm.training.resume import metadata
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ RESERVED_TRAINER_ARGS = {
 
 
 def fit(
-    settings: Config,
+    config: Config,
     corpus: Corpus,
     run: RunDir,
     trainer_options: dict[str, Any],
@@ -55,7 +55,7 @@ def fit(
     """Train, and keep the best and the last weights in the run's folder; go on from the last if they are there.
 
     Args:
-        settings: the model and its training.
+        config: the model and its training.
         corpus: what it learns.
         run: the folder that everything goes to.
         trainer_options: arguments of `pytorch_lightning.Trainer`.
@@ -70,15 +70,15 @@ def fit(
         Diverged: where the loss is no longer finite.
     """
     quiet_lightning()
-    pl.seed_everything(settings.seed, verbose=False)
-    model = LanguageModel(len(corpus.vocabulary), **settings.model_arguments())
+    pl.seed_everything(config.seed, verbose=False)
+    model = LanguageModel(len(corpus.vocabulary), **config.model_arguments())
     log.info(describe_parameters(model))
-    task = LanguageModelModule(model, settings, metadata(settings, corpus))
-    windows = CorpusDataModule(corpus, settings.batches())
+    task = LanguageModelModule(model, config, metadata(config, corpus))
+    windows = CorpusDataModule(corpus, config.batches())
     if isinstance(windows.train, Sentences):
         log.info(describe_sentences(windows.train))
-    trainer = _trainer(settings, run, trainer_options, callbacks, checkpoint_every_minutes)
-    check_devices(trainer.world_size, trainer_options["strategy"], settings.batch_size)
+    trainer = _trainer(config, run, trainer_options, callbacks, checkpoint_every_minutes)
+    check_devices(trainer.world_size, trainer_options["strategy"], config.batch_size)
     trainer.precision_plugin.convert_module(
         task
     )  # Lightning does it after a checkpoint is loaded, which rounds float64
@@ -155,16 +155,16 @@ def describe_sentences(batches: Sentences) -> str:
     return f"sentences: {words}, {batches.padding:.1%} of the places padding, {batches.num_truncated:,} words trimmed"
 
 
-def log_hyperparameters(trainer: pl.Trainer, settings: Config, results: dict[str, Any]) -> None:
+def log_hyperparameters(trainer: pl.Trainer, config: Config, results: dict[str, Any]) -> None:
     """Give TensorBoard's hparams tab a line that compares this run to others, by the best weights' perplexities."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     metrics = {f"result/{name}": results["best"][name] for name in ("valid_ppl", "test_ppl")}
-    trainer.logger.log_hyperparams(asdict(settings), metrics)
+    trainer.logger.log_hyperparams(config.defining(), metrics)
     trainer.logger.finalize("success")
 
 
 def _trainer(
-    settings: Config, run: RunDir, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
+    config: Config, run: RunDir, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
 ) -> pl.Trainer:
     options = dict(options)
     options["profiler"] = options.get("profiler") or NoOpProfiler()
@@ -174,9 +174,9 @@ def _trainer(
     best, last = BestCheckpoint(run.checkpoints), LastCheckpoint(run.last, minutes, every)
     return pl.Trainer(
         **options,
-        max_epochs=settings.epochs,
-        logger=_logger(settings, run),
-        callbacks=[EpochLog(run.epochs_path, every), *callbacks, StopOnNonFiniteLoss(every), best, last, *bar],
+        max_epochs=config.epochs,
+        logger=_logger(config, run),
+        callbacks=[EpochLog(run, every), *callbacks, StopOnNonFiniteLoss(every), best, last, *bar],
         plugins=[AtomicCheckpointIO()],
         enable_progress_bar=bool(bar),
         num_sanity_val_steps=0,
@@ -185,7 +185,7 @@ def _trainer(
     )
 
 
-def _logger(settings: Config, run: RunDir) -> TensorBoardLogger:
+def _logger(config: Config, run: RunDir) -> TensorBoardLogger:
     logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
-    logger.hparams = asdict(settings)  # it writes hparams.yaml once, before it is given any
+    logger.hparams = config.defining()  # it writes hparams.yaml once, before it is given any
     return logger

@@ -52,7 +52,7 @@ def test_a_run_without_its_config_is_told(copy_of_run):
 
 def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_run):
     run = RunDir(saved_run)
-    results = run.results()
+    results = run.results
     for checkpoint, split in (("last", "train"), ("best", "test")):
         ppl, protocol = recorded(run, checkpoint, split)
         assert ppl == results[checkpoint][f"{split}_ppl"]

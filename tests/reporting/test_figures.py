@@ -10,9 +10,9 @@ from matplotlib.image import imread
 
 from lm.reporting.curves import curve
 from lm.reporting.figures import draw_convergence, draw_validation, image
-from lm.reporting.sweep_runs import find_runs
 from lm.reporting.table import RunGroup, settings_of
-from tests.reporting.conftest import MakeRun, write_epochs
+from lm.run_dir import find_runs
+from tests.run_folders import MakeRun, write_epochs
 
 
 def settings_in(folder: Path) -> list[RunGroup]:

@@ -3,9 +3,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from lm.reporting.markdown_report import report_markdown, sweep_command
-from lm.reporting.sweep_runs import find_runs
 from lm.reporting.table import build_table, settings_of
-from tests.reporting.conftest import MakeRun
+from lm.run_dir import find_runs
+from tests.run_folders import MakeRun
 
 
 def page(folder: Path) -> str:
@@ -87,7 +87,7 @@ def test_a_failed_run_stands_with_the_first_line_of_its_error(make_run: MakeRun,
 
     assert "1 of 3 runs finished." in text
     assert "- `cell=gru`: failed: OSError: disk full\n" in text
-    assert "- `cell=rnn_tanh`: running, or broken off\n" in text
+    assert "- `cell=rnn_tanh`: running or interrupted\n" in text
     assert "Traceback" not in text
 
 

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.reporting.conftest import MakeRun
+from tests.run_folders import MakeRun
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lm.reporting.published import published_figures, published_for
-from lm.reporting.sweep_runs import Run, find_runs
-from tests.reporting.conftest import MakeRun
+from lm.run_dir import RunDir, find_runs
+from tests.run_folders import MakeRun
 
 CONF = Path(__file__).parents[2] / "conf"
 TABLE1 = [
@@ -17,11 +17,13 @@ TABLE1 = [
 ]
 
 
-def run_of(*overrides: str) -> Run:
+def run_of(*overrides: str) -> RunDir:
     """A run with the config that the command line composes to, as it is saved."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", list(overrides))
-    return Run(Path("run"), {}, [], OmegaConf.create(OmegaConf.to_yaml(config)), list(overrides), {}, 0)
+    run = RunDir(Path("run"))
+    run.config, run.overrides = OmegaConf.create(OmegaConf.to_yaml(config)), list(overrides)
+    return run
 
 
 @pytest.mark.parametrize(("cell", "dropout", "figures"), TABLE1)

@@ -20,7 +20,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 
-from tests.reporting.conftest import epochs_of, results_of, write_epochs
+from tests.run_folders import epochs_of, results_of, write_epochs
 
 @hydra.main(version_base="1.3", config_path=".", config_name="config")
 def main(config):

@@ -10,7 +10,7 @@ import pytest
 
 from lm.reporting import sweep_report as module
 from lm.reporting.sweep_report import write_report
-from tests.reporting.conftest import MakeRun
+from tests.run_folders import MakeRun
 
 FILES = [
     "convergence.png",

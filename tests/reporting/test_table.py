@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lm.reporting.sweep_runs import find_runs
 from lm.reporting.table import ExtraColumns, Table, build_table, settings_of, swept_keys
-from tests.reporting.conftest import MakeRun
+from lm.run_dir import find_runs
+from tests.run_folders import MakeRun
 
 
 def table_of(folder: Path, weights: str = "best", extras: ExtraColumns | None = None) -> Table:

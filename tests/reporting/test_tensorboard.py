@@ -6,8 +6,8 @@ from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from lm.reporting.sweep_report import write_report
-from lm.reporting.sweep_runs import find_runs
 from lm.reporting.tensorboard import log_report_to_tensorboard
+from lm.run_dir import find_runs
 
 
 @pytest.fixture

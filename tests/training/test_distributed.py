@@ -34,10 +34,10 @@ def assert_equal_but_for_rounding(run, reference):
     found, expected = (each.checkpoint("last")["state_dict"] for each in (run, reference))
     for name in (name for name in expected if name.startswith("model.")):
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-9)
-    for row, same in zip(untimed(run.epochs()), untimed(reference.epochs()), strict=True):
+    for row, same in zip(untimed(run.epochs), untimed(reference.epochs), strict=True):
         assert row == pytest.approx(same, rel=1e-9)
-    assert run.results()["best"] == pytest.approx(reference.results()["best"], rel=1e-6)  # scored in float32
-    assert run.results()["best_epoch"] == reference.results()["best_epoch"]
+    assert run.results["best"] == pytest.approx(reference.results["best"], rel=1e-6)  # scored in float32
+    assert run.results["best_epoch"] == reference.results["best_epoch"]
 
 
 @pytest.mark.parametrize("words", [(), ("cell=gru", "data.batching=sentences", "length_conditioning=true")])
@@ -47,7 +47,7 @@ def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, t
     output = finish(start(run.folder, (*words, *on_devices(2)), checkpoint_every_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)
-    assert run.results()["device"].startswith("2 x cpu")
+    assert run.results["device"].startswith("2 x cpu")
     assert output.count("epoch 1/2") == output.count("best weights, of epoch") == 1
     assert {path.name for path in run.folder.iterdir() if "tfevents" not in path.name} == FILES
 
@@ -61,8 +61,8 @@ def test_a_run_on_two_devices_is_stopped_by_a_signal_to_one_and_goes_on_exactly(
     output = process.communicate(timeout=300)[0]
     assert output.count(f"python -m lm.train resume='{run.folder}'") == 1
     assert "Traceback" not in output
-    assert run.results()["status"] == "interrupted"
-    assert 1 <= len(run.epochs()) < 4
+    assert run.results["status"] == "interrupted"
+    assert 1 <= len(run.epochs) < 4
     finish(start(run.folder, (f"resume={run.folder}",), checkpoint_every_minutes=10))
     finish(start(reference.folder, words, checkpoint_every_minutes=10))
     assert_same(run, reference)

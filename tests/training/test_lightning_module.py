@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lm.config import Config
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
 from lm.models.language_model import LanguageModel
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.sgd import SGD
+from tests.configs import config_with
 from tests.waits import Waits
 
 WORDS, SIZE, COLUMNS, ROWS = 50, 16, 4, 7
@@ -23,7 +23,7 @@ def settings(**changes):
         "tie_weights": False, "init_range": 0.1, "batch_size": COLUMNS, "seq_len": ROWS, "epochs": 3, "lr": 1.0,
         "epochs_at_full_rate": 1, "lr_decay_factor": 2.0, "max_grad_norm": 0.5, "seed": 1,
     }  # fmt: skip
-    return Config(**values | changes)
+    return config_with(**values | changes)
 
 
 def trainer(given):

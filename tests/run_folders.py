@@ -1,3 +1,5 @@
+"""Run folders as training leaves them, without training, for all tests that read some."""
+
 import csv
 import json
 from collections.abc import Callable

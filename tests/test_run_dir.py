@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lm.reporting.sweep_runs import RUNNING, find_runs
-from tests.reporting.conftest import MakeRun
+from lm.run_dir import UNFINISHED, find_runs
+from tests.run_folders import MakeRun
 
 
 def test_runs_come_in_the_order_in_which_the_sweep_started_them(grid: Path) -> None:
@@ -30,13 +30,13 @@ def test_a_run_without_results_is_running(make_run: MakeRun, sweep: Path) -> Non
 
     (run,) = find_runs(sweep)
 
-    assert (run.status, run.finished, len(run.epochs)) == (RUNNING, False, 3)
+    assert (run.status, run.finished, len(run.epochs)) == (UNFINISHED, False, 3)
 
 
 def test_a_run_before_its_first_epoch_is_running(make_run: MakeRun, sweep: Path) -> None:
     (make_run(running=True) / "epochs.csv").unlink()
 
-    assert find_runs(sweep)[0].status == RUNNING
+    assert find_runs(sweep)[0].status == UNFINISHED
 
 
 def test_a_row_that_is_being_written_is_left_out(make_run: MakeRun, sweep: Path) -> None:

@@ -1,0 +1,61 @@
+"""What a checkpoint records about its run, and whether a command may resume it."""
+
+import logging
+from typing import Any
+
+from lm.config import Config
+from lm.data.corpus import Corpus
+from lm.run_dir import RunDir
+
+log = logging.getLogger(__name__)
+
+
+class RunMismatch(ValueError):
+    """A folder holds a run with another config or another corpus than the one that is to be trained there."""
+
+
+def metadata(config: Config, corpus: Corpus) -> dict[str, Any]:
+    """Return plain values with which a checkpoint can be read without the corpus."""
+    return {
+        "config": config.defining(),
+        "corpus": {"name": corpus.name, "sha256": corpus.sha256},
+        "words": list(corpus.vocabulary.words),
+    }
+
+
+def check_resumable(run: RunDir, metadata: dict[str, Any]) -> None:
+    """Check that the last checkpoint has the same config and the same corpus, and is not past the last epoch.
+
+    Raises:
+        RunMismatch: if it is not.
+        ValueError: if it is damaged, and the run is not finished.
+    """
+    checkpoint = _newest(run, metadata["config"]["epochs"])
+    found, started = checkpoint["metadata"], checkpoint["epoch"] + 1
+    if found["corpus"] != metadata["corpus"]:
+        raise RunMismatch(
+            f"expected the corpus {_corpus(found)} that '{run.folder}' was trained on, found {_corpus(metadata)}: "
+            "type the data options of that run, or another folder"
+        )
+    for key, value in found["config"].items():
+        asked = metadata["config"].get(key)
+        if asked != value and not (key == "epochs" and asked is not None and asked >= started):
+            raise RunMismatch(
+                f"expected {key}={value} as '{run.folder}' was trained with, found {asked}: "
+                f"type {key}={value}, or another folder"
+            )
+
+
+def _newest(run: RunDir, epochs: int) -> dict[str, Any]:
+    """Return the last checkpoint, or the best one of a finished run whose last one is damaged."""
+    try:
+        return run.checkpoint("last")
+    except ValueError as error:
+        if not run.is_finished(epochs):
+            raise
+        log.warning(f"the results stay, but {error}")
+        return run.checkpoint("best")
+
+
+def _corpus(metadata: dict[str, Any]) -> str:
+    return f"{metadata['corpus']['name']} ({metadata['corpus']['sha256'][:12]})"

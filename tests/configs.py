@@ -1,0 +1,21 @@
+"""Typed configs for tests: the defaults of `conf/train.yaml` under a test's own values."""
+
+from dataclasses import replace
+from functools import cache
+
+from hydra import compose, initialize_config_dir
+
+from lm.cli import CONFIGS
+from lm.config import Config
+
+
+@cache
+def default_config() -> Config:
+    """Return what `python -m lm.train data=python_docs` trains."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return Config.from_hydra(compose("train", ["data=python_docs"]))
+
+
+def config_with(**changes: object) -> Config:
+    """Return the default config with these fields changed."""
+    return replace(default_config(), **changes)  # type: ignore[arg-type]
