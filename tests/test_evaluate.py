@@ -19,7 +19,7 @@ def perplexity_shown(text):
 def test_a_freshly_saved_run_gives_the_numbers_of_its_results(run_command, saved_run, capsys, split, checkpoint):
     assert run_command("lm.evaluate", f"run={saved_run}", f"split={split}", f"checkpoint={checkpoint}") == 0
     out = capsys.readouterr().out
-    recorded = RunDir(saved_run).results()
+    recorded = RunDir(saved_run).results
     assert perplexity_shown(out) == pytest.approx(recorded[checkpoint][f"{split}_ppl"], abs=1e-4)
     assert f"{recorded['protocol'][split]['tokens']:,} tokens scored once (all but the first)" in out
     assert "the same" in out
@@ -35,7 +35,7 @@ def test_the_width_is_an_option_and_part_of_the_protocol(run_command, saved_run,
 
 
 def test_a_run_and_its_corpus_may_have_moved(run_command, copy_of_run, corpus_folder, tmp_path, capsys):
-    recorded = RunDir(copy_of_run).results()["best"]["test_ppl"]
+    recorded = RunDir(copy_of_run).results["best"]["test_ppl"]
     (copy_of_run / "results.json").unlink()
     shutil.copytree(corpus_folder, tmp_path / "a corpus")
     assert run_command("lm.evaluate", f"run={copy_of_run}", "data.dir=a corpus") == 0
@@ -75,7 +75,7 @@ def test_a_file_is_scored_sentence_by_sentence(run_command, saved_run, corpus_fo
 def test_a_file_as_one_text_comes_close_to_the_perplexity_of_the_split(run_command, saved_run, corpus_folder, capsys):
     """It scores the first word too, after an end; the split has nothing before it."""
     run_command("lm.evaluate", f"run={saved_run}", f"file={corpus_folder / 'test.txt'}", "state=carried")
-    recorded = RunDir(saved_run).results()["best"]["test_ppl"]
+    recorded = RunDir(saved_run).results["best"]["test_ppl"]
     assert perplexity_shown(capsys.readouterr().out) == pytest.approx(recorded, rel=0.05)
 
 

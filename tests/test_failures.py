@@ -62,7 +62,7 @@ def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command
     failed = run_of(sweep, "hidden_size=64")
     best = failed.checkpoints / "best.ckpt"
     sentence = f"expected to use the file or folder '{best}', found: File too large"
-    assert sentence in failed.results()["error"]
+    assert sentence in failed.results["error"]
     assert sentence in (sweep / "report.md").read_text()
     assert "Traceback" not in told
     assert not list(failed.checkpoints.iterdir())
@@ -123,14 +123,14 @@ def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, small, tmp
     second.last.write_bytes(second.last.read_bytes()[:1000])
     before = first.results_path.stat().st_mtime_ns
     assert run_command("lm.train", *words) == 1
-    assert second.results()["status"] == "failed"
-    assert f"found '{second.last}' damaged" in second.results()["error"]
+    assert second.results["status"] == "failed"
+    assert f"found '{second.last}' damaged" in second.results["error"]
     assert "delete it and train the run again" in (sweep / "report.md").read_text()
-    assert third.results()["status"] == "finished"
+    assert third.results["status"] == "finished"
     assert first.results_path.stat().st_mtime_ns == before
     second.last.unlink()
     assert run_command("lm.train", *words) == 0
-    assert second.results()["status"] == "finished"
+    assert second.results["status"] == "finished"
 
 
 def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, tmp_path):
@@ -148,7 +148,7 @@ def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command
     words = ("hidden_size=4000000,16", "embedding_size=16", *(word for word in small if "hidden" not in word))
     assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
     assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
-    error = run_of(tmp_path / "sweep", "hidden_size=4000000").results()["error"]
+    error = run_of(tmp_path / "sweep", "hidden_size=4000000").results["error"]
     assert "found it too small for 256000000000000 bytes: type a smaller hidden_size or batch_size" in error
     assert "Traceback" not in (run_of(tmp_path / "sweep", "hidden_size=4000000").folder / "train.log").read_text()
 
@@ -178,7 +178,7 @@ def test_a_run_killed_for_memory_stops_no_other_and_is_named(run_command, small,
     told = process.communicate()[0]
     assert process.returncode == 1, told
     assert statuses(sweep) == {"seed=1": "failed", "seed=2": "finished", "seed=3": "finished"}
-    assert run_of(sweep, "seed=1").results()["error"].startswith("killed by SIGKILL, as where memory is used up")
+    assert run_of(sweep, "seed=1").results["error"].startswith("killed by SIGKILL, as where memory is used up")
     assert "killed by SIGKILL" in (sweep / "report.md").read_text()
     assert "Traceback" not in told
     assert run_command("lm.train", *words) == 0  # by whichever launcher
@@ -221,7 +221,7 @@ def test_two_sweeps_at_once_on_one_new_cache_do_not_disturb_each_other(small, tm
         assert process.returncode == 0, output
     for cell in ("lstm", "gru"):
         one, other = (run_of(sweep, f"cell={cell}") for sweep in sweeps)
-        assert one.results()["best"] == other.results()["best"]
+        assert one.results["best"] == other.results["best"]
         weights, same = (run.checkpoint("last")["state_dict"] for run in (one, other))
         assert all(torch.equal(weights[name], same[name]) for name in weights)
     assert len([path for path in (tmp_path / "cache" / "corpora").iterdir() if path.is_dir()]) == 1

@@ -79,7 +79,7 @@ def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_the_sweep_goes_on_exactly(
     assert process.returncode == 1, told
     assert "the runs stop, each with a checkpoint" in told, told
     assert "Traceback" not in told, told
-    assert run_of(sweep, "cell=lstm").results()["status"] == "interrupted", told
+    assert run_of(sweep, "cell=lstm").results["status"] == "interrupted", told
     assert "running or interrupted" not in told, told
     assert "finished" not in statuses(sweep).values(), told
     assert_same(swept(sweep, *words), long_in_turn)

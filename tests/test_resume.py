@@ -52,7 +52,7 @@ def assert_same(run, reference):
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[key], expected[key]) for key in found)
     assert untimed(run.epochs) == untimed(reference.epochs)
-    found, expected = ({k: v for k, v in each.results().items() if k not in TIMES} for each in (run, reference))
+    found, expected = ({k: v for k, v in each.results.items() if k not in TIMES} for each in (run, reference))
     assert found == expected
 
 
@@ -153,8 +153,8 @@ def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small,
     assert run_command("lm.train", "resume=moved", "epochs=3") == 0
     assert run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole") == 0
     moved, whole = RunDir(tmp_path / "moved"), RunDir(tmp_path / "whole")
-    assert moved.results()["best_epoch"] == 1
-    assert moved.results()["best"] == whole.results()["best"]
+    assert moved.results["best_epoch"] == 1
+    assert moved.results["best"] == whole.results["best"]
     assert_same(moved, whole)
 
 
@@ -205,4 +205,4 @@ def test_a_run_that_diverges_stops_and_says_what_to_try(run_command, small, tmp_
     error = capsys.readouterr().err
     assert "expected a finite loss, found" in error
     assert "type lr=500000" in error
-    assert RunDir(tmp_path / "run").results()["status"] == "diverged"
+    assert RunDir(tmp_path / "run").results["status"] == "diverged"

@@ -101,7 +101,7 @@ def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, sm
 def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small, tmp_path, capsys):
     words = (*small, "cell=gru", "data.batching=sentences", "length_conditioning=true", "hydra.run.dir=run")
     assert run_command("lm.train", *words) == 0
-    results = RunDir(tmp_path / "run").results()
+    results = RunDir(tmp_path / "run").results
     assert "not comparable" in results["protocol"]["test"]["lengths"]
     for weights in ("best", "last"):
         for split in ("train", "valid", "test"):
