@@ -1,1 +1,1 @@
-"""Config -> how fast a model trains with them, and what the time is spent on."""
+"""A config -> how fast its model trains, what a step's time is spent on, and how that compares with plain PyTorch."""

@@ -1,122 +1,178 @@
-"""A benchmark's results as a page of tables, the same for the terminal and for Markdown."""
+"""Measurements -> results (medians, rates, differences by round) -> tables for the terminal and for Markdown.
 
-from collections.abc import Iterable, Sequence
+The FLOPs of a step are those of its matrix products: each weight takes one multiplication and one addition per token in
+the forward pass, and twice that in the backward pass, for the gradients of its input and of itself. MFU (model FLOPs
+utilisation) is the FLOP/s of a step divided by the peak FLOP/s of large matrix products in the same precision.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import sub, truediv
 from statistics import median
+from typing import Any
 
+import torch
 from tabulate import tabulate
 
-from lm.benchmark.comparison import BY_HAND, CONTENDERS, PLAIN, TRAIN
-from lm.benchmark.measurements import Results
-from lm.benchmark.timing import LOOP, PARTS
+from lm.benchmark.benchmark_job import Job
+from lm.benchmark.loops import BASELINE, LIGHTNING, NO_TRAINER, Round
+from lm.benchmark.timing import Part
+from lm.data.corpus import Corpus
+from lm.models.language_model import LanguageModel
 
-NAMES = {PLAIN: "plain PyTorch loop, float32", BY_HAND: "the step of lm.train without Lightning", TRAIN: "lm.train"}
+Results = dict[str, Any]
+
+LABELS = {
+    BASELINE: "baseline (plain PyTorch, float32, SGD)",
+    NO_TRAINER: "lm.train without Trainer",
+    LIGHTNING: "lm.train",
+}
 GIGA, MEGA = 1e9, 1e6
+
+TRAINER_PARTS = tuple(part for part in Part if part not in (Part.RECURRENT, Part.SOFTMAX))
+"""The parts in which the Trainer works. The other two do the same without it, and vary by more than it costs."""
+
+
+def results_of(job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], startup_seconds: list[float]) -> Results:
+    """Return everything that a benchmark reports, in plain values: times in ms, rates per second, memory in bytes."""
+    with torch.device("meta"):  # shapes without memory
+        model = LanguageModel(len(corpus.vocabulary), **job.config.model_arguments())
+    flops, machine = step_flops(model, job.tokens_per_step), measured[NO_TRAINER]
+    peaks = {name: machine["peak_flops"]["float32" if name == BASELINE else "lm.train"] for name in measured}
+    rounds = {name: found["rounds"] for name, found in measured.items()}
+    return {
+        "config": job.config.defining(),
+        "corpus": {"name": corpus.name, "vocabulary_size": len(corpus.vocabulary)},
+        "parameters": model.parameter_counts(),
+        "steps": job.steps,
+        "rounds": job.rounds,
+        "flops": flops,
+        **{name: machine[name] for name in ("device", "precision", "versions", "peak_flops", "evaluation")},
+        "variants": {
+            name: _variant(rounds[name], job.tokens_per_step, sum(flops.values()), peaks[name])
+            | {"peak_memory": found["peak_memory"]}
+            for name, found in measured.items()
+        },
+        "speedup": _by_round(truediv, rounds[BASELINE], rounds[LIGHTNING]),
+        "trainer_ms": _by_round(sub, rounds[LIGHTNING], rounds[NO_TRAINER], TRAINER_PARTS),
+        "startup_seconds": startup_seconds,
+    }
+
+
+def step_flops(model: LanguageModel, tokens: int) -> dict[str, int]:
+    """Return the FLOPs of a training step on this many tokens, by part."""
+    recurrent = sum(weight.numel() for weight in model.rnns.parameters() if weight.dim() == 2)
+    return {Part.RECURRENT: 6 * tokens * recurrent, Part.SOFTMAX: 6 * tokens * model.decoder.weight.numel()}
+
+
+def _variant(rounds: list[Round], tokens: int, flops: int, peak: float) -> Results:
+    steps = [step for one in rounds for step in one["steps"]]
+    seconds = median(sum(step.values()) for step in steps) / 1000
+    return {
+        "step_ms": seconds * 1000,
+        "parts_ms": {part: median(step[part] for step in steps) for part in Part},
+        "tokens_per_second": tokens / seconds,
+        "flops_per_second": flops / seconds,
+        "mfu": flops / seconds / peak,
+        "nats": [nats for one in rounds for nats in one["nats"]],
+    }
+
+
+def _by_round(
+    compare: Callable[[float, float], float],
+    ones: list[Round],
+    others: list[Round],
+    parts: Collection[Part] = tuple(Part),
+) -> dict[str, float]:
+    """Compare each round with the one beside it in time, by the median of some parts of their steps."""
+    pairs = zip(_medians(ones, parts), _medians(others, parts), strict=True)
+    values = [compare(one, other) for one, other in pairs]
+    return {"median": median(values), "min": min(values), "max": max(values)}
+
+
+def _medians(rounds: list[Round], parts: Collection[Part]) -> list[float]:
+    return [median(sum(step[part] for part in parts) for step in one["steps"]) for one in rounds]
 
 
 def page(results: Results) -> str:
-    """Return the whole page."""
-    sections = (
-        f"# {title(results)}",
-        _machine(results),
-        _contenders(results),
-        _speedup(results),
-        _parts(results),
-        _evaluation(results),
-        _first_step(results),
-    )
-    return "\n\n".join(filter(None, sections)) + "\n"
-
-
-def title(results: Results) -> str:
-    """Return the model in a line."""
-    model = results["model"]
-    return (
-        f"{model['cell']}, {model['num_layers']} x {model['hidden_size']}, batch {model['batch_size']} x "
-        f"{model['seq_len']}, {model['vocabulary']:,} words ({model['corpus']}), dropout {model['dropout']:g}"
-    )
+    """Return the page."""
+    sections = (_heading, _variants, _differences, _parts, _evaluation, _startup)
+    return "\n\n".join(filter(None, (section(results) for section in sections))) + "\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown, its first column words, all others numbers."""
+    """Return a Markdown table, text in its first column, numbers in the others."""
     return tabulate(rows, head, "pipe", colalign=["left", *["right"] * (len(head) - 1)], disable_numparse=True)
 
 
-def _machine(results: Results) -> str:
-    machine, ceiling = results["machine"], results["ceiling"]
+def model_in_words(results: Results) -> str:
+    """Return what distinguishes the model in a sweep."""
+    config = results["config"]
     return (
-        f"{machine['device']}, PyTorch {machine['versions']['torch']}, commit {machine['versions']['commit']}; "
-        f"{machine['precision']}\n"
-        f"{results['steps']} steps in {results['rounds']} rounds, contenders taking turns; medians. "
-        f"A step is {sum(results['flops'].values()) / GIGA:.2f} GFLOP of matrix products. "
-        f"Large products run at {ceiling['float32'] / GIGA:,.0f} GFLOP/s in float32, "
-        f"{ceiling['in_force'] / GIGA:,.0f} in the precision of lm.train."
+        f"{config['cell']}, {config['num_layers']} x {config['hidden_size']}, "
+        f"{results['corpus']['vocabulary_size']:,} words, batch {config['batch_size']} x {config['seq_len']}"
     )
 
 
-def _contenders(results: Results) -> str:
-    head = ("", "ms a step", "tokens/s", "GFLOP/s", "of the ceiling", "peak memory, MB")
-    rows = (_contender(NAMES[name], results["contenders"][name]) for name in CONTENDERS)
-    return table(head, rows)
-
-
-def _contender(name: str, found: Results) -> Sequence[str]:
+def _heading(results: Results) -> str:
+    versions, peak = results["versions"], results["peak_flops"]
     return (
-        name,
-        f"{found['step_ms']:.2f}",
-        f"{found['tokens_per_second']:,.0f}",
-        f"{found['flops_per_second'] / GIGA:,.0f}",
-        f"{found['share_of_ceiling']:.0%}",
-        f"{found['peak_memory'] / MEGA:,.0f}",
+        f"# {model_in_words(results)}, dropout {results['config']['dropout']:g}, {results['corpus']['name']}\n\n"
+        f"{results['device']}, PyTorch {versions['torch']}, commit {versions['commit']}; {results['precision']}\n"
+        f"{results['steps']} steps in {results['rounds']} rounds, the variants taking turns; medians. "
+        f"A step takes {sum(results['flops'].values()) / GIGA:.2f} GFLOP. Peak: {peak['float32'] / GIGA:,.0f} GFLOP/s "
+        f"in float32, {peak['lm.train'] / GIGA:,.0f} in the precision of lm.train."
     )
 
 
-def _speedup(results: Results) -> str:
-    speedup, contenders = results["speedup"], results["contenders"]
-    lightning, with_products = results["lightning_ms"], results["lightning_with_products_ms"]
-    last = {name: median(contenders[name]["nats"][-20:]) for name in (PLAIN, TRAIN)}
+def _variants(results: Results) -> str:
+    rows = (
+        (LABELS[name], f"{found['step_ms']:.2f}", f"{found['tokens_per_second']:,.0f}",
+         f"{found['flops_per_second'] / GIGA:,.0f}", f"{found['mfu']:.0%}", f"{found['peak_memory'] / MEGA:,.0f}")
+        for name, found in results["variants"].items()
+    )  # fmt: skip
+    return table(("", "ms per step", "tokens/s", "GFLOP/s", "MFU", "peak memory, MB"), rows)
+
+
+def _differences(results: Results) -> str:
+    baseline, lightning = (median(results["variants"][name]["nats"][-20:]) for name in (BASELINE, LIGHTNING))
     return (
-        f"lm.train takes {speedup['median']:.2f} times as many steps a second as the plain loop "
-        f"({speedup['least']:.2f} to {speedup['greatest']:.2f} by round).\n"
-        f"Lightning, its checks and records cost {lightning['median']:.2f} ms a step "
-        f"({lightning['least']:.2f} to {lightning['greatest']:.2f} by round), by the parts around the products; "
-        f"whole steps differ by {with_products['median']:.2f} "
-        f"({with_products['least']:.2f} to {with_products['greatest']:.2f}).\n"
-        f"Nats a token at the end: {last[PLAIN]:.3f} in the plain loop, {last[TRAIN]:.3f} in lm.train."
+        f"lm.train takes {results['speedup']['median']:.2f} times as many steps per second as the baseline "
+        f"({_range(results['speedup'], 1)}).\n"
+        f"Lightning's Trainer, with its checks and logs, costs {results['trainer_ms']['median']:.2f} ms per step "
+        f"({_range(results['trainer_ms'], 0)}).\n"
+        f"Nats per token at the end: {baseline:.3f} in the baseline, {lightning:.3f} in lm.train."
     )
+
+
+def _range(values: dict[str, float], no_difference: float) -> str:
+    """Return the range of the rounds; if they contradict each other, the difference is within noise."""
+    noise = ", within noise" if values["min"] <= no_difference <= values["max"] else ""
+    return f"{values['min']:.2f} to {values['max']:.2f} by round{noise}"
 
 
 def _parts(results: Results) -> str:
-    head = ("part of a step", "plain, ms", "lm.train, ms", "ratio", "lm.train's rate")
-    plain, train = (results["contenders"][name]["parts_ms"] for name in (PLAIN, TRAIN))
-    return table(head, (_part(part, plain[part], train[part], results) for part in PARTS))
+    baseline, lightning = (results["variants"][name]["parts_ms"] for name in (BASELINE, LIGHTNING))
+    labels = {part: str(part) for part in Part} | {Part.LOOP: "loop (lm.train: Trainer)"}
+    rows = (
+        (labels[part], f"{baseline[part]:.2f}", f"{lightning[part]:.2f}", part_rate(part, results)) for part in Part
+    )
+    return table(("part of a step", "baseline, ms", "lm.train, ms", "lm.train"), rows)
 
 
-def _part(part: str, plain: float, train: float, results: Results) -> Sequence[str]:
-    # Of what is not the same work in both there is no ratio.
-    ratio = "" if part == LOOP or not train else f"{plain / train:.2f}"
-    name = "loop (lm.train: Lightning)" if part == LOOP else part
-    return name, f"{plain:.2f}", f"{train:.2f}", ratio, rate(part, results)
-
-
-def rate(part: str, results: Results) -> str:
-    """Return at what rate lm.train does a part of its step, by the operations or the bytes that it takes."""
-    milliseconds = results["contenders"][TRAIN]["parts_ms"][part]
-    for kind, unit in (("flops", "GFLOP/s"), ("bytes", "GB/s")):
-        if part in results[kind] and milliseconds:
-            return f"{results[kind][part] / milliseconds * 1000 / GIGA:,.0f} {unit}"
-    return ""
+def part_rate(part: Part, results: Results) -> str:
+    """Return the FLOP/s of a part that consists of matrix products, in lm.train."""
+    flops, milliseconds = results["flops"].get(part), results["variants"][LIGHTNING]["parts_ms"][part]
+    return f"{flops / milliseconds * 1000 / GIGA:,.0f} GFLOP/s" if flops and milliseconds else ""
 
 
 def _evaluation(results: Results) -> str:
-    rows = (
-        (kind, f"{found['tokens_per_second']:,.0f}", f"{found['times_training']:.1f}")
-        for kind, found in results["evaluation"].items()
-    )
-    return table(("evaluation, without gradients", "tokens/s", "times training"), rows)
+    training = results["variants"][LIGHTNING]["tokens_per_second"]
+    rows = ((kind, f"{speed:,.0f}", f"{speed / training:.1f}") for kind, speed in results["evaluation"].items())
+    return table(("evaluation", "tokens/s", "times training"), rows)
 
 
-def _first_step(results: Results) -> str:
-    seconds = results["first_step_seconds"]
+def _startup(results: Results) -> str:
+    seconds = results["startup_seconds"]
     if not seconds:
         return ""
     return f"From the command to the end of the first step: {median(seconds):.1f} s (median of {len(seconds)})."

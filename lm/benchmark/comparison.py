@@ -1,125 +1,122 @@
-"""The contenders side by side, taking turns, and what they come to.
+"""The variants side by side, each in a process of its own, taking turns round by round.
 
-Each is a process of its own (`lm.benchmark.worker`). Nothing else would compare with a loop as a user writes it: the
-allocator's settings, which this project changes, can't be changed back within a process. They take turns, a round each,
-so that whatever else slows the machine down slows all of them; who waits for its turn takes no processor time. What
-counts is the median step, and the median of the rounds' ratios.
+`lm.train` sets the allocator and the matmul precision of its whole process, so the baseline needs another one. Taking
+turns, all variants are slowed down alike by whatever else the machine does; waiting takes no CPU time.
 """
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+import io
+import multiprocessing
+import signal
+import traceback
+from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from lm.benchmark.benchmark_job import Job
-from lm.benchmark.loop import Round
-
-PLAIN, BY_HAND, TRAIN = CONTENDERS = ("plain", "by hand", "lm.train")
-
-
-def same_modules() -> dict[str, str]:
-    """Return the environment in which another Python finds the modules that this one finds."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+from lm.benchmark.loops import LOOPS, Recorder, Round
+from lm.training.hardware import explain_out_of_memory
 
 
-class Worker:
-    """One contender's process.
+def compare(job: Job) -> dict[str, dict[str, Any]]:
+    """Run all variants; return the `rounds` of each and what its loop returns.
 
     Raises:
-        ValueError: from `ask`, where the contender can't do what the job says.
-        RuntimeError: from `ask`, where its process has ended; what it ended of is on the terminal.
+        ValueError, OSError, MemoryError: if the job asks for what its corpus or this machine does not have.
+    """
+    with ExitStack() as stack:
+        variants = {}
+        for name in LOOPS:
+            variants[name] = Variant(name, job)
+            stack.callback(variants[name].close)
+        for variant in variants.values():
+            variant.report()  # it is ready
+        rounds: dict[str, list[Round]] = {name: [] for name in variants}
+        for _ in tqdm(range(job.rounds), desc="rounds", disable=None, leave=False):
+            for name, variant in variants.items():
+                rounds[name].append(variant.resume())
+        return {name: {"rounds": rounds[name]} | variant.resume() for name, variant in variants.items()}
+
+
+class Variant:
+    """The process of one variant. It waits after each report until `resume` asks for the next one.
+
+    The reports are None when it is ready, then each round, then what its loop returns. An error of the process is
+    raised here, with its traceback as a note.
     """
 
-    def __init__(self, contender: str, job: Job) -> None:
-        self.contender = contender
-        self.process = process = subprocess.Popen(
-            [sys.executable, "-m", "lm.benchmark.worker", contender, job.to_json()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=same_modules(),
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the others
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.orders, self.answers = process.stdin, process.stdout
+    def __init__(self, name: str, job: Job) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self._connection, connection = context.Pipe()
+        self._process = context.Process(target=work, args=(name, job, connection), daemon=True)
+        resource_tracker.ensure_running()  # now, because it unblocks SIGINT
+        # The new process inherits the mask: Ctrl-C is for this process, which then ends the others.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        self._process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        connection.close()  # or `recv` would wait for ever once the process has died
 
-    def ask(self, order: str) -> Any:
-        """Give an order and wait for its answer."""
-        with suppress(BrokenPipeError):  # where it has ended, there is no answer
-            self.orders.write(f"{order}\n")
-            self.orders.flush()
-        return self.answer()
+    def resume(self) -> Any:
+        """Let the variant go on, and return its next report."""
+        with suppress(BrokenPipeError):  # it has died, as `report` says
+            self._connection.send(None)
+        return self.report()
 
-    def answer(self) -> Any:
-        """Wait for an answer."""
-        line = self.answers.readline()
-        if not line:
-            raise RuntimeError(f"the process of '{self.contender}' has ended with status {self.process.wait()}")
-        answer = json.loads(line)
-        if isinstance(answer, dict) and "error" in answer:
-            raise ValueError(answer["error"])
-        return answer
+    def report(self) -> Any:
+        """Wait for a report and return it."""
+        try:
+            report = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join()
+            raise ChildProcessError(
+                f"expected the process of {self.name} to go on, found that it ended with status "
+                f"{self._process.exitcode} (-9 if out of memory): type a smaller hidden_size or batch_size"
+            ) from None
+        if isinstance(report, Exception):
+            raise report
+        return report
 
     def close(self) -> None:
-        """End it."""
-        self.answers.close()
-        with suppress(BrokenPipeError):
-            self.orders.close()  # it ends when there are no more orders
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """End the process."""
+        self._connection.close()
+        self._process.terminate()
+        self._process.join(timeout=10)
+        self._process.kill()
 
 
-@contextmanager
-def started(contenders: Sequence[str], job: Job) -> Iterator[dict[str, Worker]]:
-    """Start the contenders' processes, wait until all are ready, and end them after the block."""
-    with ExitStack() as stack:
-        workers = {}
-        for contender in contenders:
-            workers[contender] = Worker(contender, job)
-            stack.callback(workers[contender].close)
-        for worker in workers.values():
-            worker.answer()
-        yield workers
+def work(name: str, job: Job, connection: Connection) -> None:
+    """Run a variant in its process, and report."""
+
+    def take_turn(finished: Round | None) -> None:
+        connection.send(finished)
+        connection.recv()
+
+    report: Any
+    try:
+        with redirect_stdout(HiddenTerminal()) as terminal, redirect_stderr(terminal), explain_out_of_memory():
+            if job.machine.num_threads:
+                torch.set_num_threads(job.machine.num_threads)
+            report = LOOPS[name](job, job.corpus(), Recorder(job, take_turn))
+    except (EOFError, BrokenPipeError):
+        return  # the process that compares has ended
+    except Exception as error:
+        error.add_note(f"In the process of {name}:\n{traceback.format_exc()}")
+        report = error
+    with suppress(BrokenPipeError):
+        connection.send(report)
 
 
-@dataclass(frozen=True)
-class Contest:
-    """What was measured, as it was measured.
+class HiddenTerminal(io.StringIO):
+    """A terminal that shows nothing, so that the progress bar of `lm.train` is drawn and measured."""
 
-    `machine` describes what lm.train runs on; `rounds` and `peak_memory` (bytes) are by contender; `evaluations` are
-    tokens a second by kind, a dict each time; `ceiling` is in floating-point operations a second.
-    """
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
 
-    machine: dict[str, Any]
-    rounds: dict[str, list[Round]]
-    peak_memory: dict[str, int]
-    evaluations: list[dict[str, float]]
-    ceiling: dict[str, float]
-
-
-def contest(job: Job) -> Contest:
-    """Have the contenders take turns, round by round; show how far they are.
-
-    Raises:
-        ValueError: where the job asks for what can't be had.
-    """
-    rounds: dict[str, list[Round]] = {contender: [] for contender in CONTENDERS}
-    with started(CONTENDERS, job) as workers:
-        for _ in tqdm(range(job.rounds), desc="rounds", disable=None, leave=False):
-            for contender, worker in workers.items():
-                rounds[contender].append(worker.ask("round"))
-        memory = {contender: worker.ask("memory") for contender, worker in workers.items()}
-        machine = workers[BY_HAND].ask("machine")
-        ceiling = workers[BY_HAND].ask("ceiling")
-        evaluations = [workers[BY_HAND].ask("evaluate") for _ in range(min(3, job.rounds))]
-    return Contest(machine, rounds, memory, evaluations, ceiling)
+    def write(self, text: str) -> int:
+        """Discard the text."""
+        return len(text)

@@ -1,105 +1,165 @@
-"""Where the time of a step goes: notes at the borders of its parts."""
+"""Measurements: the parts of a step, peak FLOP/s, peak memory, and the time from the command to the first step."""
 
 import functools
+import os
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.benchmark import Timer
 
-DATA, EMBEDDING, RECURRENT, SOFTMAX, UPDATE, LOOP = PARTS = (
-    "data",
-    "embedding",
-    "recurrent layers",
-    "projection and loss",
-    "clip and update",
-    "loop",
-)
-"""The parts of a step, forward and backward; `loop` is all that is none of the others."""
+from lm.models.bf16_matmul import to_matmul_dtype
+
+
+class Part(StrEnum):
+    """The parts of a step, forward and backward; `LOOP` is everything else."""
+
+    DATA = "data"
+    EMBEDDING = "embedding"
+    RECURRENT = "recurrent layers"
+    SOFTMAX = "decoder and loss"
+    UPDATE = "clipping and update"
+    LOOP = "loop"
 
 
 class Clock:
     """Adds up the time of each part of each step.
 
-    A part ends with `lap`: all time since the note before it belongs to that part. So the parts of a step add up to the
-    whole of it. On a GPU the notes are events in its stream, so that nothing waits for it before a round is over.
+    `lap` ends a part: the time since the previous lap belongs to it, so the parts add up to the whole step. On a GPU
+    the laps are CUDA events, which are read only when a round is over: no step waits for the device.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.device = device
+        self.on_gpu = device.type == "cuda"
         self.start()
 
     def start(self) -> None:
-        """Forget everything; the first step begins."""
-        self._steps: list[list[tuple[str, Any]]] = []
-        self._notes = [("", self._now())]
+        """Forget all steps and begin the first one."""
+        self._steps: list[list[tuple[Part, Any]]] = []
+        self._laps = [(Part.LOOP, self._now())]
 
-    def lap(self, part: str) -> None:
-        """End a part."""
-        self._notes.append((part, self._now()))
+    def lap(self, part: Part) -> None:
+        """End a part of the step."""
+        self._laps.append((part, self._now()))
 
     def end_step(self) -> None:
-        """End the step; the next one begins."""
-        self.lap(LOOP)
-        self._steps.append(self._notes)
-        self._notes = self._notes[-1:]
+        """End the step and begin the next one."""
+        self.lap(Part.LOOP)
+        self._steps.append(self._laps)
+        self._laps = self._laps[-1:]
 
-    def milliseconds(self) -> list[dict[str, float]]:
-        """Return the time of each part of each step that has ended."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return [self._parts(notes) for notes in self._steps]
+    def milliseconds(self) -> list[dict[Part, float]]:
+        """Return the time of each part of each finished step."""
+        if self.on_gpu:
+            torch.cuda.synchronize()
+        return [self._parts(laps) for laps in self._steps]
 
-    def _parts(self, notes: list[tuple[str, Any]]) -> dict[str, float]:
-        parts = dict.fromkeys(PARTS, 0.0)
-        for (_, before), (part, after) in pairwise(notes):
-            parts[part] += before.elapsed_time(after) if self.device.type == "cuda" else (after - before) * 1000
+    def _parts(self, laps: list[tuple[Part, Any]]) -> dict[Part, float]:
+        parts = dict.fromkeys(Part, 0.0)
+        for (_, before), (part, after) in pairwise(laps):
+            parts[part] += before.elapsed_time(after) if self.on_gpu else (after - before) * 1000
         return parts
 
     def _now(self) -> Any:
-        if self.device.type != "cuda":
+        if not self.on_gpu:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record()
         return event
 
 
-def attach(clock: Clock, model: nn.Module, embedding: nn.Module) -> None:
-    """Have a model note when its embedding and its hidden states are there, and when their gradients are, if they are.
+def add_timing_hooks(clock: Clock, model: nn.Module, embedding: nn.Module) -> None:
+    """Have a model end the parts of its forward pass, and those of its backward pass except the last.
 
     Args:
-        clock: takes the notes.
-        model: gives hidden states first, and something else second.
-        embedding: the part of it that comes first.
+        clock: records the parts.
+        model: returns a pair, hidden states first.
+        embedding: its first layer.
     """
 
     def after_embedding(module: nn.Module, args: Any, embedded_TBE: Tensor) -> None:
-        clock.lap(EMBEDDING)
-        when_its_gradient_is_there(embedded_TBE, RECURRENT)
+        clock.lap(Part.EMBEDDING)
+        lap_at_gradient(embedded_TBE, Part.RECURRENT)
 
     def after_model(module: nn.Module, args: Any, output: tuple[Tensor, Any]) -> None:
-        clock.lap(RECURRENT)
-        when_its_gradient_is_there(output[0], SOFTMAX)
+        clock.lap(Part.RECURRENT)
+        lap_at_gradient(output[0], Part.SOFTMAX)
 
-    def when_its_gradient_is_there(tensor: Tensor, part: str) -> None:
+    def lap_at_gradient(tensor: Tensor, part: Part) -> None:
         if tensor.requires_grad:
             tensor.register_hook(lambda _: clock.lap(part))  # type: ignore[no-untyped-call]
 
-    embedding.register_forward_pre_hook(lambda *_: clock.lap(LOOP))
+    embedding.register_forward_pre_hook(lambda *_: clock.lap(Part.LOOP))
     embedding.register_forward_hook(after_embedding)
     model.register_forward_hook(after_model)
 
 
-def noted(function: Callable[..., Any], clock: Clock, part: str) -> Callable[..., Any]:
-    """Return a function whose time belongs to a part, and the time before it to the loop."""
+def timed(function: Callable[..., Any], clock: Clock, part: Part) -> Callable[..., Any]:
+    """Return the function with its time counted for a part, and the time before it for the loop."""
 
     @functools.wraps(function)
-    def wrapped(*args: Any) -> Any:
-        clock.lap(LOOP)
+    def wrapper(*args: Any) -> Any:
+        clock.lap(Part.LOOP)
         result = function(*args)
         clock.lap(part)
         return result
 
-    return wrapped
+    return wrapper
+
+
+def peak_flops(device: torch.device) -> float:
+    """Return the FLOP/s of the product of two large square matrices, in the matmul precision that is set now."""
+    size = 8192 if device.type == "cuda" else 2048
+    left, right = (to_matmul_dtype(torch.full((size, size), 0.5, device=device)) for _ in range(2))
+    matrices = {"left": left, "right": right, "result": torch.empty_like(left)}
+    timer = Timer("torch.mm(left, right, out=result)", globals=matrices, num_threads=torch.get_num_threads())
+    return 2 * size**3 / timer.blocked_autorange(min_run_time=1).median
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes that this process has held at once, on the GPU if it computes there."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.is_file():  # preferred, because getrusage also counts the process that started this one
+        fields = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+        return int(fields["VmHWM"].split()[0]) * 1024
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def seconds_to_first_step(overrides: Sequence[str]) -> float:
+    """Start `python -m lm.train` and return the seconds until its first step is done.
+
+    After an epoch of one step and one batch of validation the run writes `epochs.csv`; the rest of it is not needed.
+
+    Raises:
+        ValueError: if the command ends earlier.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / "run"
+        limits = ("epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", f"hydra.run.dir={run}")
+        command = [sys.executable, "-m", "lm.train", *overrides, *limits]
+        path = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the modules of this process
+        started = time.time()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=path, start_new_session=True) as process:
+            try:
+                while not (run / "epochs.csv").is_file():
+                    if process.poll() is not None:
+                        raise ValueError(
+                            f"expected the first step of a run, found the end of 'lm.train {' '.join(overrides)}': "
+                            "type startup_repeats=0 to measure without it"
+                        )
+                    time.sleep(0.01)
+            finally:
+                process.kill()
+        return (run / "epochs.csv").stat().st_mtime - started

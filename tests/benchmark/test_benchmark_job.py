@@ -1,26 +1,31 @@
+import pickle
 from functools import partial
 
 import pytest
 import torch
 
-from lm.benchmark.benchmark_job import WARM_UP, Job, random_corpus
+from lm.benchmark.benchmark_job import WARMUP_STEPS, random_corpus
+from lm.models.cells import CELLS
 from tests.benchmark.jobs import small_job
+from tests.toy_cell import TOY
 
 
-def test_a_job_survives_the_way_to_another_process():
+def test_a_job_can_be_sent_to_another_process():
     job = small_job(dropout=0.25, source={"name": "ptb", "dir": None})
-    assert Job.from_json(job.to_json()) == job
+    assert pickle.loads(pickle.dumps(job)) == job
 
 
-def test_every_round_begins_with_steps_that_are_not_counted():
-    job = small_job(steps=11, rounds=2)
-    assert (job.steps_a_round, job.windows) == (5, 2 * (5 + WARM_UP))
+@pytest.mark.parametrize(("steps", "rounds", "expected"), [(4, 2, [2, 2]), (5, 2, [3, 2]), (11, 4, [3, 3, 3, 2])])
+def test_the_rounds_have_as_many_steps_as_were_asked_for(steps, rounds, expected):
+    job = small_job(steps=steps, rounds=rounds)
+    assert job.steps_per_round == expected
+    assert job.num_batches == steps + rounds * WARMUP_STEPS
 
 
-def test_random_ids_fill_all_windows_and_one_more_with_all_words():
+def test_random_ids_fill_one_batch_more_than_is_read_with_all_words():
     job = small_job(vocabulary_size=50)
     corpus = job.corpus()
-    assert len(job.windows_of(corpus)) == job.windows + 1
+    assert len(corpus.splits["train"]) == (job.num_batches + 1) * 20 + 1
     assert len(corpus.vocabulary) == 50
     assert set(corpus.splits["train"].tolist()) <= set(range(50))
     assert torch.equal(corpus.splits["train"], job.corpus().splits["train"])
@@ -29,36 +34,37 @@ def test_random_ids_fill_all_windows_and_one_more_with_all_words():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": 0}, "expected steps to be a whole number of at least 2, found 0: type steps=40"),
-        ({"steps": 1}, "expected steps to be a whole number of at least 2, found 1"),
-        ({"steps": 2.5}, "found 2.5"),
-        ({"rounds": 0}, "expected rounds to be a whole number of at least 1, found 0: type rounds=10"),
-        ({"vocabulary_size": 2}, "expected vocabulary_size to be a whole number of at least 3, found 2"),
-        ({"batching": "sentences"}, "expected data.batching=streams, found sentences"),
-        ({"precision": "bf16-mixed"}, "expected precision=auto or 32-true, found bf16-mixed: type precision=auto"),
+        ({"steps": 1}, "expected steps to be a whole number of at least 2, found 1: type steps=40"),
+        ({"precision": "bf16-mixed"}, "expected precision to be one of auto, 32-true, found 'bf16-mixed': type"),
+        ({"batching": "sentences"}, "expected data.batching to be one of streams, found 'sentences': type"),
         ({"trainer": {"devices": 2}}, "expected one device, found 2: type trainer.devices=1"),
     ],
 )
-def test_what_cannot_be_measured_is_told(changes, sentence):
+def test_a_job_that_cannot_be_measured_is_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         small_job(**changes)
 
 
-@pytest.mark.parametrize(("tokens", "windows"), [(101, 4), (102, 5), (20_000, 999)])
-def test_a_text_that_is_too_short_is_told_with_the_most_that_it_is_enough_for(monkeypatch, tokens, windows):
+def test_a_cell_that_pytorch_lacks_is_refused_for_it_has_no_baseline(monkeypatch):
+    monkeypatch.setitem(CELLS, "toy", TOY)
+    with pytest.raises(ValueError, match="expected a cell that PyTorch has, found Toy: type cell=lstm"):
+        small_job(cell="toy")
+
+
+@pytest.mark.parametrize(("tokens", "batches"), [(101, 4), (102, 5), (20_000, 999)])
+def test_a_text_that_is_too_short_is_refused_with_the_most_steps_that_it_allows(monkeypatch, tokens, batches):
     monkeypatch.setattr("lm.benchmark.benchmark_job.load_corpus", lambda source: random_corpus(30, tokens))
     job = partial(small_job, vocabulary_size=None, source={"name": "synthetic"})
-    with pytest.raises(
-        ValueError, match=f"at least 1030 windows for steps=1000 and rounds=10, found {windows}:"
-    ) as told:
+    expected = f"at least 1030 batches for steps=1000 and rounds=10, found {batches}:"
+    with pytest.raises(ValueError, match=expected) as refusal:
         job(steps=1000, rounds=10).corpus()
-    words = str(told.value).partition(": type ")[2].split(", or")[0].split()
-    enough = {name: int(value) for name, value in (word.split("=") for word in words)}
-    assert job(**enough).windows == windows
+    advice = str(refusal.value).partition(": type ")[2].split(", or")[0].split()
+    enough = {name: int(value) for name, value in (option.split("=") for option in advice)}
+    assert job(**enough).num_batches == batches
     assert job(**enough).corpus().name == "random"
 
 
-def test_a_text_that_is_too_short_for_any_step_is_told(monkeypatch):
+def test_a_text_that_is_too_short_for_any_step_is_refused(monkeypatch):
     monkeypatch.setattr("lm.benchmark.benchmark_job.load_corpus", lambda source: random_corpus(30, 81))
-    with pytest.raises(ValueError, match="found 3: give a longer text"):
+    with pytest.raises(ValueError, match="found 3: use a longer text"):
         small_job(vocabulary_size=None, source={"name": "synthetic"}).corpus()

@@ -1,0 +1,128 @@
+import multiprocessing
+import os
+import signal
+import sys
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from threading import Thread
+
+import pytest
+import torch
+
+from lm.benchmark import comparison
+from lm.benchmark.comparison import HiddenTerminal, Variant, compare, work
+from lm.benchmark.loops import LOOPS
+from tests.benchmark.jobs import small_job
+
+
+@pytest.fixture
+def in_threads(monkeypatch):
+    """Have variants work in threads of this process, which take no seconds to start."""
+
+    class Context:
+        Pipe = staticmethod(Pipe)
+
+        class Process(Thread):
+            def __init__(self, target, args, daemon):
+                *others, connection = args
+                super().__init__(target=target, args=(*others, Connection(os.dup(connection.fileno()))), daemon=daemon)
+
+            def terminate(self):
+                pass
+
+            kill = terminate
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: Context)
+
+
+@pytest.fixture
+def loops(monkeypatch):
+    """Loops that note whose turn it is instead of training."""
+    turns = []
+
+    def loop_of(name):
+        def loop(job, corpus, recorder):
+            print("progress")
+            assert sys.stderr.isatty()
+            for index in range(job.rounds + 1):
+                recorder._take_turn(f"{name} {index}" if index else None)
+                turns.append(name)
+            return {"peak_memory": len(name)}
+
+        return loop
+
+    monkeypatch.setattr(comparison, "LOOPS", {name: loop_of(name) for name in LOOPS})
+    return turns
+
+
+def test_variants_take_turns_round_by_round(in_threads, loops, capsys):
+    found = compare(small_job(rounds=2))
+    assert found["baseline"] == {"rounds": ["baseline 1", "baseline 2"], "peak_memory": 8}
+    assert loops == list(LOOPS) * 3
+    assert "progress" not in capsys.readouterr().out
+
+
+def test_an_error_of_a_variant_is_raised_with_its_traceback_as_a_note(in_threads, monkeypatch):
+    def failing(job, corpus, recorder):
+        raise KeyError("no such thing")
+
+    monkeypatch.setattr(comparison, "LOOPS", {"baseline": failing})
+    with pytest.raises(KeyError, match="no such thing") as error:
+        compare(small_job())
+    assert "In the process of baseline:\nTraceback" in error.value.__notes__[0]
+    assert 'raise KeyError("no such thing")' in error.value.__notes__[0]
+
+
+def test_running_out_of_memory_is_explained(in_threads, monkeypatch):
+    def hungry(job, corpus, recorder):
+        raise torch.OutOfMemoryError("Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(comparison, "LOOPS", {"baseline": hungry})
+    with pytest.raises(MemoryError, match="too small for 20 GiB: type a smaller hidden_size or batch_size"):
+        compare(small_job())
+
+
+@pytest.mark.parametrize("hung_up", ["before it is ready", "while it waits"])
+def test_a_variant_ends_quietly_when_nobody_waits_for_it(loops, hung_up, capfd):
+    here, there = Pipe()
+    thread = Thread(target=work, args=("baseline", small_job(), there))
+    if hung_up == "while it waits":
+        thread.start()
+        assert here.recv() is None
+        here.close()
+    else:
+        here.close()
+        thread.start()
+    thread.join()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_number_of_threads_is_set(monkeypatch):
+    seen = []
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    monkeypatch.setattr(comparison, "LOOPS", {"baseline": lambda *_: None})
+    work("baseline", small_job(num_threads=3), Pipe()[0])
+    assert seen == [3]
+
+
+def test_a_process_ignores_ctrl_c_and_its_death_is_reported():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    variant = Variant("baseline", small_job())
+    try:
+        os.kill(variant._process.pid, signal.SIGINT)
+        assert variant.report() is None
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+        assert len(variant.resume()["nats"]) == 5
+        variant._process.kill()
+        with pytest.raises(ChildProcessError, match=r"process of baseline .* status -9"):
+            variant.resume()
+    finally:
+        variant.close()
+    assert not variant._process.is_alive()
+
+
+def test_a_hidden_terminal_shows_nothing(capsys):
+    terminal = HiddenTerminal()
+    print("progress", file=terminal)
+    assert terminal.isatty()
+    assert terminal.getvalue() == capsys.readouterr().out == ""
