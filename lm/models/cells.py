@@ -2,9 +2,10 @@
 
 A new cell takes a module with its layer, an entry in `CELLS` and a file `conf/cell/NAME.yaml`.
 
-A layer is made from (input_size, hidden_size). Like PyTorch's recurrent layers it maps (input [T, B, E], state or None)
-to (output [T, B, H], state) and lists its parameters in `all_weights[0]`: the input-hidden matrix, the hidden-hidden
-matrix, then biases. Its third argument, `weights`, replaces that list, so that masked matrices can be passed.
+A layer is made from (input_size, hidden_size). Like PyTorch's recurrent layers it maps (input [T, B, E], state) to
+(output [T, B, H], state), where None is a state of zeros, and lists its parameters in `all_weights[0]`: input-hidden
+matrix, hidden-hidden matrix, input-hidden bias, hidden-hidden bias. `weights`, its third argument, replaces these
+tensors, so that a masked matrix can be passed.
 
 This module does not import PyTorch: composing a config and writing a report are fast without it.
 """

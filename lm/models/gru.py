@@ -1,33 +1,34 @@
-"""A GRU whose gradients are written out through time, instead of recorded operation by operation.
+"""A GRU whose gradients through time are written out, instead of recorded operation by operation.
 
 With x the input at time t, h the state before it and h' the state after it (biases left out),
 
-    r = sigmoid(W_xr x + W_hr h)            how much of the old state the proposal sees
-    z = sigmoid(W_xz x + W_hz h)            how much of the old state stays
+    r = sigmoid(W_xr x + W_hr h)            reset gate: how much of the old state the candidate sees
+    z = sigmoid(W_xz x + W_hz h)            update gate: how much of the old state is kept
     q = W_hg h
-    g = tanh(W_xg x + r * q)                the proposal
+    g = tanh(W_xg x + r * q)                candidate
     h' = z * h + (1 - z) * g
 
-Write d_y for dE/dy, and a_r, a_z, a_g for what the three nonlinearities are applied to. From h' backwards,
+Write d_y for dE/dy, and a_r, a_z, a_g for the arguments of the three nonlinearities. From h' backwards,
 
     d_a_g = d_h' * (1 - z) * (1 - g^2)
     d_a_z = d_h' * (h - g) * z * (1 - z)
     d_a_r = d_a_g * q * r * (1 - r)
     d_q   = d_a_g * r
 
-Each is d_h' times a slope that the forward pass alone fixes, so all slopes are computed before going back in time.
-What is left for each step is the recursion
+Each is d_h' times a slope that depends on the forward pass alone, so the slopes of all steps are computed at once.
+The recursion back in time is only
 
     d_h = d_h' * z + W_hr^T d_a_r + W_hz^T d_a_z + W_hg^T d_q
 
-and every weight's gradient is one product over all steps: d_W_x = sum d_a x^T, d_W_h = sum (d_a_r, d_a_z, d_q) h^T.
+and each weight's gradient is one matrix product over all steps: d_W_x = sum d_a x^T, d_W_h = sum (d_a_r, d_a_z, d_q)
+h^T.
 
-Shape suffixes: T time, B batch columns, E embedding (the layer's input), H hidden. Gates are stacked r, z, g, as in
+Shape suffixes: T time, B batch, E embedding (the layer's input), H hidden. Gates are stacked r, z, g, as in
 torch.nn.GRU.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ from lm.models.bf16_matmul import to_matmul_dtype
 
 
 class GRU(nn.GRU):
-    """`torch.nn.GRU(input_size, hidden_size)` of one layer with the gradients above on a CPU; weights can be replaced.
+    """`torch.nn.GRU(input_size, hidden_size)` of one layer with the gradients above on a CPU.
 
     On other devices it is PyTorch's own, because cuDNN computes all steps at once, and so it is with weights narrower
     than float32, in which the differences here would lose digits. It is differentiable once.
@@ -49,13 +50,7 @@ class GRU(nn.GRU):
     def forward(  # type: ignore[override]
         self, input_TBE: Tensor, state_1BH: Tensor | None = None, weights: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the states after each step, [T, B, H], and the last of them, [1, B, H].
-
-        Args:
-            input_TBE: at least one step of input.
-            state_1BH: the state before the first step; None: zeros.
-            weights: tensors to use instead of the parameters, in the order of `all_weights[0]`.
-        """
+        """Return the states after each step, [T, B, H], and the last of them, [1, B, H]; see `lm.models.cells`."""
         weights = list(weights or self.all_weights[0])
         if state_1BH is None:
             state_1BH = input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size)
@@ -70,20 +65,14 @@ _through_sigmoid = torch.ops.aten.sigmoid_backward  # (d_y, y) -> d_y * y * (1 -
 _through_tanh = torch.ops.aten.tanh_backward  # (d_y, y) -> d_y * (1 - y^2)
 
 
-class _Slopes(NamedTuple):
-    """What d_h' is multiplied by, elementwise, to give d_a_r, d_a_z and d_q, which are stacked, and d_a_g."""
-
-    r_z_q: Tensor
-    a_g: Tensor
-
-
-def _slopes(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> _Slopes:
-    a_g = _through_tanh(1 - z, g)
-    r_z_q = h.new_empty(*h.shape[:-1], 3, h.shape[-1])
-    _through_sigmoid(a_g * q, r, grad_input=r_z_q[..., 0, :])
-    _through_sigmoid(h - g, z, grad_input=r_z_q[..., 1, :])
-    torch.mul(a_g, r, out=r_z_q[..., 2, :])
-    return _Slopes(r_z_q, a_g)
+def _slopes(r: Tensor, z: Tensor, q: Tensor, g: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the factors of d_h' in d_a_r, d_a_z and d_q, stacked, and in d_a_g."""
+    slope_g = _through_tanh(1 - z, g)
+    slopes_rzq = h.new_empty(*h.shape[:-1], 3, h.shape[-1])
+    _through_sigmoid(slope_g * q, r, grad_input=slopes_rzq[..., 0, :])
+    _through_sigmoid(h - g, z, grad_input=slopes_rzq[..., 1, :])
+    torch.mul(slope_g, r, out=slopes_rzq[..., 2, :])
+    return slopes_rzq, slope_g
 
 
 def immediate_gradients(
@@ -91,25 +80,25 @@ def immediate_gradients(
 ) -> dict[str, Tensor]:
     """Return one time step's derivatives of the error in the six matrices, with the state before the step held fixed.
 
-    The full derivative adds what reaches the matrices through that state.
+    The full derivative also contains the path through that state. There are no biases here.
 
     Args:
         d_next_BH: dE/dh', the derivative of the error in the state after the step.
         x_BE: the input of the step.
         h_BH: the state before the step.
-        weight_x: W_xr, W_xz and W_xg stacked, [3H, E], as torch.nn.GRU's weight_ih_l0; there are no biases here.
+        weight_x: W_xr, W_xz and W_xg stacked, [3H, E], as torch.nn.GRU's weight_ih_l0.
         weight_h: W_hr, W_hz and W_hg stacked, [3H, H], as torch.nn.GRU's weight_hh_l0.
 
     Returns:
-        The sums over batch columns, named W_xz, W_hz, W_xg, W_hg, W_xr, W_hr: [H, E] for x and [H, H] for h.
+        The sums over the batch, named W_xz, W_hz, W_xg, W_hg, W_xr, W_hr: [H, E] for x and [H, H] for h.
     """
     x_r, x_z, x_g = (x_BE @ weight_x.t()).chunk(3, dim=1)
     h_r, h_z, q = (h_BH @ weight_h.t()).chunk(3, dim=1)
     r, z = torch.sigmoid(x_r + h_r), torch.sigmoid(x_z + h_z)
     g = torch.tanh(x_g + r * q)
-    slopes = _slopes(r, z, q, g, h_BH)
-    d_a_r, d_a_z, d_q = (d_next_BH[:, None] * slopes.r_z_q).unbind(1)
-    d_a_g = d_next_BH * slopes.a_g
+    slopes_rzq, slope_g = _slopes(r, z, q, g, h_BH)
+    d_a_r, d_a_z, d_q = (d_next_BH[:, None] * slopes_rzq).unbind(1)
+    d_a_g = d_next_BH * slope_g
     return {
         "W_xz": d_a_z.t() @ x_BE,
         "W_hz": d_a_z.t() @ h_BH,
@@ -129,7 +118,7 @@ class _ThroughTime(torch.autograd.Function):
     ) -> Tensor:
         (T, B, E), H = x_TBE.shape, h0_BH.shape[1]
         x_factor, weight_x = to_matmul_dtype(x_TBE.reshape(T * B, E)), to_matmul_dtype(weight_x)
-        # A step finds in its row of `gates` what does not depend on the state, and leaves r, z and q there.
+        # A row of `gates` holds what does not depend on the state; its step replaces that by r, z and q.
         gates = (x_factor @ weight_x.t()).to(h0_BH.dtype).view(T, B, 3 * H)
         rz, (r, z, q) = gates[..., : 2 * H], gates.view(T, B, 3, H).unbind(2)
         g = (q + bias_x[2 * H :]).mul_(2)
@@ -141,7 +130,7 @@ class _ThroughTime(torch.autograd.Function):
         for gates_t, rz_t, r_t, z_t, q_t, g_t, h_t, next_t in zip(gates, rz, r, z, q, g, h, h[1:], strict=False):
             gates_t.addmm_(h_t, weight_h.t())
             rz_t.sigmoid_()
-            # tanh(a) = 2 sigmoid(2 a) - 1, exact to 2e-7: PyTorch's sigmoid takes a quarter of its tanh.
+            # tanh(a) = 2 sigmoid(2 a) - 1, exact to 2e-7: PyTorch's sigmoid takes a quarter of the time of its tanh.
             torch.add(minus_one, g_t.addcmul_(r_t, q_t, value=2).sigmoid_(), alpha=2, out=g_t)
             torch.lerp(g_t, h_t, z_t, out=next_t)
         ctx.save_for_backward(x_factor, weight_x, weight_h, gates, g, h)
@@ -154,18 +143,18 @@ class _ThroughTime(torch.autograd.Function):
         x_factor, weight_x, weight_h, gates, g, h = ctx.saved_tensors
         (T, B, H), E = d_output_TBH.shape, x_factor.shape[1]
         r, z, q = gates.view(T, B, 3, H).unbind(2)
-        slopes = _slopes(r, z, q, g, h[:-1])
-        d_a = torch.empty_like(slopes.r_z_q)  # d_a_r, d_a_z, d_q
-        # Row t is for the state before step t: first the share of the outputs' readers, then also that of later steps.
+        slopes_rzq, slope_g = _slopes(r, z, q, g, h[:-1])
+        d_a = torch.empty_like(slopes_rzq)  # d_a_r, d_a_z, d_q
+        # Row t is of the state before step t: at first the gradient of the outputs, then also that of the later steps.
         d_h = torch.cat([torch.zeros_like(h[:1]), d_output_TBH])
-        steps = zip(d_h, d_h[1:], z, slopes.r_z_q, d_a, strict=False)
+        steps = zip(d_h, d_h[1:], z, slopes_rzq, d_a, strict=False)
         for d_h_t, d_next_t, z_t, slopes_t, d_a_t in reversed(list(steps)):
             torch.mul(d_next_t[:, None], slopes_t, out=d_a_t)
             d_h_t.addcmul_(d_next_t, z_t).addmm_(d_a_t.view(B, 3 * H), weight_h)
         d_a_rows = d_a.view(T * B, 3 * H)
         d_a_factor, h_factor = d_a_rows.to(x_factor.dtype), h[:-1].view(T * B, H).to(x_factor.dtype)
         d_weight_h, d_bias_h = (d_a_factor.t() @ h_factor).to(h.dtype), d_a_rows.sum(0)
-        torch.mul(d_h[1:], slopes.a_g, out=d_a[:, :, 2])  # from d_q to d_a_g
+        torch.mul(d_h[1:], slope_g, out=d_a[:, :, 2])  # from d_q to d_a_g
         d_a_factor = d_a_rows.to(x_factor.dtype)
         d_weight_x, d_bias_x = (d_a_factor.t() @ x_factor).to(h.dtype), d_a_rows.sum(0)
         d_x = (d_a_factor @ weight_x).to(h.dtype).view(T, B, E)

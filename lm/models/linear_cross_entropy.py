@@ -1,7 +1,7 @@
-"""Projection onto the vocabulary and cross-entropy in one, without holding the logits of all tokens at once.
+"""Projection onto the vocabulary and cross-entropy in one, without the logits of all tokens in memory at once.
 
-With a = W h + b the logits of one token, a' = a log2(e) the same to the base of two, m = max a', E = 2^(a' - m) and
-s = sum E, a token of target y and weight w has
+With a = W h + b the logits of one token, a' = a log2(e) the same in base two, m = max a', E = 2^(a' - m) and s = sum E,
+a token of target y and weight w has
 
     loss    w * ln(2) * (log2(s) - (a'_y - m))
     d_a     (w / s) * D  with  D = E - s * onehot(y)
@@ -9,18 +9,18 @@ s = sum E, a token of target y and weight w has
     d_W     D ((w / s) * h)^T, summed over tokens
     d_b     D (w / s), summed over tokens
 
-The loss, and the gradients for an incoming gradient of one, are computed in the same pass over chunks of tokens, in one
-buffer that holds a', then E, then D; the backward pass only scales them. A chunk is as large as the matrix products
-like it; what is done to it number by number is done block by block, each small enough to stay in the processor's cache.
-Powers of two cost a third of what PyTorch's exp does where it is not Intel's processor that computes them.
+The loss, and its gradients for an incoming gradient of one, are computed in one pass over chunks of tokens, in one
+buffer that holds a', then E, then D; the backward pass only scales them. A chunk has the size that suits the matrix
+products. Elementwise operations run over blocks of a chunk that fit in the processor's cache. Powers of two take a
+third of the time of PyTorch's exp on processors that are not Intel's.
 
-Where products are of bfloat16 factors, so is the buffer; a block is copied out of it to be computed with in float32,
-and D is copied back. E is first tried with m = 0, which saves a pass; only where a sum is then out of range is it
-computed as above. In training, the copy of W that is to be rounded gets b as one more column, for a last h of one: so
-the products add b to the logits, and sum up d_b. Without gradients b is added as it is: rounding it changes a
-perplexity by up to 0.03 %, all other roundings here by less than 0.005 % (the layers' not counted).
+With bf16 matrix multiplication the buffer is in bfloat16, too; each block is copied out of it, computed in float32, and
+D is copied back. E is first computed with m = 0, which saves a pass, and again with the maximum only if a sum is out of
+range. In training the rounded copy of W has b as one more column, and h ends in a one: the products then add b to the
+logits and sum up d_b. Without gradients b is added in float32: rounding it changes a perplexity by up to 0.03 %, all
+other roundings here by less than 0.005 % (those of the recurrent layers not counted).
 
-Shape suffixes: N tokens, C tokens of one chunk, R of one block, V vocabulary, H hidden, K hidden or one more.
+Shape suffixes: N tokens, C tokens of one chunk, R tokens of one block, V vocabulary, H hidden, K = H or H + 1.
 """
 
 import math
@@ -34,18 +34,17 @@ from torch.autograd.function import once_differentiable
 
 from lm.models.bf16_matmul import add_matmul, to_matmul_dtype, uses_bf16
 
-# 16 MB of float32: all 400 tokens of 20 streams by 20 steps at 10,000 words, where one large product is the quickest.
 MAX_LOGITS = 2**22
+"""Logits of a chunk: 16 MB of float32, enough for 20 sequences of 20 steps at 10,000 words in one large product."""
 
-# Bytes of a thread's share of a block, about the second-level cache of its processor's core, where the next pass finds
-# most of it again; more than that costs more than the fewer, longer passes gain.
 BYTES_IN_CACHE = 2**21
+"""Bytes of a block for each thread: about the second-level cache of a core. Larger blocks are slower."""
 
 LOG2_E = math.log2(math.e)
 
-# Sums of powers between its inverse and this are far from either end of the range, 2^-126 to 2^128: then no power
-# overflowed, and none that counts underflowed. One logit may be of up to 44 nats.
-IN_RANGE = 2.0**64
+MAX_SUM = 2.0**64
+"""Sums of exponentials from its inverse up to this are far from the ends of float32's range, 2^-126 and 2^128: no
+exponential overflowed, and none that counts underflowed. A single logit may be up to 44 nats."""
 
 
 def linear_cross_entropy(
@@ -54,10 +53,10 @@ def linear_cross_entropy(
     """Return the weighted sum of nats, sum_n weights_n * -log softmax(W hidden_n + b)[targets_n].
 
     The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once,
-    in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. Targets are int64 ids below V everywhere, also
-    where the weight is zero; such a token adds exactly nothing to the loss and to the gradients. At most
-    max(`MAX_LOGITS`, half the elements of `weight_VH`) logits exist at any time, or twice as many of bfloat16 and a
-    block of them in float32, and nothing waits for the device.
+    in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. All targets are int64 ids below V; one with a
+    weight of zero adds exactly nothing to the loss and the gradients. At most max(`MAX_LOGITS`, half the elements of
+    `weight_VH`) logits exist at any time, or twice as many in bfloat16 and a block of them in float32. Nothing waits
+    for the device.
     """
     inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
     with_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
@@ -70,17 +69,17 @@ def linear_cross_entropy(
 def reference_linear_cross_entropy(
     hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor
 ) -> Tensor:
-    """Return what `linear_cross_entropy` returns, by PyTorch's own functions on the logits of all tokens at once."""
+    """Return the same as `linear_cross_entropy`, by PyTorch's own functions on the logits of all tokens at once."""
     logits_NV = F.linear(hidden_NH, weight_VH, bias_V)
     return (weights_N * F.cross_entropy(logits_NV, targets_N, reduction="none")).sum()
 
 
 def chunk_size(vocabulary_size: int, hidden_size: int, dtype: torch.dtype = torch.float32) -> int:
-    """Return how many tokens make a chunk: `MAX_LOGITS` of logits, but for a large vocabulary hidden_size / 2.
+    """Return the number of tokens in a chunk: those of `MAX_LOGITS`, or hidden_size / 2 if the vocabulary is large.
 
-    Every chunk reads and writes the whole gradient of the weight, so chunks of a few tokens would spend their time on
-    that; with hidden_size / 2 tokens the logits take half the memory of the weight, whatever the vocabulary. Twice as
-    many of bfloat16 take no more.
+    Every chunk reads and writes the whole gradient of the weight, which would take most of the time of small chunks.
+    With hidden_size / 2 tokens the logits take half the memory of the weight, whatever the vocabulary. In bfloat16
+    twice as many take no more.
     """
     tokens = max(1, MAX_LOGITS // vocabulary_size, hidden_size // 2)
     return 2 * tokens if dtype == torch.bfloat16 else tokens
@@ -99,14 +98,14 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         factors = _factors(hidden_NH, weight_VH, bias_V, bias_as_column=with_gradients)
         chunk = chunk_size(len(weight_VH), hidden_NH.shape[1], factors.weight_VK.dtype)
-        gradients = _Gradients(factors, added_up=chunk < len(hidden_NH)) if with_gradients else None
+        gradients = _Gradients(factors, accumulate=chunk < len(hidden_NH)) if with_gradients else None
         buffer_CV = factors.weight_VK.new_empty(min(chunk, len(hidden_NH)), len(weight_VH))
         loss = torch.zeros((), dtype=torch.float64, device=hidden_NH.device)
-        for start in range(0, max(1, len(hidden_NH)), chunk):  # no tokens make one empty chunk, which zeroes gradients
+        for start in range(0, max(1, len(hidden_NH)), chunk):  # without tokens one empty chunk zeroes the gradients
             tokens = slice(start, start + chunk)
             targets_C, weights_C = targets_N[tokens], weights_N[tokens]
             d_CV = buffer_CV[: len(targets_C)]
-            sums_C, nats_C = _powers(d_CV, factors, tokens, targets_C, weights_C, gradients)
+            sums_C, nats_C = _exponentials(d_CV, factors, tokens, targets_C, weights_C, gradients)
             loss += torch.dot(weights_C.double(), nats_C.double())
             if gradients is not None:
                 gradients.add(tokens, d_CV, factors, weights_C / sums_C)
@@ -122,12 +121,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _scaled(gradient: Tensor, d_loss: Tensor) -> Tensor:
-    # Not in place: the graph may be walked again, and the optimiser then owns what it is given.
+    # Not in place: the backward pass may run again, and the optimiser may change the gradients that it gets.
     return gradient * d_loss if gradient.dtype == d_loss.dtype else gradient.to(d_loss.dtype).mul_(d_loss)
 
 
 class _Factors(NamedTuple):
-    """What products read: `base2_NK` gives logits to the base of two, to which `bias_V`, if any, is to be added."""
+    """Factors of the matrix products: `base2_NK` gives logits in base two, to which `bias_V` is added unless None."""
 
     hidden_NK: Tensor
     base2_NK: Tensor
@@ -149,13 +148,13 @@ def _factors(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, bias_a
 
 
 def _with_column(matrix: Tensor, column: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return both side by side; numbers are copied and rounded at once, which torch.cat does one after the other."""
+    """Return the matrix with one more column; torch.cat would copy and round it in two passes."""
     both = matrix.new_empty(len(matrix), matrix.shape[1] + 1, dtype=dtype)
     both[:, :-1], both[:, -1] = matrix, column
     return both
 
 
-def _powers(
+def _exponentials(
     out_CV: Tensor,
     factors: _Factors,
     tokens: slice,
@@ -165,79 +164,77 @@ def _powers(
 ) -> tuple[Tensor, Tensor]:
     """Return the sums of E and the nats of the targets; with gradients, leave D in `out_CV`."""
 
-    def powers(below_one: bool) -> tuple[Tensor, Tensor]:
+    def exponentiate(subtract_max: bool) -> tuple[Tensor, Tensor]:
         torch.mm(factors.base2_NK[tokens], factors.weight_VK.t(), out=out_CV)
-        return _powers_of(out_CV, factors.bias_V, targets_C, weights_C, gradients, below_one=below_one)
+        return _exponentiate(out_CV, factors.bias_V, targets_C, weights_C, gradients, subtract_max)
 
-    if out_CV.dtype != weights_C.dtype:  # rounded, and so no bias's gradient is summed up here, which would be twice
-        sums_C, nats_C = powers(below_one=False)
-        if ((sums_C >= 1 / IN_RANGE) & (sums_C <= IN_RANGE)).all():
+    if out_CV.dtype != weights_C.dtype:  # in bfloat16 no bias's gradient is summed here, which must not happen twice
+        sums_C, nats_C = exponentiate(subtract_max=False)
+        if ((sums_C >= 1 / MAX_SUM) & (sums_C <= MAX_SUM)).all():
             return sums_C, nats_C
-    return powers(below_one=True)
+    return exponentiate(subtract_max=True)
 
 
-def _powers_of(
+def _exponentiate(
     logits_CV: Tensor,
     bias_V: Tensor | None,
     targets_C: Tensor,
     weights_C: Tensor,
     gradients: "_Gradients | None",
-    below_one: bool,
+    subtract_max: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Compute in the dtype of the tokens' weights, with m or, unless the powers are to be `below_one`, with m = 0."""
+    """Return the same from logits without the bias, in the dtype of the weights; m = 0 unless `subtract_max`."""
     nats_C, sums_C = torch.empty_like(weights_C), torch.empty_like(weights_C)
     for block, logits_RV in _blocks(logits_CV, weights_C.dtype):
         of_targets = torch.arange(len(logits_RV), device=targets_C.device), targets_C[block]
         if bias_V is not None:
-            logits_RV += bias_V  # measured: quicker than addmm, which first writes the bias into the output
-        if below_one:
+            logits_RV += bias_V  # measured: faster than addmm, which first writes the bias into the output
+        if subtract_max:
             logits_RV -= logits_RV.amax(1, keepdim=True)
         logits_R = logits_RV[of_targets]
         sums_R = torch.sum(logits_RV.exp2_(), 1, out=sums_C[block])
         nats_C[block] = (sums_R.log2() - logits_R) / LOG2_E
         if gradients is not None:
             logits_RV[of_targets] -= sums_R
-            logits_CV[block] = logits_RV  # nothing is copied where it is the same memory
+            logits_CV[block] = logits_RV  # copies nothing if it is the same memory
             gradients.add_bias(logits_RV, weights_C[block], sums_R)
     return sums_C, nats_C
 
 
 def _blocks(logits_CV: Tensor, dtype: torch.dtype) -> Iterator[tuple[slice, Tensor]]:
-    """Divide a chunk's tokens for computing in this dtype: the tokens of each block, and its logits in that dtype.
+    """Yield each block's tokens and logits in `dtype`; copies to another dtype share one buffer, to stay in the cache.
 
-    Where the dtype is another one, these are copies, all to one place, so that it stays in the cache. A GPU takes all
-    tokens at once, for it has no such cache and every call has its price.
+    On a GPU one block has all tokens, because there each call costs more than the cache gains.
     """
     tokens, vocabulary = logits_CV.shape
     in_caches = BYTES_IN_CACHE * torch.get_num_threads() // dtype.itemsize
     size = max(1, in_caches // vocabulary) if logits_CV.device.type == "cpu" else max(1, tokens)
-    room_RV = None if logits_CV.dtype == dtype else torch.empty_like(logits_CV[:size], dtype=dtype)
+    buffer_RV = None if logits_CV.dtype == dtype else torch.empty_like(logits_CV[:size], dtype=dtype)
     for block in (slice(start, start + size) for start in range(0, tokens, size)):
         logits_RV = logits_CV[block]
-        yield block, logits_RV if room_RV is None else room_RV[: len(logits_RV)].copy_(logits_RV)
+        yield block, logits_RV if buffer_RV is None else buffer_RV[: len(logits_RV)].copy_(logits_RV)
 
 
 class _Gradients:
-    """The sums that become d hidden, d weight and d bias: of products over chunks, or of the bias's own over blocks.
+    """The gradients of hidden states, weight and bias, summed over chunks; the bias's own, if any, over blocks.
 
-    Where there is but one chunk, the weight's gradient stays in the dtype of the products until it is scaled.
+    The weight's stays in the dtype of the factors until it is scaled, unless it has to `accumulate` several chunks.
     """
 
-    def __init__(self, factors: _Factors, added_up: bool):
+    def __init__(self, factors: _Factors, accumulate: bool):
         self.hidden_NK = torch.empty_like(factors.hidden_NK)
-        self.weight_VK = torch.empty_like(factors.weight_VK, dtype=factors.hidden_NK.dtype if added_up else None)
+        self.weight_VK = torch.empty_like(factors.weight_VK, dtype=factors.hidden_NK.dtype if accumulate else None)
         self.bias_V = None if factors.bias_V is None else torch.zeros_like(factors.bias_V)
 
     def add(self, tokens: slice, d_CV: Tensor, factors: _Factors, scale_C: Tensor) -> None:
-        """Add what a chunk's D gives, each token's scaled by w / s."""
+        """Add those of a chunk with this D, each token scaled by w / s."""
         add_matmul(self.hidden_NK[tokens], d_CV, factors.weight_VK, start=True)
         self.hidden_NK[tokens] *= scale_C[:, None]
-        # The first chunk overwrites, so that nothing needs to be zeroed.
         scaled_CK = to_matmul_dtype(factors.hidden_NK[tokens] * scale_C[:, None])
-        add_matmul(self.weight_VK, d_CV.t(), scaled_CK, start=tokens.start == 0)
+        add_matmul(self.weight_VK, d_CV.t(), scaled_CK, start=tokens.start == 0)  # the first needs no zeros to add to
 
     def add_bias(self, d_RV: Tensor, weights_R: Tensor, sums_R: Tensor) -> None:
-        """Add what a block's D gives, where the bias is not a column of the weight."""
+        """Add the bias's of a block with this D, unless the bias is a column of the weight."""
         if self.bias_V is not None:
             self.bias_V.addmv_(d_RV.t(), weights_R / sums_R)
 

@@ -12,14 +12,11 @@ from lm.models.bf16_matmul import to_matmul_dtype
 
 
 class LSTM(nn.LSTM):
-    """`torch.nn.LSTM(input_size, hidden_size)` of one layer, whose weights can be replaced.
+    """`torch.nn.LSTM(input_size, hidden_size)` of one layer.
 
     With bf16 matrix multiplication (`lm.models.bf16_matmul`) its outputs are rounded to bfloat16, because the next step
     reads them. The cell state is carried from call to call in float32.
     """
-
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
 
     def forward(  # type: ignore[override]
         self,
@@ -27,13 +24,7 @@ class LSTM(nn.LSTM):
         state: tuple[Tensor, Tensor] | None = None,
         weights: Sequence[Tensor] | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the states after each step, [T, B, H], and the pair (h, c) after the last of them, [1, B, H] each.
-
-        Args:
-            input_TBE: at least one step of input.
-            state: (h, c) before the first step; None: zeros.
-            weights: tensors to use instead of the parameters, in the order of `all_weights[0]`.
-        """
+        """Return the states after each step, [T, B, H], and the last (h, c), [1, B, H] each; see `lm.models.cells`."""
         h, c = state or 2 * (input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size),)
         factors = [to_matmul_dtype(weight) for weight in weights or self.all_weights[0]]
         options = (self.bias, self.num_layers, self.dropout, self.training, self.bidirectional, self.batch_first)

@@ -10,21 +10,12 @@ from torch import Tensor, nn
 
 
 class RNN(nn.RNN):
-    """`torch.nn.RNN(input_size, hidden_size, nonlinearity=...)` of one layer, whose weights can be replaced."""
-
-    def __init__(self, input_size: int, hidden_size: int, nonlinearity: str) -> None:
-        super().__init__(input_size, hidden_size, nonlinearity=nonlinearity)
+    """`torch.nn.RNN(input_size, hidden_size, nonlinearity=...)` of one layer."""
 
     def forward(  # type: ignore[override]
         self, input_TBE: Tensor, state_1BH: Tensor | None = None, weights: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return the states after each step, [T, B, H], and the last of them, [1, B, H].
-
-        Args:
-            input_TBE: at least one step of input.
-            state_1BH: the state before the first step; None: zeros.
-            weights: tensors to use instead of the parameters, in the order of `all_weights[0]`.
-        """
+        """Return the states after each step, [T, B, H], and the last of them, [1, B, H]; see `lm.models.cells`."""
         if state_1BH is None:
             state_1BH = input_TBE.new_zeros(1, input_TBE.shape[1], self.hidden_size)
         run = torch.rnn_tanh if self.nonlinearity == "tanh" else torch.rnn_relu

@@ -17,7 +17,7 @@ def matrices() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(30, 40), torch.randn(40, 20)
 
 
-def test_factors_are_rounded_only_where_that_is_allowed_and_they_are_float32():
+def test_only_float32_factors_are_rounded_and_only_if_allowed():
     x = torch.tensor([1 + 2**-12])
     assert (to_matmul_dtype(x), uses_bf16(x)) == (x, False)
     allow_bf16_matmul(True)
@@ -25,10 +25,12 @@ def test_factors_are_rounded_only_where_that_is_allowed_and_they_are_float32():
     assert to_matmul_dtype(x.double()).dtype == torch.float64
 
 
-@pytest.mark.parametrize("at_once", [1, 50, 2**21])
+@pytest.mark.parametrize("block_elements", [1, 50, 2**21])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_products_add_up_in_the_totals_dtype(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, at_once: int):
-    monkeypatch.setattr(bf16_matmul, "BLOCK_ELEMENTS", at_once)
+def test_products_are_added_in_the_dtype_of_the_total(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, block_elements: int
+):
+    monkeypatch.setattr(bf16_matmul, "BLOCK_ELEMENTS", block_elements)
     left, right = (x.to(dtype) for x in matrices())
     total = torch.full((30, 20), torch.nan)
     add_matmul(total, left, right, start=True)

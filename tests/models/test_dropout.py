@@ -15,7 +15,7 @@ def test_elements_are_dropped_with_their_probability_and_the_others_scaled_up(p:
     torch.testing.assert_close(found[kept], torch.full_like(found[kept], 3 / (1 - p)), rtol=2**-15, atol=0)
 
 
-def test_gradients_pass_where_the_numbers_did():
+def test_gradients_have_the_mask_of_the_outputs():
     torch.manual_seed(1)
     x = torch.randn(1000, requires_grad=True)
     y = Dropout(0.5)(x)
@@ -23,7 +23,7 @@ def test_gradients_pass_where_the_numbers_did():
     torch.testing.assert_close(x.grad, torch.where(y == 0, 0.0, 2.0))
 
 
-def test_each_call_draws_anew_and_a_seed_draws_again():
+def test_each_call_draws_a_new_mask_and_a_seed_reproduces_it():
     dropout, x = Dropout(0.5), torch.ones(100)
     torch.manual_seed(1)
     first, second = dropout(x), dropout(x)
@@ -33,22 +33,22 @@ def test_each_call_draws_anew_and_a_seed_draws_again():
 
 
 @pytest.mark.parametrize("dropout", [Dropout(0.0), Dropout(0.5).eval()])
-def test_without_dropout_nothing_changes_and_nothing_is_drawn(dropout: Dropout):
+def test_without_dropout_nothing_changes_and_no_random_number_is_drawn(dropout: Dropout):
     x, before = torch.randn(10), torch.get_rng_state()
     assert torch.equal(dropout(x), x)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_everything_may_be_dropped_or_nearly_everything_or_nearly_nothing():
+def test_probabilities_near_zero_and_one_are_exact():
     torch.manual_seed(1)
     x = torch.ones(500_000)
     assert torch.equal(Dropout(1.0)(x), torch.zeros_like(x))
-    assert Dropout(1 - 1e-9)(x).unique().tolist() == [0, 2**16]  # about 8 of them stay
+    assert Dropout(1 - 1e-9)(x).unique().tolist() == [0, 2**16]  # about 8 elements are kept
     assert torch.equal(Dropout(1e-9)(x), x)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (5, 1, 7)])
-def test_any_shape_and_dtype_is_kept(shape: tuple[int, ...]):
+def test_shape_and_dtype_are_kept(shape: tuple[int, ...]):
     found = Dropout(0.25)(torch.ones(shape, dtype=torch.float64))
     assert (found.shape, found.dtype) == (shape, torch.float64)
     torch.testing.assert_close(found[found != 0], torch.full_like(found[found != 0], 4 / 3), rtol=1e-15, atol=0)

@@ -16,13 +16,13 @@ def pair(E: int, H: int) -> tuple[GRU, nn.GRU]:
     ours, torchs = GRU(E, H).double(), nn.GRU(E, H).double()
     with torch.no_grad():
         for parameter in torchs.parameters():
-            parameter.mul_(3)  # so that gates are far from a half
+            parameter.mul_(3)  # so that the gates are far from 0.5
     ours.load_state_dict(torchs.state_dict())
     return ours, torchs
 
 
-def everything(layer: nn.Module, input_TBE: Tensor, state_1BH: Tensor) -> list[Tensor]:
-    """Outputs, and gradients of an error that reads all of them, in all inputs and parameters."""
+def outputs_and_gradients(layer: nn.Module, input_TBE: Tensor, state_1BH: Tensor) -> list[Tensor]:
+    """The outputs, and the gradients of an error of all of them in all inputs and parameters."""
     input_TBE, state_1BH = input_TBE.clone().requires_grad_(), state_1BH.clone().requires_grad_()
     output_TBH, last_1BH = layer(input_TBE, state_1BH)
     error = (output_TBH * torch.arange(output_TBH.numel()).view_as(output_TBH).cos()).sum() + (last_1BH**2).sum()
@@ -33,13 +33,17 @@ def everything(layer: nn.Module, input_TBE: Tensor, state_1BH: Tensor) -> list[T
 def check_equal_to_torch(T: int, B: int, E: int, H: int) -> None:
     ours, torchs = pair(E, H)
     inputs = torch.randn(T, B, E).double(), torch.randn(1, B, H).double()
-    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        outputs_and_gradients(ours, *inputs), outputs_and_gradients(torchs, *inputs), rtol=1e-10, atol=1e-12
+    )
 
 
-def test_in_bfloat16_it_is_torchs():
+def test_with_weights_in_bfloat16_it_is_torchs():
     ours, torchs = (layer.bfloat16() for layer in pair(6, 5))
     inputs = torch.randn(4, 3, 6).bfloat16(), torch.randn(1, 3, 5).bfloat16()
-    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=0, atol=0)
+    torch.testing.assert_close(
+        outputs_and_gradients(ours, *inputs), outputs_and_gradients(torchs, *inputs), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -86,10 +90,12 @@ def test_gradients_equal_finite_differences():
 def test_float32_agrees_with_torch_within_rounding():
     ours, torchs = (layer.float() for layer in pair(20, 20))
     inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
-    torch.testing.assert_close(everything(ours, *inputs), everything(torchs, *inputs), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        outputs_and_gradients(ours, *inputs), outputs_and_gradients(torchs, *inputs), rtol=1e-4, atol=1e-5
+    )
 
 
-def test_autocast_changes_nothing_but_the_rounding_of_its_input():
+def test_autocast_only_rounds_the_input():
     ours, _ = pair(3, 4)
     ours, input_TBE = ours.float(), torch.randn(5, 2, 3).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
@@ -102,7 +108,7 @@ def test_autocast_changes_nothing_but_the_rounding_of_its_input():
     )
 
 
-def test_a_left_out_state_is_zero():
+def test_the_initial_state_is_zero_by_default():
     ours, _ = pair(3, 4)
     input_TBE = torch.randn(5, 2, 3).double()
     torch.testing.assert_close(ours(input_TBE)[0], ours(input_TBE, torch.zeros(1, 2, 4).double())[0], rtol=0, atol=0)
@@ -117,16 +123,7 @@ def test_evaluation_without_gradients_equals_torchs(T: int, B: int):
     assert found[0].grad_fn is None
 
 
-def test_cutting_a_window_and_carrying_the_state_changes_nothing():
-    ours, _ = pair(3, 4)
-    input_TBE = torch.randn(9, 2, 3).double()
-    whole_TBH, last_1BH = ours(input_TBE)
-    first_TBH, state_1BH = ours(input_TBE[:4])
-    second_TBH, end_1BH = ours(input_TBE[4:], state_1BH)
-    torch.testing.assert_close((torch.cat([first_TBH, second_TBH]), end_1BH), (whole_TBH, last_1BH))
-
-
-def test_inputs_and_readers_gradients_need_not_be_contiguous():
+def test_inputs_and_output_gradients_need_not_be_contiguous():
     ours, torchs = pair(3, 4)
     input_BTE = torch.randn(2, 5, 3).double()
     found, expected = (
@@ -136,14 +133,14 @@ def test_inputs_and_readers_gradients_need_not_be_contiguous():
     torch.testing.assert_close(found, expected)
 
 
-def test_the_graph_can_be_walked_twice():
+def test_the_backward_pass_can_run_twice():
     ours, _ = pair(3, 4)
     error = ours(torch.randn(5, 2, 3).double())[0].sum()
     first = torch.autograd.grad(error, list(ours.parameters()), retain_graph=True)
     torch.testing.assert_close(torch.autograd.grad(error, list(ours.parameters())), first, rtol=0, atol=0)
 
 
-def test_inputs_stay_as_they_were():
+def test_inputs_are_not_changed_in_place():
     ours, _ = pair(3, 4)
     inputs = torch.randn(5, 2, 3).double(), torch.randn(1, 2, 4).double()
     before = [x.clone() for x in inputs]
@@ -154,7 +151,7 @@ def test_inputs_stay_as_they_were():
 def test_on_other_devices_it_is_torchs_own(monkeypatch: pytest.MonkeyPatch):
     devices, gru = [], torch.gru
     monkeypatch.setattr(torch, "gru", lambda *args: devices.append(args[0].device.type) or gru(*args))
-    for device in ("cpu", "meta"):  # a device without numbers stands for the GPU
+    for device in ("cpu", "meta"):  # the meta device stands for a GPU
         layer = GRU(3, 4).to(device)
         output_TBH, state_1BH = layer(torch.ones(5, 2, 3, device=device))
         assert (output_TBH.shape, state_1BH.shape) == ((5, 2, 4), (1, 2, 4))
@@ -170,7 +167,7 @@ def test_parameters_have_torchs_names_shapes_and_range():
 
 
 def step(x_BE: Tensor, h_BH: Tensor, weights: dict[str, Tensor]) -> Tensor:
-    """The equations as they are printed, one matrix at a time."""
+    """The equations of the module's docstring, one matrix at a time."""
     r = torch.sigmoid(x_BE @ weights["W_xr"].t() + h_BH @ weights["W_hr"].t())
     z = torch.sigmoid(x_BE @ weights["W_xz"].t() + h_BH @ weights["W_hz"].t())
     g = torch.tanh(x_BE @ weights["W_xg"].t() + r * (h_BH @ weights["W_hg"].t()))
@@ -215,23 +212,13 @@ def test_the_full_derivative_adds_the_path_through_the_state_before_the_step():
         assert not torch.allclose(late[name], gradient)
 
 
-def test_immediate_gradient_of_the_update_gate_is_the_printed_formula():
-    weights, (x_BE, _), h_BH, d_next_BH = two_steps()
-    z = torch.sigmoid(x_BE @ weights["W_xz"].t() + h_BH @ weights["W_hz"].t())
-    r = torch.sigmoid(x_BE @ weights["W_xr"].t() + h_BH @ weights["W_hr"].t())
-    g = torch.tanh(x_BE @ weights["W_xg"].t() + r * (h_BH @ weights["W_hg"].t()))
-    expected = torch.einsum("bh,be->he", d_next_BH * (h_BH - g) * z * (1 - z), x_BE).detach()
-    found = immediate_gradients(d_next_BH, x_BE, h_BH, stacked(weights, "x"), stacked(weights, "h"))
-    torch.testing.assert_close(found["W_xz"], expected, rtol=1e-12, atol=1e-13)
-
-
-def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone():
+def test_bf16_matmul_changes_outputs_and_gradients_by_rounding_alone():
     ours, torchs = pair(20, 20)
     inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
-    expected = everything(torchs, *(x.double() for x in inputs))
-    with full_precision_matmul():  # whatever holds now holds again afterwards
+    expected = outputs_and_gradients(torchs, *(x.double() for x in inputs))
+    with full_precision_matmul():  # restores the setting
         allow_bf16_matmul(True)
-        found = everything(ours.float(), *inputs)
+        found = outputs_and_gradients(ours.float(), *inputs)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32
         assert 1e-5 < (rounded - wanted).norm() / wanted.norm() < 0.02  # a step of bfloat16 is 2^-8 of a number

@@ -15,8 +15,7 @@ from lm.models.linear_cross_entropy import chunk_size, linear_cross_entropy, ref
 from lm.models.matmul_precision import full_precision_matmul
 from tests.waits import Waits
 
-# Logits at once, and bytes in the cache; with 13 words of float64: single tokens, 2, 3 or all, in blocks of 1, 2, 4 or
-# all.
+# MAX_LOGITS and BYTES_IN_CACHE; with 13 words in float64: chunks of 1, 2, 3 or all tokens, blocks of 1, 2, 4 or all.
 BUDGETS = [(1, 2**20), (30, 104), (40, 208), (2**22, 1), (2**22, 416), (2**22, 2**20)]
 
 
@@ -63,7 +62,7 @@ def test_equals_cross_entropy_of_each_token_however_it_is_chunked(function, bias
 
 @settings(max_examples=25)
 @given(st.integers(0, 9), st.integers(1, 9), st.integers(1, 6), st.booleans(), st.integers(1, 40), st.integers(1, 320))
-def test_equals_the_plain_path_for_any_shape(
+def test_equals_the_reference_for_any_shape(
     tokens: int, vocabulary: int, hidden: int, bias: bool, budget: int, cache: int
 ):
     with pytest.MonkeyPatch.context() as patch:
@@ -133,23 +132,23 @@ def test_tied_embedding_gets_the_gradients_of_both_its_uses():
     torch.testing.assert_close(gradient(linear_cross_entropy), gradient(reference_linear_cross_entropy))
 
 
-@pytest.fixture(params=[False, True], ids=["exact", "rounded"])
-def rounding(request: pytest.FixtureRequest) -> Iterator[bool]:
-    with full_precision_matmul():  # whatever holds now holds again afterwards
+@pytest.fixture(params=[False, True], ids=["float32", "bf16"])
+def bf16(request: pytest.FixtureRequest) -> Iterator[bool]:
+    with full_precision_matmul():  # restores the setting
         allow_bf16_matmul(request.param)
         yield request.param
 
 
 @pytest.mark.parametrize("budget", [2**22, 30])
-def test_the_graph_can_be_walked_twice_and_gradients_are_not_shared(
-    monkeypatch: pytest.MonkeyPatch, rounding: bool, budget: int
+def test_the_backward_pass_can_run_twice_and_gradients_are_not_shared(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, budget: int
 ):
     monkeypatch.setattr(module, "MAX_LOGITS", budget)
     hidden_NH, weight_VH, *others = case(dtype=torch.float32)
     loss = linear_cross_entropy(hidden_NH, weight_VH, *others)
     first = torch.autograd.grad(loss, weight_VH, retain_graph=True)[0]
     expected = first.clone()
-    first.zero_()  # as an optimiser that clips in place would
+    first.zero_()  # as an optimiser might that clips in place
     torch.testing.assert_close(torch.autograd.grad(2 * loss, weight_VH)[0], 2 * expected, rtol=0, atol=0)
 
 
@@ -162,7 +161,7 @@ def test_frozen_inputs_get_no_gradient(frozen: int):
 
 
 class LargestTensor(TorchDispatchMode):
-    """Records the most elements of any tensor that an operation makes; views of what it was given do not count."""
+    """Records the most elements of any tensor that an operation allocates; views of its inputs do not count."""
 
     elements = 0
 
@@ -176,26 +175,26 @@ class LargestTensor(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_no_tokens_have_no_nats_and_no_gradients(rounding: bool, bias: bool):
+def test_without_tokens_nats_and_gradients_are_zero(bf16: bool, bias: bool):
     for found in loss_and_gradients(linear_cross_entropy, case(tokens=0, bias=bias, dtype=torch.float32)):
         assert found.dtype == torch.float32
         assert found.count_nonzero() == 0
 
 
-def test_a_large_vocabulary_never_has_all_its_logits_at_once(rounding: bool):
+def test_a_large_vocabulary_never_has_all_its_logits_at_once(bf16: bool):
     tokens, vocabulary, hidden = 40, 50_000, 8
     arguments = case(tokens, vocabulary, hidden, dtype=torch.float32)
     with pytest.MonkeyPatch.context() as patch, LargestTensor() as largest:
         patch.setattr(module, "MAX_LOGITS", 100_000)
         linear_cross_entropy(*arguments).backward()
-    # The weight's gradient, rounded with a column for the bias's; all logits would be five times as many.
-    assert largest.elements == vocabulary * (hidden + rounding)
+    # The weight's gradient, in bf16 with a column for the bias's; all logits would be five times as many.
+    assert largest.elements == vocabulary * (hidden + bf16)
     with LargestTensor() as largest:
         reference_linear_cross_entropy(*arguments).backward()
     assert largest.elements == vocabulary * tokens
 
 
-def test_without_gradients_nothing_of_the_weights_size_is_made(monkeypatch: pytest.MonkeyPatch):
+def test_without_gradients_nothing_of_the_weights_size_is_allocated(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MAX_LOGITS", 1)
     arguments = case(tokens=6, vocabulary=100, hidden=8)
     with torch.no_grad(), LargestTensor() as largest:
@@ -210,13 +209,13 @@ def test_nothing_waits_for_the_device():
 
 
 @pytest.mark.parametrize(("vocabulary", "hidden", "tokens"), [(10_000, 200, 419), (250_000, 200, 100), (1, 1, 2**22)])
-def test_a_chunk_fills_the_budget_or_half_the_weights_memory(vocabulary: int, hidden: int, tokens: int):
+def test_a_chunk_has_max_logits_or_half_the_weights_memory(vocabulary: int, hidden: int, tokens: int):
     assert chunk_size(vocabulary, hidden) == tokens
     assert chunk_size(vocabulary, hidden, torch.bfloat16) == 2 * tokens
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_model_all_of_bfloat16_is_computed_as_any_other(bias: bool):
+def test_weights_in_bfloat16_are_computed_in_bfloat16(bias: bool):
     *inputs, targets_N, weights_N = case(bias=bias)
     rounded = [x if x is None else x.detach().bfloat16().requires_grad_() for x in inputs]
     arguments = [*rounded, targets_N, weights_N.bfloat16()]
@@ -226,7 +225,7 @@ def test_a_model_all_of_bfloat16_is_computed_as_any_other(bias: bool):
         assert (one - other).norm() / other.norm() < 0.02
 
 
-def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
+def test_autocast_does_not_change_the_dtype_of_the_computation():
     hidden_NH, weight_VH, bias_V, targets_N, weights_N = case(dtype=torch.float32)
     rounded_NH = hidden_NH.detach().bfloat16()
     arguments = [rounded_NH.requires_grad_(), weight_VH, bias_V, targets_N, weights_N.double()]
@@ -240,7 +239,7 @@ def test_everything_is_computed_in_the_weights_dtype_also_under_autocast():
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("budget", [2**22, 2000])
-def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
+def test_bf16_matmul_changes_loss_and_gradients_by_rounding_alone(
     monkeypatch: pytest.MonkeyPatch, budget: int, bias: bool
 ):
     monkeypatch.setattr(module, "MAX_LOGITS", budget)
@@ -248,7 +247,7 @@ def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
     inputs = [x if x is None else x.detach().double().requires_grad_() for x in arguments[:3]]
     exact = [*inputs, arguments[3], arguments[4].double()]
     expected = loss_and_gradients(reference_linear_cross_entropy, exact)
-    with full_precision_matmul():  # whatever holds now holds again afterwards
+    with full_precision_matmul():  # restores the setting
         allow_bf16_matmul(True)
         found = loss_and_gradients(linear_cross_entropy, arguments)
     for rounded, wanted in zip(found, expected, strict=True):
@@ -257,34 +256,32 @@ def test_rounded_factors_change_loss_and_gradients_by_the_rounding_alone(
 
 
 @pytest.fixture
-def rounded_case() -> Iterator[list[Tensor]]:
+def bf16_case() -> Iterator[list[Tensor]]:
     with full_precision_matmul():
         allow_bf16_matmul(True)
         yield case(tokens=64, vocabulary=500, hidden=32, dtype=torch.float32)
 
 
-def below_one(monkeypatch: pytest.MonkeyPatch, arguments: list[Tensor]) -> list[Tensor]:
-    """Loss and gradients with every token's largest logit subtracted, as no sum of powers is ever in range."""
+def with_max_subtracted(monkeypatch: pytest.MonkeyPatch, arguments: list[Tensor]) -> list[Tensor]:
+    """Loss and gradients with every token's largest logit subtracted, because no sum counts as in range."""
     with monkeypatch.context() as patch:
-        patch.setattr(module, "IN_RANGE", 0.5)
+        patch.setattr(module, "MAX_SUM", 0.5)
         return loss_and_gradients(linear_cross_entropy, arguments)
 
 
-def test_powers_of_any_size_are_those_below_one_but_for_rounding(monkeypatch: pytest.MonkeyPatch, rounded_case):
-    careful, powers_of, tried = below_one(monkeypatch, rounded_case), module._powers_of, []
-    monkeypatch.setattr(
-        module, "_powers_of", lambda *args, below_one: tried.append(below_one) or powers_of(*args, below_one)
-    )
-    quick = loss_and_gradients(linear_cross_entropy, rounded_case)
-    assert tried == [False]  # nothing was computed again
-    torch.testing.assert_close(quick[0], careful[0])  # the sums are not rounded
-    for found, expected in zip(quick[1:], careful[1:], strict=True):
+def test_subtracting_the_maximum_changes_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch, bf16_case):
+    subtracted, exponentiate, calls = with_max_subtracted(monkeypatch, bf16_case), module._exponentiate, []
+    monkeypatch.setattr(module, "_exponentiate", lambda *args: calls.append(args[-1]) or exponentiate(*args))
+    without = loss_and_gradients(linear_cross_entropy, bf16_case)
+    assert calls == [False]  # nothing was computed again
+    torch.testing.assert_close(without[0], subtracted[0])  # the sums are not rounded
+    for found, expected in zip(without[1:], subtracted[1:], strict=True):
         assert 0 < (found - expected).norm() / expected.norm() < 4e-3
 
 
-def test_without_gradients_the_bias_is_not_rounded(rounded_case):
-    """With it, it is rounded as a column of the weight."""
-    hidden_NH, weight_VH, bias_V, *others = (x.detach() for x in rounded_case)
+def test_without_gradients_the_bias_is_not_rounded(bf16_case):
+    """In training it is rounded with the weight, as one of its columns."""
+    hidden_NH, weight_VH, bias_V, *others = (x.detach() for x in bf16_case)
     exact = reference_linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
     found = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
     torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
@@ -292,12 +289,12 @@ def test_without_gradients_the_bias_is_not_rounded(rounded_case):
     assert (trained - exact).abs() / exact > 1e-6
 
 
-@pytest.mark.parametrize("nats", [100, -100])  # beyond what powers in bfloat16, or in float32, can be
-def test_one_token_out_of_range_has_its_chunk_computed_again(monkeypatch: pytest.MonkeyPatch, rounded_case, nats: int):
-    hidden_NH, weight_VH, *others = (x.detach().clone() for x in rounded_case)
+@pytest.mark.parametrize("nats", [100, -100])  # out of range of exponentials in float32
+def test_a_chunk_with_a_token_out_of_range_is_computed_again(monkeypatch: pytest.MonkeyPatch, bf16_case, nats: int):
+    hidden_NH, weight_VH, *others = (x.detach().clone() for x in bf16_case)
     weight_VH[:, 0] += 10
     hidden_NH[5, 0] = nats / 10  # all logits of the sixth token
     arguments = [hidden_NH.requires_grad_(), weight_VH.requires_grad_(), others[0].requires_grad_(), *others[1:]]
-    found, expected = loss_and_gradients(linear_cross_entropy, arguments), below_one(monkeypatch, arguments)
+    found, expected = loss_and_gradients(linear_cross_entropy, arguments), with_max_subtracted(monkeypatch, arguments)
     assert all(x.isfinite().all() for x in found)
     torch.testing.assert_close(found, expected, rtol=0, atol=0)

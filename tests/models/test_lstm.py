@@ -7,7 +7,7 @@ from lm.models.lstm import LSTM
 from lm.models.matmul_precision import full_precision_matmul, supports_reduced_matmul
 
 needs_bfloat16 = pytest.mark.skipif(
-    not supports_reduced_matmul(torch.device("cpu")), reason="this processor has no bfloat16 products"
+    not supports_reduced_matmul(torch.device("cpu")), reason="this processor has no bf16 matrix multiplication"
 )
 
 
@@ -24,8 +24,8 @@ def pair(E: int = 24, H: int = 32) -> tuple[LSTM, nn.LSTM]:
     return ours, torchs
 
 
-def everything(layer: nn.Module, input_TBE: Tensor, state: tuple[Tensor, Tensor] | None) -> list[Tensor]:
-    """Outputs, and gradients of an error that reads all of them, in all inputs and parameters."""
+def outputs_and_gradients(layer: nn.Module, input_TBE: Tensor, state: tuple[Tensor, Tensor] | None) -> list[Tensor]:
+    """The outputs, and the gradients of an error of all of them in all inputs and parameters."""
     given = [input_TBE, *(state or ())]
     given = [x.detach().clone().requires_grad_() for x in given]
     output_TBH, (h, c) = layer(given[0], tuple(given[1:]) or None)
@@ -37,28 +37,30 @@ def inputs() -> tuple[Tensor, tuple[Tensor, Tensor]]:
     return torch.randn(20, 5, 24), (torch.randn(1, 5, 32).tanh(), torch.randn(1, 5, 32))
 
 
-def test_it_is_torchs_where_products_are_exact():
+def test_without_bf16_matmul_it_equals_torchs():
     ours, torchs = pair()
     given = inputs()
-    torch.testing.assert_close(everything(ours, *given), everything(torchs, *given), rtol=0, atol=0)
+    torch.testing.assert_close(
+        outputs_and_gradients(ours, *given), outputs_and_gradients(torchs, *given), rtol=0, atol=0
+    )
 
 
 @needs_bfloat16
 @pytest.mark.parametrize("with_state", [True, False])
-def test_rounded_factors_change_outputs_and_gradients_by_the_rounding_alone(with_state: bool):
+def test_bf16_matmul_changes_outputs_and_gradients_by_rounding_alone(with_state: bool):
     ours, torchs = pair()
     input_TBE, state = inputs()
     state = state if with_state else None
-    expected = everything(torchs.double(), input_TBE.double(), state and tuple(x.double() for x in state))
+    expected = outputs_and_gradients(torchs.double(), input_TBE.double(), state and tuple(x.double() for x in state))
     allow_bf16_matmul(True)
-    for found, exact in zip(everything(ours, input_TBE, state), expected, strict=True):
+    for found, exact in zip(outputs_and_gradients(ours, input_TBE, state), expected, strict=True):
         assert found.dtype == torch.float32
-        # Steps of bfloat16 are 2^-8 of a number; over twenty time steps they add up a little.
+        # bfloat16 rounds to 2^-8 of a value; over twenty time steps that adds up a little.
         assert 1e-4 < (found - exact).norm() / exact.norm() < 0.02
 
 
 @needs_bfloat16
-def test_the_cells_state_is_carried_in_float32():
+def test_the_cell_state_is_carried_in_float32():
     ours, _ = pair()
     allow_bf16_matmul(True)
     _, (h, c) = ours(*inputs())

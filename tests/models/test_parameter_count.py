@@ -10,13 +10,13 @@ cells, sizes = st.sampled_from(sorted(CELLS)), st.integers(1, 12)
 
 
 def counted(cell, input_size, hidden_size, biases):
-    """The elements of the layer's tensors; a textbook has no biases on the state."""
+    """The elements of the layer's tensors; with one bias of each gate, without those on the state."""
     parameters = CELLS[cell].layer(input_size, hidden_size).named_parameters()
     return sum(value.numel() for name, value in parameters if biases == 2 or not name.startswith("bias_hh"))
 
 
 @pytest.mark.parametrize(("biases", "expected"), [(1, 320_800), (2, 321_600)])
-def test_an_lstm_layer_of_200_has_the_printed_number(biases, expected):
+def test_an_lstm_layer_of_200_has_the_number_of_the_docstring(biases, expected):
     assert layer_parameters("lstm", 200, 200, biases) == expected
     assert counted("lstm", 200, 200, biases) == expected
 
@@ -30,13 +30,13 @@ def test_the_cells_differ_by_their_gates(cell, expected):
 
 @settings(max_examples=40)
 @given(cells, sizes, sizes, st.sampled_from([1, 2]))
-def test_the_formula_gives_what_counting_gives(cell, input_size, hidden_size, biases):
+def test_the_formula_of_a_layer_equals_counting(cell, input_size, hidden_size, biases):
     assert layer_parameters(cell, input_size, hidden_size, biases) == counted(cell, input_size, hidden_size, biases)
 
 
 @settings(max_examples=40)
 @given(cells, sizes, sizes, sizes, st.integers(1, 4), st.sampled_from([1, 2]))
-def test_a_models_formula_gives_what_counting_gives(cell, words, embedding_size, hidden_size, num_layers, biases):
+def test_the_formula_of_a_model_equals_counting(cell, words, embedding_size, hidden_size, num_layers, biases):
     model = LanguageModel(words, cell, embedding_size, hidden_size, num_layers)
     expected = model_parameters(cell, words, embedding_size, hidden_size, num_layers, biases)
     assert model.parameter_counts(biases) == expected
@@ -44,7 +44,7 @@ def test_a_models_formula_gives_what_counting_gives(cell, words, embedding_size,
 
 @settings(max_examples=60)
 @given(cells, sizes, cells, st.integers(1, 60), sizes, st.integers(1, 3))
-def test_no_size_matches_better_than_the_one_found(reference, reference_size, cell, words, embedding_size, num_layers):
+def test_no_other_size_matches_better(reference, reference_size, cell, words, embedding_size, num_layers):
     def total(cell, hidden_size):
         return model_parameters(cell, words, embedding_size, hidden_size, num_layers)["total"]
 
