@@ -24,13 +24,21 @@ from lm.evaluation.sentence_scores import score_sentences, sentences_of_file, se
 from lm.evaluation.sentence_table import ROWS, plain_text, sentence_rows, summary, word_rows, write_csv
 from lm.models.matmul_precision import FULL, full_precision_matmul
 from lm.run_dir import RunDir
-from lm.terminal import literal_options, warn_of_unknown
+from lm.terminal import warn_of_unknown
 
 STATES = ("reset", "carried")
 
 
-@literal_options("run", "data.dir", "text", "file", "csv")
-@command("evaluate")
+@command(
+    "evaluate",
+    literal=(
+        "run",
+        "data.dir",
+        "text",
+        "file",
+        "csv",
+    ),
+)
 def main(config: DictConfig) -> None:
     """Evaluate what the config names."""
     print(evaluation_text(config))

@@ -26,11 +26,16 @@ from lm.generation.sampling import Sampling, sample
 from lm.models.language_model import LanguageModel
 from lm.models.matmul_precision import full_precision_matmul
 from lm.run_dir import RunDir
-from lm.terminal import literal_options, warn_of_unknown
+from lm.terminal import warn_of_unknown
 
 
-@literal_options("run", "prompt")
-@command("generate")
+@command(
+    "generate",
+    literal=(
+        "run",
+        "prompt",
+    ),
+)
 def main(config: DictConfig) -> None:
     """Write what the config asks for."""
     print(generate(config))

@@ -14,11 +14,9 @@ from lm.cli import command
 from lm.reporting.sweep_report import write_report
 from lm.reporting.table import ExtraColumns
 from lm.reporting.tensorboard import log_report_to_tensorboard
-from lm.terminal import literal_options
 
 
-@literal_options("sweep")
-@command("report")
+@command("report", literal=("sweep",))
 def main(config: DictConfig) -> None:
     """Write the report of the sweep that the config names, and print it.
 

@@ -15,11 +15,15 @@ from omegaconf import DictConfig
 
 from lm.cli import command
 from lm.sweeps.sweep_job import run_job
-from lm.terminal import literal_options
 
 
-@literal_options("data.dir", "resume")
-@command("train")
+@command(
+    "train",
+    literal=(
+        "data.dir",
+        "resume",
+    ),
+)
 def main(config: DictConfig) -> float:
     """Train what the command line says; return the validation perplexity, which a sweeper may minimise."""
     hydra = HydraConfig.get()

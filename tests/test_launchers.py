@@ -94,7 +94,7 @@ def test_ctrl_c_while_a_worker_is_between_two_runs_ends_as_at_any_other_time(cor
     told = process.communicate()[0]
     assert process.returncode == 1, told
     assert "the runs stop, each with a checkpoint" in told, told
-    assert "To go on, type the same again" in told, told
+    assert "To resume, type the same again" in told, told
 
 
 def test_a_cluster_of_two_nodes_trains_on_both(is_sequential, corpus_folder, tmp_path):

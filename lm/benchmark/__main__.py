@@ -25,7 +25,6 @@ from lm.checks import check_whole
 from lm.cli import command
 from lm.config import Config, MachineConfig
 from lm.sweeps.training_job import trainer_options
-from lm.terminal import literal_options
 
 OWN_OPTIONS = ("steps", "rounds", "vocabulary_size", "startup_repeats")
 """The options that `lm.train` does not have."""
@@ -54,8 +53,13 @@ def startup_seconds(composed: DictConfig, overrides: Sequence[str]) -> list[floa
     return [seconds_to_first_step(of_training) for _ in range(composed.startup_repeats)]
 
 
-@literal_options("data.dir", "resume")
-@command("benchmark")
+@command(
+    "benchmark",
+    literal=(
+        "data.dir",
+        "resume",
+    ),
+)
 def main(composed: DictConfig) -> None:
     """Measure what the config asks for, print it and save it."""
     hydra = HydraConfig.get()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lm.atomic_files import write_atomically
+from lm.overrides import quote_override
 from lm.reporting.markdown_report import report_markdown, unfinished_lines
 from lm.reporting.table import ExtraColumns, RunGroup, Table, build_table, settings_of
 from lm.reporting.table_formats import csv_text, latex_text, plain_text
@@ -33,7 +34,7 @@ class Report:
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
         if self.unfinished:
             lines += ["", f"{len(self.unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(self.runs)]
-            lines += [f"To go on, type the same again with hydra.sweep.dir={shlex.quote(str(self.folder))}"]
+            lines += [f"To resume, type the same again with {quote_override('hydra.sweep.dir', self.folder)}"]
         return "\n".join(lines)
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict
 
-from lm.cli import sentence
+from lm.cli import one_line
+from lm.overrides import escape_interpolations, quote_value
 from lm.sweeps.cores import cores_per_run, num_workers
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_dir import check_folder
@@ -31,7 +31,7 @@ class SweepCallback(Callback):
         try:
             check_folder(sweep, typed, params)
         except ValueError as error:
-            sys.exit(f"error: {sentence(error)}")  # Hydra lets nothing else through
+            sys.exit(f"error: {one_line(error)}")  # Hydra lets nothing else through
         fix_sweep_folder(config, sweep)
         self.stop = StopFile(sweep)
         self.stop.clear()
@@ -63,6 +63,5 @@ class SweepCallback(Callback):
 def fix_sweep_folder(config: DictConfig, folder: Path) -> None:
     """Set the sweep's folder for this process, and for the runs, whose config is composed anew by what was typed."""
     with open_dict(config):
-        config.hydra.sweep.dir = str(folder)
-        quoted = QuotedString(str(folder), Quote.single).with_quotes()
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted}")
+        config.hydra.sweep.dir = escape_interpolations(str(folder))
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote_value(str(folder))}")

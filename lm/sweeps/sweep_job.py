@@ -10,7 +10,8 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from lm.cli import sentence
+from lm.cli import one_line
+from lm.overrides import quote_override
 from lm.run_dir import RunDir
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import run_in_subprocess
@@ -53,7 +54,7 @@ def check_sweepable(config: DictConfig) -> str | None:
     """
     devices = config.trainer.devices
     if config.resume is not None:
-        return f"expected one run to resume, found a sweep: type hydra.sweep.dir={config.resume}"
+        return f"expected one run to resume, found a sweep: type {quote_override('hydra.sweep.dir', config.resume)}"
     if devices not in (1, "1") and not (isinstance(devices, ListConfig) and len(devices) == 1):
         return (
             f"expected one device for each run of a sweep, found trainer.devices={devices}: "
@@ -104,7 +105,7 @@ def write_outcome(folder: Path, status: str, error: str) -> None:
     try:
         RunDir(folder).write_outcome(status, error)
     except OSError as failure:
-        log.error(sentence(failure))
+        log.error(one_line(failure))
 
 
 def validation_perplexity(run: RunDir) -> float:

@@ -16,13 +16,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from lm.cli import USER_ERRORS, sentence
+from lm.cli import USER_ERRORS, one_line
 from lm.config import Config, MachineConfig
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.evaluation.final_results import final_results
 from lm.generation.log_samples import LogSamples
+from lm.overrides import typed_command
 from lm.run_dir import FINISHED, RunDir
 from lm.sweeps.stop_file import StopFile
 from lm.training.checkpointing import Diverged, Interrupted
@@ -189,7 +190,7 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
         return float(train(*job)["best"]["valid_ppl"])
     except Interrupted as stop:
         run.write_outcome("interrupted", str(stop))
-        sys.exit(f"{stop}; to go on, type: python -m lm.train resume='{run.folder}'")
+        sys.exit(f"{stop}; to resume, type: {typed_command('lm.train', ('resume', run.folder))}")
     except Diverged as error:
         run.write_outcome("diverged", str(error))
         sys.exit(f"error: {error}")
@@ -208,7 +209,7 @@ def train_in_sweep(composed: DictConfig, folder: Path, job_logging: dict[str, An
         StopFile(sweep).write(str(error))  # the whole sweep is meant for another folder: what is there stays as it is
     except Exception as error:
         expected = isinstance(error, (*USER_ERRORS, Diverged))
-        told = sentence(error) if expected else str(error)
+        told = one_line(error) if expected else str(error)
         log.error(f"{run.folder.name} failed: {told}", exc_info=None if expected else error)
         status = "diverged" if isinstance(error, Diverged) else "failed"
         write_if_possible(run, status, f"{type(error).__name__}: {told}")
@@ -227,4 +228,4 @@ def write_if_possible(run: RunDir, status: str, error: str) -> None:
     try:
         run.write_outcome(status, error)
     except OSError as failure:
-        log.error(sentence(failure))
+        log.error(one_line(failure))

@@ -153,7 +153,7 @@ def test_the_terminal_lists_what_did_not_finish(make_run: MakeRun, sweep: Path) 
 
     assert text.endswith(
         "1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7\n"
-        f"To go on, type the same again with hydra.sweep.dir={sweep}"
+        f"To resume, type the same again with hydra.sweep.dir={sweep}"
     )
 
 

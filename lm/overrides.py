@@ -1,0 +1,89 @@
+"""The overrides on a command line, such as `cell=gru`: how they are read, and how commands are printed to be typed."""
+
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+
+HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+"""Folders that are taken literally, except for interpolations such as `${now:%H-%M-%S}`."""
+
+TEXTS = ("text", "prompt")
+"""Literal options that are no files or folders: `null` is a word there."""
+
+PLAIN_VALUE = re.compile(r"[\w./:+@-]+")
+"""Values that neither the shell nor Hydra reads as anything else."""
+
+
+def typed_command(module: str, *overrides: tuple[str, object], flags: Sequence[str] = ()) -> str:
+    """Return a command as it can be typed into a shell, such as `python -m lm.train resume=outputs/a`.
+
+    Args:
+        module: the name after `python -m`.
+        overrides: pairs of an option and its value, taken literally.
+        flags: such as `-m`.
+    """
+    return " ".join(["python -m", module, *flags, *(quote_override(key, value) for key, value in overrides)])
+
+
+def quote_override(key: str, value: object) -> str:
+    """Return `key=value` quoted for the shell and for Hydra, so that the value is read literally."""
+    text = str(value)
+    if PLAIN_VALUE.fullmatch(text) and text != "null":
+        return f"{key}={text}"
+    return shlex.quote(f"{key}={quote_value(text, Quote.double)}")
+
+
+def quote_value(text: str, quote: Quote = Quote.single) -> str:
+    """Return a text quoted for Hydra, with its interpolations escaped."""
+    return QuotedString(escape_interpolations(text), quote).with_quotes()
+
+
+def escape_interpolations(text: str) -> str:
+    """Return the config value that OmegaConf resolves to this text."""
+    return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
+
+
+def hydra_arguments(arguments: Sequence[str], literal_names: Collection[str]) -> list[str]:
+    """Return a command's arguments as Hydra reads them: overrides first, then flags, literal values quoted."""
+    parsed, flags = get_args_parser().parse_intermixed_args(list(arguments)), list(arguments)
+    for override in parsed.overrides:
+        flags.remove(override)
+    return [*(literal(override, literal_names, parsed.multirun) for override in parsed.overrides), *flags]
+
+
+def literal(override: str, names: Collection[str], multirun: bool = False) -> str:
+    """Return an override with its value quoted for Hydra, if it is one of the names and not quoted yet.
+
+    Hydra alone reads the comma in `run=multirun/x/cell=gru,dropout=0.25` as a sweep, and refuses `text="it 's"`.
+    In a sweep a value that Hydra can sweep over stays as it is, unless a file or folder has that name.
+    """
+    name, equals, value = override.partition("=")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+    if not equals or name not in (*names, *HYDRA_FOLDERS) or quoted or (value == "null" and name not in TEXTS):
+        return override
+    if name in HYDRA_FOLDERS:
+        return f"{name}={QuotedString(value, Quote.single).with_quotes()}"
+    if multirun and is_sweep(override) and not _exists(value):
+        return override
+    return f"{name}={quote_value(value)}"
+
+
+def is_sweep(override: str) -> bool:
+    """Return whether Hydra reads several values in an override."""
+    try:
+        return OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        return False
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False
