@@ -9,32 +9,32 @@ results.json             the outcome: status, perplexities, protocol, versions
 """
 
 import csv
-import json
 import pickle
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, UnsupportedInterpolationType
-from yaml import YAMLError
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lm.atomic_files import write_atomically, write_json
+from lm.run_files import FINISHED as FINISHED
+from lm.run_files import parse_config, parse_epochs, parse_hydra, parse_overrides, parse_results, parse_run_config
 
 Value = str | int | float | bool | None
-AnyConfig = TypeVar("AnyConfig", DictConfig, ListConfig)
+Content = TypeVar("Content")
 
 MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
 """Files that tell a run folder from any other."""
 
-FINISHED, DAMAGED = "finished", "damaged"
+DAMAGED = "damaged"
 UNFINISHED = "running or interrupted"
 """The status of a run without results: a killed run leaves no more than one that still runs."""
 
-UNREADABLE = (OSError, ValueError, YAMLError, RecursionError)
-"""Errors of text files that are cut off, overwritten, or of another format."""
+MAX_DEPTH = 4
+"""How many folders below its sweep a run is looked for, so that `sweep=/` ends."""
 
 DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError,
           zipfile.BadZipFile)  # fmt: skip
@@ -46,10 +46,15 @@ class RunDir:
 
     Args:
         folder: the folder, which need not exist yet.
+        name: the run's name in reports; by default the folder's, such as `cell=gru,dropout=0.25`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "") -> None:
         self.folder = folder
+        self.name = name or folder.name
+        self.sweep = ""
+        """The name of its sweep in a report on several sweeps."""
+        self._damage: dict[Path, str] = {}
         self.checkpoints = folder / "checkpoints"
         self.best, self.last = self.checkpoints / "best.ckpt", self.checkpoints / "last.ckpt"
         self.results_path, self.epochs_path = folder / "results.json", folder / "epochs.csv"
@@ -71,19 +76,14 @@ class RunDir:
         return run
 
     @property
-    def name(self) -> str:
-        """The folder's name, such as `cell=gru,dropout=0.25`."""
-        return self.folder.name
-
-    @property
     def has_checkpoint(self) -> bool:
         """Whether training can resume here."""
         return self.last.is_file()
 
     @property
     def status(self) -> str:
-        """The outcome that `results.json` records."""
-        return str(self.results.get("status", UNFINISHED))
+        """The outcome that `results.json` records, or `damaged`, which must not hide the other runs of a sweep."""
+        return DAMAGED if self.damage else str(self.results.get("status", UNFINISHED))
 
     @property
     def finished(self) -> bool:
@@ -93,24 +93,31 @@ class RunDir:
     @property
     def error(self) -> str:
         """The first line of the recorded error, or an empty string."""
-        return (str(self.results.get("error") or "").strip().splitlines() or [""])[0]
+        return self.damage or (str(self.results.get("error") or "").strip().splitlines() or [""])[0]
+
+    @property
+    def damage(self) -> str:
+        """One sentence about the first text file of the run that cannot be read, or an empty string."""
+        for name in ("results", "config", "overrides", "_hydra", "epochs"):
+            getattr(self, name)  # reads the file
+        return next(iter(self._damage.values()), "")
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """The content of `results.json`; damage is a status, since it must not hide the other runs of a sweep."""
-        if not self.results_path.is_file():
-            return {}
-        try:
-            results = json.loads(self.results_path.read_text(encoding="utf-8"))
-        except UNREADABLE as error:
-            return {"status": DAMAGED, "error": f"results.json cannot be read: {error}"}
-        if not isinstance(results, dict) or (results.get("status") == FINISHED and not results.get("best")):
-            return {"status": DAMAGED, "error": "results.json holds no perplexities"}
-        return results
+        """The content of `results.json`, empty if it is missing or damaged."""
+        return self._read(self.results_path, parse_results, {})
+
+    def result(self, key: str) -> Any:
+        """Return a dotted entry of `results.json`, such as `best.valid_ppl`, or None."""
+        found: Any = self.results
+        for name in key.split("."):
+            found = found.get(name) if isinstance(found, dict) else None
+        return found
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Write `results.json`, whole or not at all."""
         write_json(self.results_path, results)
+        self._damage.pop(self.results_path, None)
         self.results = results
 
     def write_outcome(self, status: str, error: str) -> None:
@@ -120,6 +127,7 @@ class RunDir:
     def delete_results(self) -> None:
         """Delete `results.json`, because training continues."""
         self.results_path.unlink(missing_ok=True)
+        self._damage.pop(self.results_path, None)
         self.results = {}
 
     def is_finished(self, epochs: int) -> bool:
@@ -128,12 +136,8 @@ class RunDir:
 
     @property
     def epochs(self) -> list[dict[str, float]]:
-        """The rows of `epochs.csv`. A row that is still being written is left out."""
-        if not self.epochs_path.is_file():
-            return []
-        with self.epochs_path.open(encoding="utf-8", newline="", errors="replace") as file:
-            rows = [_numbers(row) for row in csv.DictReader(file)]
-        return [row for row in rows if "epoch" in row]
+        """The rows of `epochs.csv`, without the cells that are empty and a row that is still being written."""
+        return self._read(self.epochs_path, parse_epochs, [])
 
     def write_epochs(self, rows: Sequence[dict[str, float]]) -> None:
         """Write `epochs.csv`, whole or not at all."""
@@ -155,12 +159,9 @@ class RunDir:
                 "copy the run folder again, with .hydra in it"
             )
         try:
-            config = OmegaConf.create(OmegaConf.to_container(OmegaConf.load(self.config_path)))
-        except UNREADABLE as error:
+            return parse_config(self.config_path.read_text(encoding="utf-8"))
+        except Exception as error:  # as in `_read`
             raise damaged(self.config_path, "config", error) from error
-        if not isinstance(config, DictConfig):
-            raise damaged(self.config_path, "config", TypeError())
-        return config
 
     def save_epochs(self, epochs: int) -> None:
         """Write the number of epochs into the saved config, so that the next resume trains to that number too."""
@@ -172,12 +173,12 @@ class RunDir:
     @cached_property
     def config(self) -> DictConfig:
         """The saved config for a report: empty if it is missing or damaged."""
-        return _load(self.config_path, DictConfig({}))
+        return self._read(self.config_path, parse_run_config, DictConfig({}))
 
     @cached_property
     def overrides(self) -> list[str]:
         """The overrides of the run's command line."""
-        return [str(override) for override in _load(self.folder / ".hydra" / "overrides.yaml", ListConfig([]))]
+        return self._read(self.folder / ".hydra" / "overrides.yaml", parse_overrides, [])
 
     @cached_property
     def overridden(self) -> dict[str, str]:
@@ -186,20 +187,33 @@ class RunDir:
         return {key.lstrip("+~"): text for key, _, text in pairs}
 
     @cached_property
-    def _hydra(self) -> DictConfig:
-        return _load(self.folder / ".hydra" / "hydra.yaml", DictConfig({}))
+    def _hydra(self) -> dict[str, Any]:
+        return self._read(self.folder / ".hydra" / "hydra.yaml", parse_hydra, {})
 
     @property
     def choices(self) -> dict[str, Any]:
         """The chosen option of each config group."""
-        found = OmegaConf.select(self._hydra, "hydra.runtime.choices")
-        return dict(found) if isinstance(found, DictConfig) else {}
+        return dict(self._hydra.get("choices", {}))
 
     @property
     def number(self) -> int:
         """The position in its sweep, counted from 0."""
-        found = OmegaConf.select(self._hydra, "hydra.job.num")
+        found = self._hydra.get("number")
         return found if isinstance(found, int) else 0
+
+    def _read(self, path: Path, parse: Callable[[str], Content], missing: Content) -> Content:
+        """Return what a text file of the run holds; a damaged one counts as missing, and is recorded.
+
+        Any exception is damage: PyYAML and OmegaConf raise nearly everything for files that are cut off or overwritten.
+        """
+        if not path.is_file():
+            return missing
+        try:
+            return parse(path.read_text(encoding="utf-8"))
+        except Exception as error:
+            name = path.relative_to(self.folder)
+            self._damage[path] = f"{name} is damaged ({type(error).__name__}): copy the run again, or train it again"
+            return missing
 
     def value(self, key: str) -> Value:
         """Return the value of a dotted config key or config group, or None.
@@ -210,7 +224,7 @@ class RunDir:
             return str(self.choices[key])
         try:
             value = OmegaConf.select(self.config, key)
-        except (InterpolationResolutionError, UnsupportedInterpolationType):
+        except (OmegaConfBaseException, RecursionError):
             return None
         return value if isinstance(value, str | int | float | bool | None) else str(value)
 
@@ -246,34 +260,30 @@ def find_runs(folder: Path) -> list[RunDir]:
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise FileNotFoundError(f"expected a sweep's folder, found nothing at {folder}: type sweep=multirun/FOLDER")
-    folders = [folder] if is_run(folder) else [path for path in folder.iterdir() if is_run(path)]
-    if not folders:
+    runs = [
+        RunDir(path, "" if path == folder else path.relative_to(folder).as_posix()) for path in _run_folders(folder)
+    ]
+    if not runs:
         raise FileNotFoundError(
             f"expected a sweep's folder, found no run folder in {folder}: type sweep=FOLDER with the folder "
             "that holds folders such as 'cell=lstm,dropout=0.25'"
         )
-    return sorted((RunDir(path) for path in folders), key=lambda run: (run.number, run.name))
+    return sorted(runs, key=lambda run: (run.number, run.name))
+
+
+def _run_folders(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
+    """Yield the run folders in a folder: `hydra.sweep.subdir` may have several parts."""
+    if is_run(folder):
+        yield folder
+    elif depth:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                yield from _run_folders(path, depth - 1)
 
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder is a run's, and not the report's or anything else."""
     return any((folder / mark).is_file() for mark in MARKS)
-
-
-def _load(path: Path, missing: AnyConfig) -> AnyConfig:
-    """Hydra writes these files in place, so a full disk leaves them cut off; they then count as missing."""
-    try:
-        loaded = OmegaConf.load(path)
-    except UNREADABLE:
-        return missing
-    return loaded if isinstance(loaded, type(missing)) else missing
-
-
-def _numbers(row: dict[str, Any]) -> dict[str, float]:
-    try:
-        return {name: float(text) for name, text in row.items() if text != ""}
-    except (TypeError, ValueError):
-        return {}
 
 
 def damaged(path: Path, kind: str, error: Exception) -> ValueError:

@@ -1,9 +1,9 @@
-import json
+import re
 from pathlib import Path
 
 import pytest
 
-from lm.run_dir import UNFINISHED, find_runs
+from lm.run_dir import DAMAGED, UNFINISHED, find_runs
 from tests.run_folders import MakeRun
 
 
@@ -47,28 +47,76 @@ def test_a_row_that_is_being_written_is_left_out(make_run: MakeRun, sweep: Path)
     assert [row["epoch"] for row in find_runs(sweep)[0].epochs] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"status": "finished"})])
-def test_damaged_results_are_a_status_of_their_own(make_run: MakeRun, sweep: Path, content: str) -> None:
-    (make_run() / "results.json").write_text(content)
+NESTED, LONG = "[" * 100_000, f"a: {'x' * 1_000_001}"
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+DAMAGED_FILES = [
+    *(("results.json", text) for text in ("", "{", "[1, 2]", "5", '{"status": "finished"}', NESTED, '{"a": "\xff"}')),
+    ("results.json", '{"status": "finished", "best": {"valid_ppl": Infinity}}'),
+    ("results.json", '{"status": "finished", "best": [1, 2]}'),
+    ("epochs.csv", "epoch,valid_ppl\n1,\xff\n"),
+    *(
+        (f".hydra/{name}.yaml", text)
+        for name in ("config", "hydra", "overrides")
+        for text in ("", "a: [1,", "a:\n  b: 1\n c", "\x00", "a:\t- b", "a: 1\na: 2", "a: \xff", BOMB, LONG)
+    ),
+    (".hydra/config.yaml", NESTED),
+    (".hydra/config.yaml", "- a"),
+    (".hydra/config.yaml", "dropout: 0.25\nhidden_size: 2"),
+    (".hydra/overrides.yaml", "a: b"),
+    (".hydra/hydra.yaml", "hydra: {runtime: {choices: [cell, lstm]}, job: {num: 0}}"),
+    (".hydra/hydra.yaml", "hydra: 5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "text"), DAMAGED_FILES, ids=lambda text: repr(text[:12]))
+def test_a_damaged_file_is_named_in_one_sentence_and_hides_no_other_run(
+    make_run: MakeRun, sweep: Path, name: str, text: str
+) -> None:
+    folder, other = make_run(cell="gru"), make_run(cell="lstm")
+    (folder / name).write_bytes(text.encode("latin-1"))
+
+    runs = {run.name: run for run in find_runs(sweep)}
+
+    assert runs[other.name].finished
+    assert runs[folder.name].status == DAMAGED
+    assert re.fullmatch(rf"{re.escape(name)} is damaged \(\w+\): copy .*", runs[folder.name].error)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 5", "cell: {name: [1, 2]}", "cell: ${cell}", "cell: {name: '${nothing}'}", "a: '${'"]
+)
+def test_a_config_of_another_shape_has_no_values(make_run: MakeRun, sweep: Path, text: str) -> None:
+    (make_run() / ".hydra" / "config.yaml").write_text(f"{text}\ntrainer: {{}}")
 
     (run,) = find_runs(sweep)
 
-    assert run.status == "damaged"
-    assert run.error.startswith("results.json")
+    assert [run.value(key) for key in ("a.b", "cell.name.x", "dropout")] == [None, None, None]
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "hydra.yaml", "overrides.yaml"])
-@pytest.mark.parametrize("content", ["", "- 'cell=g", "a: [1,", "\x00"])
-def test_what_hydra_left_half_written_on_a_full_disk_hides_no_other_run(
-    make_run: MakeRun, sweep: Path, name: str, content: str
-) -> None:
-    folder, other = make_run(cell="gru", running=True), make_run(cell="lstm")
-    (folder / ".hydra" / name).write_text(content)
+def test_an_entry_of_the_results_that_is_not_there_is_none(make_run: MakeRun, sweep: Path) -> None:
+    make_run(results={"corpus": 5})
 
-    assert {run.name: run.finished for run in find_runs(sweep)} == {folder.name: False, other.name: True}
+    (run,) = find_runs(sweep)
+
+    assert [run.result(key) for key in ("best.valid_ppl", "corpus.tokens.train", "nothing")] == [91.0, None, None]
 
 
-def test_only_the_first_line_of_an_error_is_told(make_run: MakeRun, sweep: Path) -> None:
+def test_a_perplexity_that_was_not_measured_is_left_out(make_run: MakeRun, sweep: Path) -> None:
+    (make_run() / "epochs.csv").write_text("epoch,valid_ppl\n1,\n2,90.5\n")
+
+    assert find_runs(sweep)[0].epochs == [{"epoch": 1}, {"epoch": 2, "valid_ppl": 90.5}]
+
+
+def test_runs_in_nested_folders_are_named_by_their_path(make_run: MakeRun, sweep: Path) -> None:
+    (sweep / "lstm").mkdir()
+    make_run("dropout=0").rename(sweep / "lstm" / "0")
+
+    assert [run.name for run in find_runs(sweep)] == ["lstm/0"]
+
+
+def test_an_error_is_shown_by_its_first_line(make_run: MakeRun, sweep: Path) -> None:
     make_run(results={"status": "failed", "error": "OSError: disk full\nTraceback ..."})
 
     assert find_runs(sweep)[0].error == "OSError: disk full"
@@ -93,12 +141,12 @@ def test_values_are_those_of_the_composed_config(make_run: MakeRun, sweep: Path)
     }
 
 
-def test_a_missing_folder_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"expected a sweep's folder, found nothing at .*nowhere: type sweep="):
         find_runs(tmp_path / "nowhere")
 
 
-def test_a_folder_without_runs_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_without_runs_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cell=lstm").mkdir()
 
     with pytest.raises(FileNotFoundError, match=r"found no run folder in .*: type sweep=FOLDER"):

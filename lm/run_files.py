@@ -1,0 +1,80 @@
+"""The text of a run's files -> plain values. Every function raises an exception if the text is damaged.
+
+`lm/run_dir.py` knows where the files are, and turns the exceptions into one sentence.
+"""
+
+import csv
+import json
+import math
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+FINISHED = "finished"
+
+MAX_YAML_CHARACTERS = 1_000_000
+"""The largest YAML file that is read: PyYAML needs a minute for ten times as much."""
+
+
+def parse_results(text: str) -> dict[str, Any]:
+    """Return the content of `results.json`; a finished run must have a finite perplexity."""
+    results = json.loads(text)
+    if not isinstance(results, dict):
+        raise TypeError("no mapping")
+    if results.get("status") == FINISHED and not math.isfinite(results["best"]["valid_ppl"]):
+        raise ValueError("no perplexity")
+    return results
+
+
+def parse_epochs(text: str) -> list[dict[str, float]]:
+    """Return the rows of `epochs.csv`, without empty cells and without a row that is cut off."""
+    return [numbers for row in csv.DictReader(text.splitlines()) if "epoch" in (numbers := _numbers(row))]
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, float]:
+    try:
+        return {name: float(text) for name, text in row.items() if text != ""}
+    except (TypeError, ValueError):
+        return {}
+
+
+def parse_yaml(text: str) -> DictConfig | ListConfig:
+    """Return the content of a YAML file that Hydra wrote.
+
+    Hydra writes no aliases. They are refused, since a short file with aliases of aliases can fill the memory.
+    """
+    has_alias = "&" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text))
+    if has_alias or len(text) > MAX_YAML_CHARACTERS:
+        raise ValueError("too large")
+    return OmegaConf.create(text)
+
+
+def parse_config(text: str) -> DictConfig:
+    """Return a file of Hydra's that holds a mapping."""
+    config = parse_yaml(text)
+    if not isinstance(config, DictConfig) or not config:
+        raise TypeError("no mapping")
+    return config
+
+
+def parse_run_config(text: str) -> DictConfig:
+    """Return a run's config. It ends with `trainer`, so a file that is cut off between two lines is found as well."""
+    config = parse_config(text)
+    if "trainer" not in config:
+        raise ValueError("cut off")
+    return config
+
+
+def parse_overrides(text: str) -> list[str]:
+    """Return the content of `overrides.yaml`."""
+    overrides = parse_yaml(text)
+    if not isinstance(overrides, ListConfig):
+        raise TypeError("no list")
+    return [str(override) for override in overrides]
+
+
+def parse_hydra(text: str) -> dict[str, Any]:
+    """Return the chosen option of each config group, and the position in the sweep, from `hydra.yaml`."""
+    hydra = parse_config(text).hydra
+    return {"choices": dict(hydra.runtime.choices.items()), "number": OmegaConf.select(hydra, "job.num")}
