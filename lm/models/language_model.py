@@ -93,7 +93,8 @@ class LanguageModel(nn.Module):
             states: each layer's state before the first word; None: zeros.
             remaining_TB: for length conditioning, the number of words after each one; None: unconditioned.
         """
-        hidden_TBH = self.dropout(self._embed(tokens_TB, remaining_TB))
+        embedded_TBE = self._embed(tokens_TB, remaining_TB)
+        hidden_TBH = self.dropout(embedded_TBE)
         new_states = []
         for rnn, state in zip(self.rnns, states or [None] * len(self.rnns), strict=True):
             hidden_TBH, new_state = rnn(hidden_TBH, state)

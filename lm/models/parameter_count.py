@@ -12,6 +12,7 @@ Sizes: E embedding (the layer's input), H hidden, V vocabulary.
 """
 
 from bisect import bisect_left
+from math import isqrt
 
 from lm.checks import check_whole
 from lm.models.cells import get_cell
@@ -76,6 +77,6 @@ def matching_hidden_size(
         return model_parameters(cell, vocabulary_size, embedding_size, hidden_size, num_layers)["total"]
 
     wanted = total(reference, reference_size)
-    sizes = range(1, wanted)
+    sizes = range(1, isqrt(wanted) + 2)  # a hidden-hidden matrix alone has H * H
     enough = bisect_left(sizes, wanted, key=lambda hidden_size: total(cell, hidden_size))
     return min(sizes[max(0, enough - 1)], sizes[enough], key=lambda hidden_size: abs(total(cell, hidden_size) - wanted))

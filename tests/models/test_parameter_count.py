@@ -54,8 +54,9 @@ def test_no_other_size_matches_better(reference, reference_size, cell, words, em
     assert abs(total(cell, found) - wanted) == min(distances)
 
 
-def test_a_cell_matches_itself_at_its_own_size():
-    assert matching_hidden_size("gru", 77, "gru", 1000, 50, 2) == 77
+@pytest.mark.parametrize("size", [1, 77, 2**31 - 1])
+def test_a_cell_matches_itself_at_its_own_size(size):
+    assert matching_hidden_size("gru", size, "gru", 1000, 50, 2) == size
 
 
 @pytest.mark.parametrize("size", [0, -200, 0.5, "big", True])
