@@ -25,6 +25,7 @@ from lm.checks import check_whole
 from lm.cli import command
 from lm.config import Config, MachineConfig
 from lm.sweeps.training_job import trainer_options
+from lm.training.hardware import explain_out_of_memory
 
 OWN_OPTIONS = ("steps", "rounds", "vocabulary_size", "startup_repeats")
 """The options that `lm.train` does not have."""
@@ -53,13 +54,8 @@ def startup_seconds(composed: DictConfig, overrides: Sequence[str]) -> list[floa
     return [seconds_to_first_step(of_training) for _ in range(composed.startup_repeats)]
 
 
-@command(
-    "benchmark",
-    literal=(
-        "data.dir",
-        "resume",
-    ),
-)
+@command("benchmark", literal=("data.dir", "resume"))
+@explain_out_of_memory()
 def main(composed: DictConfig) -> None:
     """Measure what the config asks for, print it and save it."""
     hydra = HydraConfig.get()

@@ -47,8 +47,8 @@ class Job:
     rounds: int
 
     def __post_init__(self) -> None:
-        check_whole("rounds", self.rounds, 10)
-        check_whole("steps", self.steps, 20 * self.rounds, least=self.rounds, most=MAX_STEPS)
+        check_whole("rounds", self.rounds, 10, most=MAX_STEPS)
+        check_whole("steps", self.steps, max(200, self.rounds), least=self.rounds, most=MAX_STEPS)
         check_whole("vocabulary_size", self.vocabulary_size, 10_000, least=3, most=MAX_VOCABULARY_SIZE, optional=True)
         check_choice("data.batching", self.config.batching, ("streams",))  # the baseline cannot read sentences
         get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)  # the baseline needs one of PyTorch

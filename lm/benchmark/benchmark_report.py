@@ -48,7 +48,7 @@ def results_of(job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], st
         "flops": flops,
         **{name: machine[name] for name in ("device", "precision", "versions", "peak_flops", "evaluation")},
         "variants": {
-            name: _variant(rounds[name], job.tokens_per_step, sum(flops.values()), peaks[name])
+            name: _variant(rounds[name], job.tokens_per_step, flops, peaks[name])
             | {"peak_memory": found["peak_memory"]}
             for name, found in measured.items()
         },
@@ -58,10 +58,10 @@ def results_of(job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], st
     }
 
 
-def step_flops(model: LanguageModel, tokens: int) -> dict[str, int]:
-    """Return the FLOPs of a training step on this many tokens, by part."""
+def step_flops(model: LanguageModel, tokens: int) -> int:
+    """Return the FLOPs of a training step on this many tokens."""
     recurrent = sum(weight.numel() for weight in model.rnns.parameters() if weight.dim() == 2)
-    return {Part.RECURRENT: 6 * tokens * recurrent, Part.SOFTMAX: 6 * tokens * model.decoder.weight.numel()}
+    return 6 * tokens * (recurrent + model.decoder.weight.numel())
 
 
 def _variant(rounds: list[Round], tokens: int, flops: int, peak: float) -> Results:
@@ -119,7 +119,7 @@ def _heading(results: Results) -> str:
         f"# {model_in_words(results)}, dropout {results['config']['dropout']:g}, {results['corpus']['name']}\n\n"
         f"{results['device']}, PyTorch {versions['torch']}, commit {versions['commit']}; {results['precision']}\n"
         f"{results['steps']} steps in {results['rounds']} rounds, the variants taking turns; medians. "
-        f"A step takes {sum(results['flops'].values()) / GIGA:.2f} GFLOP. Peak: {peak['float32'] / GIGA:,.0f} GFLOP/s "
+        f"A step takes {results['flops'] / GIGA:.2f} GFLOP. Peak: {peak['float32'] / GIGA:,.0f} GFLOP/s "
         f"in float32, {peak['lm.train'] / GIGA:,.0f} in the precision of lm.train."
     )
 
@@ -153,16 +153,8 @@ def _range(values: dict[str, float], no_difference: float) -> str:
 def _parts(results: Results) -> str:
     baseline, lightning = (results["variants"][name]["parts_ms"] for name in (BASELINE, LIGHTNING))
     labels = {part: str(part) for part in Part} | {Part.LOOP: "loop (lm.train: Trainer)"}
-    rows = (
-        (labels[part], f"{baseline[part]:.2f}", f"{lightning[part]:.2f}", part_rate(part, results)) for part in Part
-    )
-    return table(("part of a step", "baseline, ms", "lm.train, ms", "lm.train"), rows)
-
-
-def part_rate(part: Part, results: Results) -> str:
-    """Return the FLOP/s of a part that consists of matrix products, in lm.train."""
-    flops, milliseconds = results["flops"].get(part), results["variants"][LIGHTNING]["parts_ms"][part]
-    return f"{flops / milliseconds * 1000 / GIGA:,.0f} GFLOP/s" if flops and milliseconds else ""
+    rows = ((labels[part], f"{baseline[part]:.2f}", f"{lightning[part]:.2f}") for part in Part)
+    return table(("part of a step", "baseline, ms", "lm.train, ms"), rows)
 
 
 def _evaluation(results: Results) -> str:

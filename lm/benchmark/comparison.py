@@ -49,10 +49,10 @@ class Variant:
     """
 
     def __init__(self, name: str, job: Job) -> None:
-        context = multiprocessing.get_context("spawn")
         self.name = name
-        self._connection, connection = context.Pipe()
-        self._process = context.Process(target=work, args=(name, job, connection), daemon=True)
+        multiprocessing.set_start_method("spawn", force=True)  # in a worker of joblib it is one that only joblib knows
+        self._connection, connection = multiprocessing.Pipe()
+        self._process = multiprocessing.Process(target=work, args=(name, job, connection), daemon=True)
         resource_tracker.ensure_running()  # now, because it unblocks SIGINT
         # The new process inherits the mask: Ctrl-C is for this process, which then ends the others.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -74,7 +74,7 @@ class Variant:
             self._process.join()
             raise ChildProcessError(
                 f"expected the process of {self.name} to go on, found that it ended with status "
-                f"{self._process.exitcode} (-9 if out of memory): type a smaller hidden_size or batch_size"
+                f"{self._process.exitcode}: if memory was full, type a smaller hidden_size or batch_size"
             ) from None
         if isinstance(report, Exception):
             raise report

@@ -1,6 +1,6 @@
 """The benchmarks of a sweep -> one table: how the time and the memory of a step grow with the model.
 
-A part whose FLOP/s stay the same takes time in proportion to its FLOPs.
+A model whose MFU stays the same takes time in proportion to its FLOPs.
 """
 
 import json
@@ -12,20 +12,20 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lm.atomic_files import write_atomically
-from lm.benchmark.benchmark_report import GIGA, MEGA, Results, model_in_words, part_rate, table
+from lm.benchmark.benchmark_report import GIGA, MEGA, Results, model_in_words, table
 from lm.benchmark.loops import BASELINE, LIGHTNING
 from lm.benchmark.timing import Part
 
-HEAD = (
-    "per step", "GFLOP", "baseline, ms", "lm.train, ms", "speedup", Part.RECURRENT, Part.SOFTMAX,
-    f"{Part.UPDATE}, ms", "baseline, MB", "lm.train, MB",
-)  # fmt: skip
+PARTS = (Part.RECURRENT, Part.SOFTMAX, Part.UPDATE)
+
+HEAD = ("per step", "GFLOP", "baseline, ms", "lm.train, ms", "speedup", "MFU", *(f"{part}, ms" for part in PARTS),
+        "baseline, MB", "lm.train, MB")  # fmt: skip
 
 
 def write_scaling(folder: Path) -> str:
     """Write `scaling.md` for all benchmarks in a sweep's folder, in the order of their FLOPs; return its text."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob("benchmark.json")]
-    found.sort(key=lambda results: (results["config"]["cell"], sum(results["flops"].values())))
+    found.sort(key=lambda results: (results["config"]["cell"], results["flops"]))
     text = f"# Scaling\n\n{table(HEAD, map(_row, found))}\n"
     with write_atomically(folder / "scaling.md") as file:
         file.write(text)
@@ -36,13 +36,12 @@ def _row(results: Results) -> list[str]:
     baseline, lightning = (results["variants"][name] for name in (BASELINE, LIGHTNING))
     return [
         model_in_words(results),
-        f"{sum(results['flops'].values()) / GIGA:.1f}",
+        f"{results['flops'] / GIGA:.1f}",
         f"{baseline['step_ms']:.1f}",
         f"{lightning['step_ms']:.1f}",
         f"{results['speedup']['median']:.2f}",
-        part_rate(Part.RECURRENT, results),
-        part_rate(Part.SOFTMAX, results),
-        f"{lightning['parts_ms'][Part.UPDATE]:.1f}",
+        f"{lightning['mfu']:.0%}",
+        *(f"{lightning['parts_ms'][part]:.1f}" for part in PARTS),
         f"{baseline['peak_memory'] / MEGA:,.0f}",
         f"{lightning['peak_memory'] / MEGA:,.0f}",
     ]

@@ -109,6 +109,7 @@ def test_a_bad_value_of_its_own_options_is_refused_in_one_sentence(config, name,
         (["hidden_size=0"], "expected hidden_size to be"),
         (["data.batching=sentences"], "expected data.batching to be one of streams, found 'sentences'"),
         (["precision=64-true"], "expected precision to be one of auto, 32-true, found '64-true'"),
+        (["batch_size=2147483647", "vocabulary_size=30"], "expected the model and its batches to fit into memory"),
         (["stesp=3"], "found stesp=: type steps="),
     ],
 )

@@ -34,7 +34,7 @@ def test_random_ids_fill_one_batch_more_than_is_read_with_all_words():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"steps": 1}, "expected steps to be a whole number of at least 2, found 1: type steps=40"),
+        ({"steps": 1}, "expected steps to be a whole number of at least 2, found 1: type steps=200"),
         ({"precision": "bf16-mixed"}, "expected precision to be one of auto, 32-true, found 'bf16-mixed': type"),
         ({"batching": "sentences"}, "expected data.batching to be one of streams, found 'sentences': type"),
         ({"trainer": {"devices": 2}}, "expected one device, found 2: type trainer.devices=1"),

@@ -23,8 +23,8 @@ def test_benchmarks_are_rows_in_the_order_of_their_flops_wherever_they_lie(tmp_p
     assert (tmp_path / "scaling.md").read_text() == text
     small, large = rows(text)
     assert small[0] == "lstm, 2 x 8, 30 words, batch 4 x 5"
-    assert large == ["lstm, 2 x 8, 300 words, batch 4 x 5", "0.0", "60.0", "20.0", "2.50", "", "0 GFLOP/s", "6.0",
-                     "400", "500"]  # fmt: skip
+    assert large[:5] == ["lstm, 2 x 8, 300 words, batch 4 x 5", "0.0", "60.0", "20.0", "2.50"]
+    assert large[6:] == ["0.0", "10.0", "6.0", "400", "500"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c", "scaling.md"]
 
 
