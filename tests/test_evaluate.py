@@ -97,7 +97,7 @@ def test_the_command_runs_as_it_is_typed(saved_run):
         (["data.dir=other"], "expected the corpus of the training (text, SHA-256"),
         (["text= "], "expected at least one word to score, found none"),
         (["text=a", "file=b"], "expected text= or file=, found both"),
-        (["file=nowhere.txt"], "expected a text, found no file 'nowhere.txt'"),
+        (["file=nowhere.txt"], "expected to use the file or folder 'nowhere.txt', found: No such file"),
         (["text=ada", "csv=nowhere/table.csv"], "expected a folder to write to, found none at 'nowhere'"),
         (["text=ada", "rows=word"], "expected rows to be one of words, sentences, found 'word'"),
         (["text=ada", "state=kept"], "expected state to be one of reset, carried, found 'kept'"),

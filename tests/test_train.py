@@ -83,7 +83,7 @@ def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run
         split: {"batch_size": 4, "tokens": tokens, "state": "reset", "method": "static", "matmul_precision": "float32"}
         for split, tokens in found["sentences"]["corpus"]["tokens"].items()
     }
-    assert found["sentences"]["batching"]["trimmed_tokens"] == 200
+    assert found["sentences"]["batching"]["truncated_tokens"] == 200
     assert 0 <= found["sentences"]["batching"]["padding"] < 0.1
     run = next(path.parent for path in (tmp_path / "sweep").glob("*sentences*/results.json"))
     assert run_command("lm.evaluate", f"run={run}", "split=test", "batch_size=7") == 0

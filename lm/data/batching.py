@@ -12,15 +12,14 @@ from lm.data.shard import UNSHARDED, Shard
 
 Batches = BPTTBatches | Sentences
 
-EVALUATION_WINDOW = 4096
-"""Words in a window where no gradient is needed: any length gives the same number, and long ones are faster."""
+EVAL_BATCH_TOKENS = 4096
+"""Words in a batch of a stream that needs no gradient: the length changes no number, and long batches are faster."""
 
 WARMUP_TOKENS = 512
-"""Words after which it hardly matters where reading began: perplexities of the Penn Treebank change by a few
-millionths."""
+"""Words after which the initial state hardly matters: perplexities of the Penn Treebank change by a few millionths."""
 
 MAX_EVAL_BATCH_SIZE = 64
-"""More of them side by side are no faster."""
+"""Larger batches are no faster."""
 
 CHOICES = {
     "batching": ("streams", "sentences"),
@@ -28,20 +27,20 @@ CHOICES = {
     "padding_side": ("right", "left"),
 }
 OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
-"""The keys of the config's `data` that are of batches, whatever the corpus; all others are the source's."""
+"""The keys of the config's `data` that belong to the batches of any corpus; all others are the source's."""
 
 
 def source_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is the source's among the options of `data`."""
+    """Return the source's options among the options of `data`."""
     return {name: value for name, value in options.items() if name not in OPTIONS}
 
 
 @dataclass(frozen=True)
 class Batching:
-    """The options of `conf/train.yaml` by which batches are made.
+    """The options of `conf/train.yaml` that define the batches.
 
     Raises:
-        ValueError: where one has a value it can't have.
+        ValueError: if an option has a wrong value.
     """
 
     batching: str
@@ -59,50 +58,65 @@ class Batching:
         check_whole("data.bucket_width", self.bucket_width, 2)
         check_whole("data.max_length", self.max_length, 50, optional=True)
 
-    def training(self, corpus: Corpus, share: Shard = UNSHARDED) -> Batches:
-        """Return the training split's batches, or a device's share of each.
+    def training(self, corpus: Corpus, shard: Shard = UNSHARDED) -> Batches:
+        """Return the batches of the training split, or one device's columns of them.
 
         Raises:
-            ValueError: where the split is too short for that many columns.
+            ValueError: if a stream has fewer words than `batch_size`.
         """
-        ids, eos_id = corpus.splits["train"], corpus.vocabulary.eos_id
         if self.batching == "streams":
-            return BPTTBatches(ids, self.batch_size, self.seq_len, share)
-        order = (self.bucket_width, self.seed)
+            return self._stream(corpus, "train", self.batch_size, self.seq_len, shard)
         return Sentences(
-            ids, eos_id, self.batch_size, self.max_length, self.truncation_side, self.padding_side, *order, share
+            corpus.splits["train"],
+            corpus.vocabulary.eos_id,
+            self.batch_size,
+            self.max_length,
+            self.truncation_side,
+            self.padding_side,
+            self.bucket_width,
+            self.seed,
+            shard,
         )
 
-    def evaluation(self, corpus: Corpus, split: str, batch_size: int, share: Shard = UNSHARDED) -> Batches:
-        """Return a split's batches for scoring, which leave nothing out: a stream in long windows, or whole sentences.
+    def validation(self, corpus: Corpus, shard: Shard = UNSHARDED) -> Batches:
+        """Return the batches of the validation split, or one device's columns of them; short streams are narrower."""
+        columns = min(self.batch_size, len(corpus.splits["valid"]) - 1)
+        return self.evaluation(corpus, "valid", columns if self.batching == "streams" else self.batch_size, shard)
 
-        With a `share`, that of one device: together they leave nothing out.
+    def evaluation(self, corpus: Corpus, split: str, batch_size: int, shard: Shard = UNSHARDED) -> Batches:
+        """Return the batches of a whole split: a stream in long batches, or whole sentences.
 
         Raises:
-            ValueError: where the split is too short for that many columns.
+            ValueError: if a stream has fewer words than `batch_size`.
         """
-        ids = corpus.splits[split]
         if self.batching == "streams":
-            return BPTTBatches(ids, batch_size, max(1, EVALUATION_WINDOW // batch_size), share)
-        return Sentences(ids, corpus.vocabulary.eos_id, batch_size, padding_side=self.padding_side, share=share)
+            return self._stream(corpus, split, batch_size, EVAL_BATCH_TOKENS // batch_size, shard)
+        ids, eos_id = corpus.splits[split], corpus.vocabulary.eos_id
+        return Sentences(ids, eos_id, batch_size, padding_side=self.padding_side, shard=shard)
 
     def final_evaluation(self, corpus: Corpus, split: str) -> Batches:
-        """Return a split's batches for the number to be told of it: whole sentences, or a stream as one unbroken text.
+        """Return the batches that a split's reported perplexity is computed on: all of it, almost as one text.
 
-        That is read in columns, about eight times as long as the `WARMUP_TOKENS` words that each reads before its own, or
-        longer.
+        A stream has columns of at least eight times the `WARMUP_TOKENS` that each but the first reads before its own.
         """
         if self.batching == "sentences":
             return self.evaluation(corpus, split, self.batch_size)
-        ids = corpus.splits[split]
-        columns = min(max(1, len(ids) // (8 * WARMUP_TOKENS)), MAX_EVAL_BATCH_SIZE)
-        return BPTTBatches(
-            ids, columns, EVALUATION_WINDOW // columns, warmup_tokens=WARMUP_TOKENS if columns > 1 else 0
-        )
+        columns = len(corpus.splits[split]) // (8 * WARMUP_TOKENS)
+        if columns < 2:
+            return self.evaluation(corpus, split, 1)
+        columns = min(columns, MAX_EVAL_BATCH_SIZE)
+        return self._stream(corpus, split, columns, EVAL_BATCH_TOKENS // columns, warmup_tokens=WARMUP_TOKENS)
+
+    @staticmethod
+    def _stream(
+        corpus: Corpus, split: str, batch_size: int, seq_len: int, shard: Shard = UNSHARDED, warmup_tokens: int = 0
+    ) -> BPTTBatches:
+        ids, name = corpus.splits[split], f"{split} split"
+        return BPTTBatches(ids, batch_size, max(1, seq_len), shard, warmup_tokens, name)
 
 
 def describe(batches: Batches) -> dict[str, str | float]:
-    """Return what the results say of training batches: their kind, and of sentences what was added and left out."""
+    """Return what the results say of training batches: their kind, and how much sentences are padded and truncated."""
     if isinstance(batches, BPTTBatches):
         return {"batching": "streams"}
-    return {"batching": "sentences", "padding": round(batches.padding, 6), "trimmed_tokens": batches.num_truncated}
+    return {"batching": "sentences", "padding": round(batches.padding, 6), "truncated_tokens": batches.num_truncated}

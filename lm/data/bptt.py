@@ -1,16 +1,16 @@
-"""One long stream of ids -> windows of T words by B columns, for truncated back-propagation through time.
+"""One long stream of ids -> batches of T words by B columns, for truncated back-propagation through time.
 
-The stream `a b c d e f g h i j k` has ten targets, `b` to `k`. Three columns share them out, as evenly as they go,
-and every column is read downwards, a window of `seq_len` rows at a time:
+The stream `a b c d e f g h i j k` has ten targets, `b` to `k`. They are divided among three columns as evenly as
+possible, and every column is read downwards, `seq_len` rows at a time:
 
     inputs         targets
     a  e  h        b  f  i
-    b  f  i        c  g  j      <- with seq_len=2 the first window ends here
+    b  f  i        c  g  j      <- with seq_len=2 the first batch ends here
     c  g  j        d  h  k
     d  .  .        e  .  .      <- the first column is one longer; dots are padding, never scored
 
-The hidden state is carried from a window to the next, so a column is one unbroken text. With `warmup_tokens=2` all of them
-are, nearly: each but the first reads two more words before its own, unscored, and begins in the state that they leave.
+The hidden state is carried from batch to batch, so a column is one unbroken text. To score all columns almost as one
+text, `warmup_tokens=2` lets each but the first read two more words before its own, unscored, to build up a state:
 
     inputs         targets
     a  d  g        b  .  .
@@ -29,62 +29,71 @@ from torch import Tensor
 from lm.data.shard import UNSHARDED, Shard
 
 IGNORE_INDEX = -100
-"""The target where there is none: PyTorch's `ignore_index`."""
+"""The target of padding: PyTorch's default `ignore_index`."""
 
 
 class Batch(NamedTuple):
-    """A window of the stream: `inputs_TB` and, a word later, `targets_TB`, both int64."""
+    """Words of the stream, `inputs_TB`, and the word after each, `targets_TB`; both int64."""
 
     inputs_TB: Tensor
     targets_TB: Tensor
 
 
 class BPTTBatches:
-    """A sized, resumable iterable over the windows of a stream, in which every target stands exactly once.
+    """A sized, resumable iterable over the batches of a stream, in which every target occurs exactly once.
 
     Args:
         ids: the stream, [N], any integer type; it may be memory-mapped.
-        batch_size: columns.
-        seq_len: rows of a window; the last window may have fewer.
-        share: of the columns that are given out.
-        warmup_tokens: rows in which all columns but the first read without being scored.
+        batch_size: number of columns.
+        seq_len: rows of a batch; the last batch may have fewer.
+        shard: the columns to return, by default all.
+        warmup_tokens: rows that all columns but the first read without being scored.
+        name: the stream's, for error messages.
 
     Raises:
-        ValueError: where there are fewer targets than columns, those of the lead-in left out.
+        ValueError: if there are fewer targets than columns, warm-up tokens excluded.
     """
 
     def __init__(
-        self, ids: Tensor, batch_size: int, seq_len: int, share: Shard = UNSHARDED, warmup_tokens: int = 0
+        self,
+        ids: Tensor,
+        batch_size: int,
+        seq_len: int,
+        shard: Shard = UNSHARDED,
+        warmup_tokens: int = 0,
+        name: str = "text",
     ) -> None:
         self.ids, self.batch_size, self.seq_len = ids, batch_size, seq_len
         self.state = f"carried, after {warmup_tokens} words" if warmup_tokens else "carried"
         self.num_targets = len(ids) - 1
         if self.num_targets - warmup_tokens < batch_size:
             raise ValueError(
-                f"expected a split with more words than batch_size={batch_size}, found {len(ids)}: "
-                f"type batch_size={max(1, self.num_targets)} or less, or give a longer text"
+                f"expected the {name} to have more words than batch_size={batch_size}, found {len(ids)}: "
+                f"type batch_size={max(1, self.num_targets)} or less, or use a longer text"
             )
-        columns = share.of(torch.arange(batch_size))
+        columns = shard.take(torch.arange(batch_size))
+        if not len(columns):  # more devices than columns: all take every step, this one with padding alone
+            columns = torch.tensor([batch_size])
         length, longer = divmod(self.num_targets - warmup_tokens, batch_size)
-        self._rows = warmup_tokens + length + (longer > 0)  # of the whole batch: all devices have as many windows
+        self._rows = warmup_tokens + length + (longer > 0)  # of the whole batch: all devices have as many batches
         self._starts_B = columns * length + columns.clamp(max=longer)
         self._unscored_B = warmup_tokens * (columns > 0)
-        self._lengths_B = warmup_tokens + length + (columns < longer).long()
-        self._next_window = self._resume_at = 0
+        self._lengths_B = (warmup_tokens + length + (columns < longer).long()) * (columns < batch_size)
+        self._next_batch = self._resume_at = 0
 
     def __len__(self) -> int:
-        """How many windows there are."""
+        """Return the number of batches."""
         return -(-self._rows // self.seq_len)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the windows in order; the first time after `load_state_dict`, from its position on."""
+        """Yield the batches in order; the first time after `load_state_dict`, from its position on."""
         first, self._resume_at = self._resume_at, 0
         for index in range(first, len(self)):
-            self._next_window = index + 1
-            yield self.window(index)
+            self._next_batch = index + 1
+            yield self.batch(index)
 
-    def window(self, index: int) -> Batch:
-        """Return window `index`, counted from 0."""
+    def batch(self, index: int) -> Batch:
+        """Return batch `index`, counted from 0."""
         rows_T1 = torch.arange(index * self.seq_len, min((index + 1) * self.seq_len, self._rows))[:, None]
         positions_TB = (self._starts_B + rows_T1).clamp(max=self.num_targets - 1)
         unscored_TB = (rows_T1 < self._unscored_B) | (rows_T1 >= self._lengths_B)
@@ -92,9 +101,9 @@ class BPTTBatches:
         return Batch(self.ids[positions_TB].long(), targets_TB)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: the next window's index."""
-        return {"next_window": self._next_window}
+        """Return the position: the next batch's index."""
+        return {"next_batch": self._next_batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a position that `state_dict` gave; after the last window that is the first one."""
-        self._next_window = self._resume_at = state["next_window"] % len(self)
+        """Continue at a position from `state_dict`; after the last batch that is the first one."""
+        self._next_batch = self._resume_at = state["next_batch"] % len(self)

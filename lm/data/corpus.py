@@ -1,37 +1,54 @@
-"""Three splits of token ids, encoded once, kept on disk and mapped into memory rather than read.
+"""Three splits of token ids, encoded once, kept on disk and memory-mapped.
 
 The text is streamed twice, once to count its words and once to encode them, so that a corpus needs no more memory
-than its ids, however long it is. What is kept on disk is found again by the hash of the text and the options.
+than its ids, however long it is. The encoded corpus is found again by the hash of the text and its options.
 """
 
 import json
+import logging
 import os
 import shutil
 import zlib
 from array import array
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from filelock import FileLock
 
-from lm.data.cache import cache_folder, writable
-from lm.data.sources.source import SPLITS, Source
-from lm.data.vocabulary import EOS, Vocabulary
+from lm.data.cache import cache_folder, make_writable
+from lm.data.sources.source import SPLITS, Source, TextChanged, digest
+from lm.data.vocabulary import EOS, UNK, Vocabulary
 
-# Raised whenever the same text would be encoded or written in another way.
-FORMAT = 1
+log = logging.getLogger(__name__)
+
+FORMAT = 2
+"""Increased whenever the same text is encoded or written in another way."""
+
 BLOCK = 2**16
+"""Ids that are written at once."""
+
+TRIES = 3
+"""How often a text is read that changes meanwhile."""
+
+UNK_WARNING = 0.1
+"""The fraction of `<unk>` above which there is a warning."""
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A corpus as ids.
 
-    `splits` maps each of train, valid and test to a one-dimensional int32 tensor in which `<eos>` follows every
-    sentence; it is mapped from a file. `sha256` is the key of the source, and `floor_ppl` the perplexity per token
-    that no model can beat on average, where it is known.
+    Args:
+        name: of its source.
+        sha256: the fingerprint of its source.
+        vocabulary: of the training split.
+        splits: train, valid and test, each an int32 tensor [N] with `<eos>` after every sentence, mapped from a file.
+        floor_ppl: the perplexity per token that no model can beat on average, if it is known.
+        literal_eos: the number of `<eos>` that were in the text of each split.
     """
 
     name: str
@@ -39,60 +56,96 @@ class Corpus:
     vocabulary: Vocabulary
     splits: dict[str, torch.Tensor]
     floor_ppl: float | None
+    literal_eos: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def unk(self) -> dict[str, dict[str, float]]:
+        """The `count` of `<unk>` in each split, and the `fraction` of its tokens."""
+        return {split: self._unk(ids) for split, ids in self.splits.items()}
+
+    def _unk(self, ids: torch.Tensor) -> dict[str, float]:
+        count = sum(int(torch.count_nonzero(block == self.vocabulary.unk_id)) for block in torch.split(ids, 2**20))
+        return {"count": count, "fraction": round(count / len(ids), 6)}
+
+    def warnings(self) -> list[str]:
+        """Return a sentence about each split with much `<unk>`, or with `<eos>` in its text."""
+        rare = [
+            f"{unk['fraction']:.1%} of the {split} split is {UNK}, which is easier to predict than words are"
+            for split, unk in self.unk.items()
+            if unk["fraction"] > UNK_WARNING
+        ]
+        literal = [
+            f"the text of the {split} split has {count:,} literal {EOS}, each of which ends a sentence"
+            for split, count in self.literal_eos.items()
+            if count
+        ]
+        return rare + literal
 
 
-def load_corpus(source: Source, cache_dir: Path | None = None) -> Corpus:
-    """Give the corpus of `source`, encoded now if it is not yet, whole and undamaged, in the cache folder.
+def load_corpus(source: Source, cache_dir: Path | None = None, tries: int = TRIES) -> Corpus:
+    """Return the corpus of `source`, encoded now unless it is in the cache folder, complete and undamaged.
 
-    Safe in several processes at once: one encodes, the others wait and read. Raises a ValueError for a split of
-    fewer than two words, which leaves nothing to predict.
+    Safe in several processes at once: one encodes, the others wait and read. Logs the corpus's warnings.
+
+    Raises:
+        ValueError: if a split has fewer than two words, which leaves nothing to predict, or the text keeps changing.
     """
     key = source.fingerprint()
     root = cache_folder() if cache_dir is None else cache_dir
     folder = root / "corpora" / f"{source.name}-{FORMAT}-{key[:16]}"
     corpus = read(folder, source, key)
     if corpus is None:
-        with FileLock(writable(folder.parent) / f"{folder.name}.lock"):
-            corpus = read(folder, source, key) or encode(folder, source, key)
+        try:
+            with FileLock(make_writable(folder.parent) / f"{folder.name}.lock"):
+                corpus = read(folder, source, key) or encode(folder, source, key)
+        except TextChanged:
+            if tries == 1:
+                raise
+            return load_corpus(source, cache_dir, tries - 1)
+    for warning in corpus.warnings():
+        log.warning(warning)
     return corpus
 
 
 def encode(folder: Path, source: Source, key: str) -> Corpus:
-    """Count and encode the text in a folder beside `folder`, which takes its place when everything is there."""
+    """Count and encode the text in a folder beside `folder`, which it replaces when it is complete."""
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
         vocabulary = Vocabulary.build(count_words(source), source.min_count, source.max_vocab_size)
-        tokens = {split: write_ids(part, source, split, vocabulary) for split in SPLITS}
-        checksums = {split: checksum(part / f"{split}.int32") for split in SPLITS}
-        about = {"key": key, "tokens": tokens, "checksums": checksums, "words": vocabulary.words}
-        (part / "corpus.json").write_text(json.dumps(about), encoding="utf-8")
+        for split in SPLITS:
+            write_ids(part, source, split, vocabulary)
+        about = {"key": key, "checksums": checksums(part), "words": vocabulary.words, "literal_eos": source.literal_eos}
+        (part / "corpus.json").write_text(json.dumps({"sha256": digest(about), "about": about}), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
     except OSError as error:
         if error.errno and error.filename is None:
-            error.filename = str(folder)  # a full disk's error names none
+            error.filename = str(folder)  # the error of a full disk has none
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     corpus = read(folder, source, key)
     if corpus is None:
-        raise OSError(f"What was just written to {folder} cannot be read back: check the disk, or set LM_DATA.")
+        raise OSError(
+            f"expected to read back what was written to '{folder}', found it damaged: "
+            "type LM_DATA=FOLDER, on another disk, before the command"
+        )
     return corpus
 
 
 def read(folder: Path, source: Source, key: str) -> Corpus | None:
-    """Give the corpus kept in `folder`, or None if it is missing, incomplete or damaged."""
+    """Return the corpus in `folder`, or None if it is missing, incomplete or damaged."""
     try:
-        about = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-        vocabulary = Vocabulary(about["words"])
-        if about["key"] != key or about["checksums"] != {s: checksum(folder / f"{s}.int32") for s in SPLITS}:
+        saved = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        about = saved["about"]
+        if saved["sha256"] != digest(about) or about["key"] != key or about["checksums"] != checksums(folder):
             return None
-        splits = {split: map_ids(folder / f"{split}.int32", about["tokens"][split]) for split in SPLITS}
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        splits = {split: map_ids(folder / f"{split}.int32") for split in SPLITS}
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError):
         return None
-    return Corpus(source.name, key, vocabulary, splits, source.floor_ppl())
+    return Corpus(source.name, key, Vocabulary(about["words"]), splits, source.floor_ppl(), about["literal_eos"])
 
 
 def count_words(source: Source) -> Counter[str]:
@@ -104,36 +157,40 @@ def count_words(source: Source) -> Counter[str]:
     return counts
 
 
-def write_ids(folder: Path, source: Source, split: str, vocabulary: Vocabulary) -> int:
-    """Write the split's ids with `<eos>` after every sentence, as plain int32, and give their number."""
-    words = tokens = 0
+def write_ids(folder: Path, source: Source, split: str, vocabulary: Vocabulary) -> None:
+    """Write the split's ids with `<eos>` after every sentence, as plain int32."""
+    num_words = 0
     block = array("i")
     with (folder / f"{split}.int32").open("wb") as file:
-        for sentence in source.sentences(split):
-            block.extend(vocabulary.encode(sentence))
+        for words in source.sentences(split):
+            block.extend(vocabulary.encode(words))
             block.append(vocabulary.eos_id)
-            words += len(sentence)
-            tokens += len(sentence) + 1
+            num_words += len(words)
             if len(block) >= BLOCK:
                 block.tofile(file)
                 del block[:]
         block.tofile(file)
-    if words < 2:
+    if num_words < 2:
         raise ValueError(
-            f"Every split needs at least two words, but {source.location(split)} has {words}: add sentences."
+            f"expected at least two words in the {split} split, found {num_words} in {source.location(split)}: "
+            "add sentences to it"
         )
-    return tokens
 
 
-def map_ids(path: Path, tokens: int) -> torch.Tensor:
-    """Map a file of int32 into memory: pages are read when used, and writing to the tensor never reaches the file."""
-    return torch.from_file(str(path), shared=False, size=tokens, dtype=torch.int32)
+def map_ids(path: Path) -> torch.Tensor:
+    """Map a file of int32 into memory: pages are read when used, and writing to the tensor does not change the file."""
+    return torch.from_file(str(path), shared=False, size=path.stat().st_size // 4, dtype=torch.int32)
+
+
+def checksums(folder: Path) -> dict[str, int]:
+    """Return the CRC-32 of each split's file."""
+    return {split: checksum(folder / f"{split}.int32") for split in SPLITS}
 
 
 def checksum(path: Path) -> int:
-    """Give the CRC-32 of a file, which tells a damaged file from a whole one."""
+    """Return the CRC-32 of a file."""
     value = 0
     with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            value = zlib.crc32(chunk, value)
+        while block := file.read(2**20):
+            value = zlib.crc32(block, value)
     return value

@@ -1,5 +1,6 @@
 """The LightningDataModule: a corpus's splits in batches."""
 
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,44 +10,45 @@ from lm.data.batching import Batches, Batching
 from lm.data.corpus import Corpus
 from lm.data.shard import Shard
 
+log = logging.getLogger(__name__)
+
 
 class CorpusDataModule(pl.LightningDataModule):
-    """Batches a corpus: columns of one long stream as Zaremba et al. have them, or sentences.
-
-    With several devices, each has its share of the columns.
+    """The training and validation batches of a corpus; with several devices, the columns of each.
 
     Args:
         corpus: the three splits.
         batching: how they are cut.
 
     Raises:
-        ValueError: where a split is too short for that many columns.
+        ValueError: if the training split is too short for the batch size.
     """
 
     def __init__(self, corpus: Corpus, batching: Batching) -> None:
         super().__init__()
         self.corpus, self.batching = corpus, batching
-        self.train = batching.training(corpus)
-        self.valid = batching.evaluation(corpus, "valid", batching.batch_size)
+        self.train, self.valid = batching.training(corpus), batching.validation(corpus)
+        if self.valid.batch_size < batching.batch_size:
+            log.info(f"the valid split has too few words for the batch size: it is read with {self.valid.batch_size}")
 
     @property
-    def share(self) -> Shard:
-        """The device's share, which is known only when all devices have been started."""
+    def shard(self) -> Shard:
+        """This device's part, which is known once all devices are started."""
         assert self.trainer is not None
         return Shard(self.trainer.global_rank, self.trainer.world_size)
 
     def train_dataloader(self) -> Batches:
         """Return the training batches."""
-        return self.batching.training(self.corpus, self.share)
+        return self.batching.training(self.corpus, self.shard)
 
     def val_dataloader(self) -> Batches:
         """Return the validation batches."""
-        return self.batching.evaluation(self.corpus, "valid", self.batching.batch_size, self.share)
+        return self.batching.validation(self.corpus, self.shard)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Return a batch on its device; a GPU fetches it by itself, out of pinned memory, and nothing waits for it."""
+        """Return the batch on the device; a GPU copies it asynchronously from pinned memory."""
         if device.type == "cpu":
-            return batch  # as it is; Lightning would look through its parts, at every step, to find that out
+            return batch  # Lightning would search through its fields at every step
         if device.type == "cuda":
             batch = type(batch)(*(part_TB.pin_memory() for part_TB in batch))
         return super().transfer_batch_to_device(batch, device, dataloader_idx)

@@ -1,48 +1,102 @@
-"""One file, downloaded from the first of several public copies that has it with the right SHA-256."""
+"""A file, downloaded from the first of several mirrors that has it with the right SHA-256."""
 
-from collections.abc import Sequence
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pooch
 import requests
+import urllib3
 from filelock import FileLock
+from tqdm import tqdm
 
-from lm.data.cache import writable
+from lm.data.cache import make_writable
 
-SECONDS_TO_WAIT = 20
+SECONDS_WITHOUT_DATA = 20
+SECONDS_IN_ALL = 600
+CHUNK = 2**16
 
 
-def fetch(file_name: str, sha256: str, copies: Sequence[str], folder: Path) -> Path:
-    """Give the path of `file_name` in `folder`, whose bytes have this SHA-256.
+class DownloadError(Exception):
+    """A mirror could not be used; the message is the reason in a few words."""
 
-    Tries the addresses `copy + file_name` in order. Processes that start together download it once, and a file
-    appears under its name only when it is whole and verified. Raises a FileNotFoundError if no copy could be used.
+
+def fetch(file_name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
+    """Return the path of `file_name` in `folder`, downloaded from one of the addresses `mirror + file_name`.
+
+    Processes that start together download it once. The file gets its name when it is complete and verified.
+
+    Raises:
+        FileNotFoundError: if no mirror could be used.
     """
-    path = folder / file_name
-    with FileLock(writable(folder) / f"{file_name}.lock"):
+    path, reasons = folder / file_name, []
+    with FileLock(make_writable(folder) / f"{file_name}.lock"):
         if path.is_file() and pooch.file_hash(str(path)) == sha256:
             return path
-        failures = []
-        for copy in copies:
+        for mirror in mirrors:
             try:
-                return download(copy + file_name, sha256, path)
-            except (requests.RequestException, ValueError) as error:
-                failures.append(f"{copy}{file_name} ({reason(error)})")
+                return download(mirror + file_name, sha256, path)
+            except DownloadError as error:
+                reasons.append(f"{mirror}{file_name} {error}")
     raise FileNotFoundError(
-        f"{file_name} could not be downloaded from any of its copies, {', '.join(failures)}: give a folder that holds "
-        "the corpus with data.dir=FOLDER, or use data=python_docs, which needs no download."
+        f"expected to download {file_name}, found no mirror that has it ({', '.join(reasons)}): "
+        "type data.dir=FOLDER with the corpus's files, or data=python_docs, which needs no download"
     )
 
 
 def download(address: str, sha256: str, path: Path) -> Path:
-    """Download one address to `path` with a progress bar; a ValueError means that the bytes are not the right ones."""
-    downloader = pooch.HTTPDownloader(progressbar=True, timeout=SECONDS_TO_WAIT)
-    pooch.retrieve(address, f"sha256:{sha256}", path.name, path.parent, downloader=downloader)
+    """Download one address to `path` with a progress bar; return the path.
+
+    Raises:
+        DownloadError: if the address can't be read in time, or has other bytes.
+    """
+    # One name, used under the lock: what a killed process left is overwritten, then renamed or removed.
+    part, found = path.with_name(f"{path.name}.part"), hashlib.sha256()
+    try:
+        with part.open("wb") as file:
+            for chunk in read_address(address):
+                found.update(chunk)
+                file.write(chunk)
+        if found.hexdigest() != sha256:
+            raise DownloadError("has a wrong SHA-256")
+        os.replace(part, path)
+    except OSError as error:
+        error.filename = str(path)  # the error of a full disk has none
+        raise
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 
-def reason(error: Exception) -> str:
-    """Say in a few words why one copy could not be used."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"answered {error.response.status_code}"
-    return "wrong SHA-256" if type(error) is ValueError else "cannot be reached"
+def read_address(address: str) -> Iterator[bytes]:
+    """Yield the bytes at an address, in `SECONDS_IN_ALL` at most.
+
+    Raises:
+        DownloadError: if that fails.
+    """
+    deadline = time.monotonic() + SECONDS_IN_ALL
+    try:
+        # Uncompressed, so that there are as many bytes as the header says.
+        headers = {"Accept-Encoding": "identity"}
+        with requests.get(address, stream=True, timeout=SECONDS_WITHOUT_DATA, headers=headers) as response:
+            response.raise_for_status()
+            with tqdm(
+                desc=address.rpartition("/")[2], total=response.raw.length_remaining, unit="B", unit_scale=True
+            ) as progress:
+                while chunk := response.raw.read1(CHUNK):  # unlike `read`, returns what there is
+                    progress.update(len(chunk))
+                    yield chunk
+                    if time.monotonic() > deadline:
+                        raise DownloadError(f"was not complete after {SECONDS_IN_ALL} seconds")
+    except requests.HTTPError as error:
+        raise DownloadError(f"answered {error.response.status_code}") from error
+    except requests.TooManyRedirects as error:
+        raise DownloadError("redirects for ever") from error
+    except urllib3.exceptions.ProtocolError as error:
+        raise DownloadError("is truncated") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise DownloadError("stopped sending") from error
+    except requests.RequestException as error:
+        raise DownloadError("cannot be reached") from error

@@ -1,7 +1,7 @@
-"""Sentences -> batches of [T, B], a sentence a column, each read with a state of its own that starts at zero.
+"""Sentences -> batches of [T, B], one sentence per column, each read from a zero initial hidden state.
 
 The sentences `a b .`, `c d e .` and `f .`, where `.` is `<eos>`, have nine targets: every word and every end. The
-first word is predicted from `<eos>`. Where a sentence is shorter there is padding (`-`), at the end or the beginning:
+first word is predicted from `<eos>`. A shorter sentence is filled up with padding (`-`), on the right or the left:
 
     inputs      targets             inputs      targets
     .  .  .     a  c  f             -  .  -     -  c  -
@@ -9,15 +9,15 @@ first word is predicted from `<eos>`. Where a sentence is shorter there is paddi
     b  d  -     .  e  -             a  d  .     b  e  f
     -  e  -     -  .  -             b  e  f     .  .  .
 
-With `max_length=3` the second one is trimmed to `c d e`, or at the beginning to `d e .`, of which the first is predicted
+With `max_length=3` the second one is truncated to `c d e`, or on the left to `d e .`, of which the first is predicted
 from `c`: an input is always the word before its target.
 
-Where padding stands changes no number, for `right_pad` undoes it before the words are read. So that there is little
-of it, a batch is made of sentences of similar length.
+The side of the padding changes no number, because `right_pad` undoes it before the words are read. A batch has
+sentences of similar length, so that there is little of it.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -28,10 +28,10 @@ from lm.data.shard import UNSHARDED, Shard
 
 
 class SentenceBatch(NamedTuple):
-    """Sentences side by side: `inputs_TB`, the word after each, and how many words come after that one; all int64.
+    """Sentences side by side: `inputs_TB`, the word after each, and the number of words from there on; all int64.
 
-    Padding is where `targets_TB` is `IGNORE_INDEX`. `remaining_TB` counts the words from the target on, `<eos>` excluded, in the
-    sentence as it was before it was trimmed.
+    Padding is where `targets_TB` is `IGNORE_INDEX`. `remaining_TB` counts the words from the target on, `<eos>`
+    excluded, in the sentence before truncation.
     """
 
     inputs_TB: Tensor
@@ -40,22 +40,22 @@ class SentenceBatch(NamedTuple):
 
 
 class Sentences:
-    """A sized, resumable iterable over batches of sentences, each of which stands in one batch of an epoch.
+    """A sized, resumable iterable over batches of sentences, each of which is in one batch of an epoch.
 
     Args:
         ids: the text, [N], any integer type, with `<eos>` after every sentence; it may be memory-mapped.
-        eos_id: of `<eos>`.
-        batch_size: columns; the last batch in order of length may have fewer.
-        max_length: targets of a sentence at most, its `<eos>` counted; None for all.
-        truncation_side: where a longer one is cut, `left` or `right`.
-        padding_side: where a shorter one is filled up, `left` or `right`.
-        bucket_width: sentences whose lengths fall into the same bucket of that many are mixed.
+        eos_id: the id of `<eos>`.
+        batch_size: number of columns; the last batch in order of length may have fewer.
+        max_length: the most targets of a sentence, its `<eos>` included; None for all.
+        truncation_side: the side on which a longer one is cut, `left` or `right`.
+        padding_side: the side on which a shorter one is filled up, `left` or `right`.
+        bucket_width: sentences whose lengths fall into the same bucket of this width are shuffled.
         seed: of the order, which is another one in each epoch (`set_epoch`); None for one order, by length.
-        share: of each batch's columns that are given out.
+        shard: the columns of each batch to return, by default all.
     """
 
     state = "reset"
-    batch_sampler = None  # Lightning asks for it where there is a `sampler`
+    batch_sampler = None  # Lightning reads it if there is a `sampler`
 
     def __init__(
         self,
@@ -67,55 +67,55 @@ class Sentences:
         padding_side: str = "right",
         bucket_width: int = 1,
         seed: int | None = None,
-        share: Shard = UNSHARDED,
+        shard: Shard = UNSHARDED,
     ) -> None:
         self.ids, self.eos_id, self.batch_size = ids, eos_id, batch_size
-        self.padding_side, self.bucket_width, self.seed, self.share = padding_side, bucket_width, seed, share
+        self.padding_side, self.bucket_width, self.seed, self.shard = padding_side, bucket_width, seed, shard
         self._ends_S = (ids == eos_id).nonzero()[:, 0] + 1
         whole_S = self._ends_S.diff(prepend=self._ends_S.new_zeros(1))
         self._lengths_S = whole_S if max_length is None else whole_S.clamp(max=max_length)
         self._starts_S = self._ends_S - (whole_S if truncation_side == "right" else self._lengths_S)
         self.num_targets = int(self._lengths_S.sum())
         self.num_truncated = len(ids) - self.num_targets
-        self._epoch = self._next_window = self._resume_at = 0
+        self._epoch = self._next_batch = self._resume_at = 0
 
     def __len__(self) -> int:
-        """How many batches there are."""
+        """Return the number of batches."""
         return -(-len(self._lengths_S) // self.batch_size)
 
     def __iter__(self) -> Iterator[SentenceBatch]:
         """Yield the epoch's batches; the first time after `load_state_dict`, from its position on."""
         first, self._resume_at = self._resume_at, 0
         for index, sentences_B in list(enumerate(self.batches(self._epoch)))[first:]:
-            self._next_window = index + 1
+            self._next_batch = index + 1
             yield self._own(sentences_B)
 
     def batches(self, epoch: int) -> list[Tensor]:
-        """Return the numbers of the sentences in each batch of an epoch, counted from 0."""
+        """Return the indices of the sentences in each batch of an epoch."""
         if self.seed is None:
             return list(torch.split(self._lengths_S.argsort(stable=True), self.batch_size))
         generator = np.random.default_rng([self.seed, epoch])
         chance_S = torch.from_numpy(generator.random(len(self._lengths_S)))
         order_S = (self._lengths_S // self.bucket_width + chance_S).argsort()
-        by_bucket = torch.split(order_S, self.batch_size)
-        return [by_bucket[index] for index in generator.permutation(len(by_bucket))]
+        by_length = torch.split(order_S, self.batch_size)
+        return [by_length[index] for index in generator.permutation(len(by_length))]
 
     def _own(self, sentences_B: Tensor) -> SentenceBatch:
-        """A device that is left without a sentence has one of padding alone, for all devices take every step."""
-        own_B = self.share.of(sentences_B)
+        own_B = self.shard.take(sentences_B)
         if len(own_B):
-            return self.window(own_B)
-        batch = self.window(sentences_B[:1])
+            return self.batch(own_B)
+        # A device without a sentence takes the step, too, with padding alone.
+        batch = self.batch(sentences_B[:1])
         return batch._replace(targets_TB=torch.full_like(batch.targets_TB, IGNORE_INDEX))
 
-    def window(self, sentences_B: Tensor) -> SentenceBatch:
-        """Return the sentences of these numbers as a batch."""
+    def batch(self, sentences_B: Tensor) -> SentenceBatch:
+        """Return the sentences with these indices as a batch."""
         lengths_B = self._lengths_S[sentences_B]
         longest = int(lengths_B.max())
         rows_TB = torch.arange(longest)[:, None] - (longest - lengths_B if self.padding_side == "left" else 0)
         padded_TB = (rows_TB < 0) | (rows_TB >= lengths_B)
         positions_TB = (self._starts_S[sentences_B] + rows_TB).masked_fill(padded_TB, 0)
-        # Before the first word stands the end of the sentence before; before all words, at -1, the end of the text.
+        # Before the first word is the end of the sentence before; before the whole text, at -1, the end of the text.
         inputs_TB = self.ids[positions_TB - 1].long().masked_fill(padded_TB, self.eos_id)
         targets_TB = self.ids[positions_TB].long().masked_fill(padded_TB, IGNORE_INDEX)
         remaining_TB = (self._ends_S[sentences_B] - 1 - positions_TB).masked_fill(padded_TB, 0)
@@ -123,27 +123,27 @@ class Sentences:
 
     @property
     def padding(self) -> float:
-        """The share of padding among all places of the first epoch's batches; in the others it differs by chance."""
+        """The fraction of padding in the first epoch's batches; other epochs differ a little."""
         places = sum(int(self._lengths_S[batch].max()) * len(batch) for batch in self.batches(epoch=0))
         return 1 - self.num_targets / places
 
     @property
-    def sampler(self) -> "Sentences":
-        """What Lightning tells the epoch, by `set_epoch`."""
+    def sampler(self) -> Self:
+        """The object whose `set_epoch` Lightning calls."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the order of an epoch, counted from 0, from the next iteration on."""
+        """Use the order of an epoch, counted from 0, from the next iteration on."""
         self._epoch = epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: the epoch, and its next batch."""
-        return {"epoch": self._epoch, "next_window": self._next_window}
+        """Return the position: the epoch, and the index of its next batch."""
+        return {"epoch": self._epoch, "next_batch": self._next_batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a position that `state_dict` gave; after the last batch that is the first one."""
+        """Continue at a position from `state_dict`; after the last batch that is the first one."""
         self._epoch = state["epoch"]
-        self._next_window = self._resume_at = state["next_window"] % len(self)
+        self._next_batch = self._resume_at = state["next_batch"] % len(self)
 
 
 def right_pad(batch: SentenceBatch) -> SentenceBatch:

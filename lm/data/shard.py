@@ -1,4 +1,4 @@
-"""The columns of a batch, shared out among the devices that train one model together.
+"""The columns of a batch, split across the devices that train one model together.
 
 Of seven columns, three devices have
 
@@ -13,13 +13,13 @@ from torch import Tensor
 
 
 class Shard(NamedTuple):
-    """What one of several devices has: `rank`, counted from 0, of `devices`."""
+    """The part of a batch on one of several devices: `rank`, counted from 0, of `devices`."""
 
     rank: int = 0
     devices: int = 1
 
-    def of(self, columns: Tensor, dim: int = 0) -> Tensor:
-        """Return the columns of this device, out of all along a dimension; none where there are fewer than devices."""
+    def take(self, columns: Tensor, dim: int = 0) -> Tensor:
+        """Return this device's columns, out of all along `dim`; none if there are fewer columns than devices."""
         return columns.tensor_split(self.devices, dim)[self.rank]
 
 

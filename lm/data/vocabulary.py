@@ -9,9 +9,10 @@ EOS = "<eos>"
 
 
 class Vocabulary:
-    """The words a model knows, each with its place in the list as its id.
+    """The words that a model knows; a word's id is its place in the list.
 
-    `<unk>` and `<eos>` must be among the words; a word given twice is refused with a ValueError.
+    Raises:
+        ValueError: if a word is repeated, or `<unk>` or `<eos>` is missing.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -19,19 +20,21 @@ class Vocabulary:
         self._ids = {word: index for index, word in enumerate(self.words)}
         if len(self._ids) != len(self.words):
             repeated = Counter(self.words).most_common(1)[0][0]
-            raise ValueError(f"A vocabulary holds every word once, but {repeated!r} is there twice: remove one.")
+            raise ValueError(f"expected every word of a vocabulary once, found {repeated!r} twice: remove one")
         for special in (UNK, EOS):
             if special not in self._ids:
-                raise ValueError(f"A vocabulary must hold {special}, which is missing: add it to the words.")
+                raise ValueError(f"expected a vocabulary with {special}, found none: add it to the words")
         self.unk_id = self._ids[UNK]
         self.eos_id = self._ids[EOS]
 
     @classmethod
     def build(cls, counts: Counter[str], min_count: int = 1, max_vocab_size: int | None = None) -> Self:
-        """Keep the most frequent words, ties in alphabetical order, and always `<unk>` and `<eos>`.
+        """Return the vocabulary of the most frequent words, ties in alphabetical order, and of `<unk>` and `<eos>`.
 
-        A word counted less often than `min_count` is left out. `max_vocab_size` limits the whole vocabulary,
-        `<unk>` and `<eos>` included, as in the 10,000 words of the Penn Treebank.
+        Args:
+            counts: how often each word occurs.
+            min_count: a word that occurs less often is left out.
+            max_vocab_size: the most words, `<unk>` and `<eos>` included, as in the 10,000 of the Penn Treebank.
         """
         frequent = (word for word, count in counts.items() if count >= min_count and word not in (UNK, EOS))
         by_rank = sorted(frequent, key=lambda word: (-counts[word], word))
@@ -45,9 +48,9 @@ class Vocabulary:
         return word in self._ids
 
     def encode(self, words: Iterable[str]) -> list[int]:
-        """Give one id a word, in order; a word that is not listed becomes `<unk>` and never vanishes."""
+        """Return the id of each word, in order; a word that is not listed becomes `<unk>`."""
         return [self._ids.get(word, self.unk_id) for word in words]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Give the word of each id, in order."""
+        """Return the word of each id, in order."""
         return [self.words[index] for index in ids]

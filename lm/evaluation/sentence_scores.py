@@ -10,16 +10,16 @@ are one text and the state is carried from each to the next, as in the perplexit
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from lm.data.batching import EVALUATION_WINDOW
+from lm.data.batching import EVAL_BATCH_TOKENS
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
-from lm.data.sources.text import read_sentences
+from lm.data.text_reader import SentenceSplitter, lines_of_text, open_text, read_lines
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.perplexity import perplexity
@@ -47,31 +47,19 @@ class ScoredSentence:
 
 
 def sentences_of_text(text: str) -> list[list[str]]:
-    """Return the sentences of a text, one a line or between `<eos>`; what has no words is none."""
-    return list(_between_ends(line.split() for line in text.splitlines()))
+    """Return the sentences of a text, as `lm.data.text_reader` splits it; a line without words is none."""
+    return list(SentenceSplitter().split(lines_of_text(text)))
 
 
 def sentences_of_file(path: Path) -> list[list[str]]:
-    """Return the sentences of a UTF-8 file, one a line.
+    """Return the sentences of a UTF-8 file, a named pipe or, for `-`, standard input.
 
     Raises:
-        FileNotFoundError: where there is no file.
-        ValueError: where it is not UTF-8.
+        OSError: if it can't be read.
+        ValueError: if it is not UTF-8.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a text, found no file '{path}': type file=FILE with a sentence a line")
-    return list(_between_ends(read_sentences(path)))
-
-
-def _between_ends(lines: Iterable[Sequence[str]]) -> Iterator[list[str]]:
-    for line in lines:
-        sentence: list[str] = []
-        for word in (*line, EOS):
-            if word != EOS:
-                sentence.append(word)
-            elif sentence:
-                yield sentence
-                sentence = []
+    with open_text(path) as file:
+        return list(SentenceSplitter().split(read_lines(file, path)))
 
 
 def score_sentences(
@@ -91,10 +79,10 @@ def score_sentences(
     lengths = [len(words) + 1 for words in sentences]
     ids = torch.tensor(vocabulary.encode(word for words in sentences for word in (*words, EOS)))
     if not carried:
-        batch_size = min(max(1, EVALUATION_WINDOW // max(lengths)), MAX_BATCH_SIZE)
+        batch_size = min(max(1, EVAL_BATCH_TOKENS // max(lengths)), MAX_BATCH_SIZE)
         batches: BPTTBatches | Sentences = Sentences(ids, vocabulary.eos_id, batch_size)
     elif model.lengths is None:
-        batches = BPTTBatches(torch.cat([ids[-1:], ids]), 1, EVALUATION_WINDOW)
+        batches = BPTTBatches(torch.cat([ids[-1:], ids]), 1, EVAL_BATCH_TOKENS)
     else:
         raise ValueError("expected state=reset for a run with length_conditioning=true, found carried: leave state out")
     token_nats = evaluate(model, batches, progress="sentences", per_token=True).token_nats

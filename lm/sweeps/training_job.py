@@ -154,6 +154,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
         "sha256": corpus.sha256,
         "vocabulary": len(corpus.vocabulary),
         "tokens": {split: len(ids) for split, ids in corpus.splits.items()},
+        "unk": corpus.unk,
         "floor_ppl": corpus.floor_ppl,
     }
 

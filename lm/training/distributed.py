@@ -55,4 +55,4 @@ def concat_states(states: Sequence[Any]) -> Any:
 
 def shard_states(states: Any, share: Shard, device: torch.device) -> Any:
     """Return a device's share of what `concat_states` gave, whatever number of devices that had been."""
-    return apply_to_collection(states, Tensor, lambda state: share.of(state, dim=1).contiguous().to(device))
+    return apply_to_collection(states, Tensor, lambda state: share.take(state, dim=1).contiguous().to(device))

@@ -1,114 +1,167 @@
 import hashlib
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from lm.data.download import fetch
+from tests.conftest import no_file_larger_than
 
 TEXT = b" the cat sat on the mat \n" * 1000
 SHA256 = hashlib.sha256(TEXT).hexdigest()
+UNREACHABLE = "http://127.0.0.1:9/"  # nothing listens on port 9 of this machine
 
 
-class Copies:
-    """A server on the loopback address with one good copy, one with other bytes, and nothing elsewhere."""
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the first part of the path says; `requests` are the paths so far, `stop` ends what never ends."""
 
-    def __init__(self, folder: Path) -> None:
-        for name, content in (("good", TEXT), ("corrupt", TEXT[:-1])):
-            (folder / name).mkdir(parents=True)
-            (folder / name / "cat.txt").write_bytes(content)
-        self.requests: list[str] = []
-        handler = partial(Handler, self.requests, directory=str(folder))
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    def do_GET(self):
+        self.server.requests.append(self.path)
+        getattr(self, self.path.split("/")[1])()
 
-    def __getitem__(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/{name}/"
+    def answer(self, content, length=None, status=200, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(length or len(content)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
 
+    def good(self):
+        self.answer(TEXT)
 
-class Handler(SimpleHTTPRequestHandler):
-    def __init__(self, requests: list[str], *args: object, **options: object) -> None:
-        self.requests = requests
-        super().__init__(*args, **options)  # type: ignore[arg-type]
+    def corrupt(self):
+        self.answer(TEXT[:-1])
 
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        self.requests.append(self.path)
+    def absent(self):
+        self.answer(b"", status=404)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    def truncated(self):
+        self.answer(TEXT[:100], length=len(TEXT))
+
+    def redirects(self):
+        self.answer(b"", status=302, Location=self.path)
+
+    def drips(self):
+        self.answer(TEXT[:1], length=len(TEXT))
+        while not self.server.stop.wait(0.01):
+            self.wfile.write(b"x")
+
+    def hangs(self):
+        self.answer(TEXT[:1000], length=len(TEXT))
+        self.server.stop.wait()
+
+    def log_message(self, format, *args):
+        pass
 
 
 @pytest.fixture
-def copies(tmp_path: Path) -> Iterator[Copies]:
-    served = Copies(tmp_path / "served")
-    thread = threading.Thread(target=served.server.serve_forever, kwargs={"poll_interval": 0.01})
+def server():
+    """A server on the loopback address."""
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.requests, served.stop = [], threading.Event()
+    thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield served
-    served.server.shutdown()
-    served.server.server_close()
+    served.stop.set()
+    served.shutdown()
+    served.server_close()
     thread.join()
 
 
-def files(folder: Path) -> list[str]:
+@pytest.fixture
+def mirror(server):
+    """Return a function that returns the address of a mirror by how it answers."""
+    return lambda name: f"http://127.0.0.1:{server.server_port}/{name}/"
+
+
+def files(folder):
     return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
 
 
-def test_a_file_is_downloaded_once_with_a_progress_bar(
-    copies: Copies, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_is_downloaded_once_with_a_progress_bar(server, mirror, tmp_path, capsys):
     for _ in range(2):
-        path = fetch("cat.txt", SHA256, [copies["good"]], tmp_path / "kept")
+        path = fetch("cat.txt", SHA256, [mirror("good")], tmp_path / "kept")
         assert path.read_bytes() == TEXT
-    assert copies.requests == ["/good/cat.txt"]
-    assert "100%" in capsys.readouterr().err
+    assert server.requests == ["/good/cat.txt"]
+    assert "cat.txt: 100%" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("bad", ["absent", "corrupt"])
-def test_the_next_copy_is_tried_after_a_bad_one(copies: Copies, tmp_path: Path, bad: str) -> None:
-    path = fetch("cat.txt", SHA256, [copies[bad], copies["good"]], tmp_path / "kept")
-    assert path.read_bytes() == TEXT
-    assert copies.requests == [f"/{bad}/cat.txt", "/good/cat.txt"]
+@pytest.mark.parametrize("bad", ["absent", "corrupt", "truncated", "redirects"])
+def test_the_next_mirror_is_tried_after_a_bad_one(mirror, tmp_path, bad):
+    assert fetch("cat.txt", SHA256, [mirror(bad), mirror("good")], tmp_path / "kept").read_bytes() == TEXT
     assert files(tmp_path / "kept") == ["cat.txt"]
 
 
-def test_a_corrupt_file_is_never_left_under_its_name(copies: Copies, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="wrong SHA-256"):
-        fetch("cat.txt", SHA256, [copies["corrupt"]], tmp_path / "kept")
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("absent", "answered 404"),
+        ("corrupt", "has a wrong SHA-256"),
+        ("truncated", "is truncated"),
+        ("redirects", "redirects for ever"),
+        ("drips", "was not complete after 0.1 seconds"),
+        ("hangs", "stopped sending"),
+    ],
+)
+def test_the_reason_of_a_failure_is_named_and_nothing_is_left(mirror, tmp_path, monkeypatch, answer, reason):
+    monkeypatch.setattr("lm.data.download.SECONDS_IN_ALL", 0.1 if answer == "drips" else 60)
+    monkeypatch.setattr("lm.data.download.SECONDS_WITHOUT_DATA", 0.2 if answer == "hangs" else 60)
+    with pytest.raises(FileNotFoundError, match=rf"/{answer}/cat\.txt {reason}\): type data\.dir=FOLDER with"):
+        fetch("cat.txt", SHA256, [mirror(answer)], tmp_path / "kept")
     assert files(tmp_path / "kept") == []
 
 
-def test_a_damaged_file_in_the_cache_is_downloaded_again(copies: Copies, tmp_path: Path) -> None:
-    (tmp_path / "cat.txt").write_bytes(b"half")
-    assert fetch("cat.txt", SHA256, [copies["good"]], tmp_path).read_bytes() == TEXT
-
-
-def test_when_every_copy_fails_one_sentence_says_why_and_what_to_do(copies: Copies, tmp_path: Path) -> None:
-    unreachable = "http://127.0.0.1:9/"
+def test_if_every_mirror_fails_one_sentence_names_all_of_them(mirror, tmp_path):
     with pytest.raises(FileNotFoundError) as error:
-        fetch("cat.txt", SHA256, [copies["absent"], copies["corrupt"], unreachable], tmp_path / "kept")
-    for part in ("answered 404", "wrong SHA-256", "cannot be reached", "data.dir=FOLDER", "data=python_docs"):
+        fetch("cat.txt", SHA256, [mirror("absent"), UNREACHABLE], tmp_path / "kept")
+    for part in (
+        "expected to download cat.txt, found no mirror",
+        "answered 404, ",
+        f"{UNREACHABLE}cat.txt cannot be reached",
+    ):
         assert part in str(error.value)
 
 
-def test_a_cache_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_downloaded_again(mirror, tmp_path):
+    (tmp_path / "cat.txt").write_bytes(b"half")
+    assert fetch("cat.txt", SHA256, [mirror("good")], tmp_path).read_bytes() == TEXT
+
+
+def test_a_cache_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"cannot be written \(.*\): set LM_DATA"):
+    with pytest.raises(ValueError, match=r"expected a cache folder that can be written, found .*: type LM_DATA=FOLDER"):
         fetch("cat.txt", SHA256, [], tmp_path / "file" / "kept")
 
 
-def test_four_processes_that_start_at_once_download_once(copies: Copies, tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_nothing_is_left(mirror, tmp_path):
+    with no_file_larger_than(1000), pytest.raises(OSError, match=r"File too large: '.*cat\.txt'"):
+        fetch("cat.txt", SHA256, [mirror("good")], tmp_path)
+    assert files(tmp_path) == []
+
+
+def start_fetch(mirror, folder):
     command = (
         "from lm.data.download import fetch; from pathlib import Path; "
-        f"print(fetch('cat.txt', {SHA256!r}, [{copies['good']!r}], Path({str(tmp_path / 'kept')!r})).stat().st_size)"
+        f"print(fetch('cat.txt', {SHA256!r}, [{mirror!r}], Path({str(folder)!r})).stat().st_size)"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        for _ in range(4)
-    ]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert [int(output) for output in outputs] == [len(TEXT)] * 4
-    assert copies.requests == ["/good/cat.txt"]
+    return subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_what_a_killed_download_left_is_removed_by_the_next_one(mirror, tmp_path):
+    process = start_fetch(mirror("hangs"), tmp_path)
+    while process.stderr.read(1) != b"%":  # of its progress bar: the first bytes are there
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert len(files(tmp_path)) == 1
+    fetch("cat.txt", SHA256, [mirror("good")], tmp_path)
+    assert files(tmp_path) == ["cat.txt"]
+
+
+def test_processes_that_start_at_once_download_once(server, mirror, tmp_path):
+    processes = [start_fetch(mirror("good"), tmp_path / "kept") for _ in range(3)]
+    assert [int(process.communicate(timeout=60)[0]) for process in processes] == [len(TEXT)] * 3
+    assert server.requests == ["/good/cat.txt"]

@@ -1,18 +1,19 @@
 from itertools import chain, combinations, islice
 
+import numpy as np
 import pytest
 import torch
 
 from lm.data.bptt import IGNORE_INDEX
 from lm.data.sentences import Sentences, right_pad
+from tests.data.toy_sentences import EOS, pairs, random_text
 
 LETTERS = ".abcdef"
-EOS = 0
 DRAWN = torch.tensor([LETTERS.index(letter) for letter in "ab.cde.f."])  # the text of the module's drawing
 
 
 def letters(ids_TB, padded_TB):
-    """The grid, each column in the order of its sentences' first letters."""
+    """Return the columns of the grid, sorted."""
     marks = [["-" if p else LETTERS[i] for i, p in zip(*rows, strict=True)] for rows in zip(ids_TB, padded_TB)]  # noqa: B905
     return sorted("".join(column) for column in zip(*marks, strict=True))
 
@@ -21,20 +22,6 @@ def grid(**options):
     [batch] = Sentences(DRAWN, EOS, 3, **options)
     padded_TB = batch.targets_TB == IGNORE_INDEX
     return letters(batch.inputs_TB, padded_TB), letters(batch.targets_TB, padded_TB)
-
-
-def random_text(sentences=57, seed=0):
-    """Sentences of 0 to 12 words, every word another one; a list of lists, and the ids with END after each."""
-    lengths = torch.randint(13, (sentences,), generator=torch.Generator().manual_seed(seed)).tolist()
-    words = iter(range(1, 10_000))
-    text = [[next(words) for _ in range(length)] for length in lengths]
-    return text, torch.tensor([word for sentence in text for word in (*sentence, EOS)], dtype=torch.int32)
-
-
-def pairs(batch):
-    """Every input with its target, where there is one."""
-    real_TB = batch.targets_TB != IGNORE_INDEX
-    return list(zip(batch.inputs_TB[real_TB].tolist(), batch.targets_TB[real_TB].tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -68,17 +55,17 @@ def test_an_epoch_has_as_many_batches_as_it_says():
 
 
 @pytest.mark.parametrize("truncation_side", ["left", "right"])
-def test_trimming_keeps_the_other_end_of_long_sentences(truncation_side):
+def test_truncation_keeps_the_other_side_of_long_sentences(truncation_side):
     text, ids = random_text()
     batches = Sentences(ids, EOS, 4, max_length=5, truncation_side=truncation_side)
-    kept = [pairs(Sentences(torch.tensor([*words, EOS]), EOS, 1).window(torch.tensor([0]))) for words in text]
+    kept = [pairs(Sentences(torch.tensor([*words, EOS]), EOS, 1).batch(torch.tensor([0]))) for words in text]
     kept = [sentence[-5:] if truncation_side == "left" else sentence[:5] for sentence in kept]
     assert sorted(pair for batch in batches for pair in pairs(batch)) == sorted(chain(*kept))
     assert batches.num_truncated == len(ids) - batches.num_targets == len(ids) - sum(map(len, kept))
 
 
 @pytest.mark.parametrize("truncation_side", ["left", "right"])
-def test_the_words_that_are_left_are_those_of_the_whole_sentence(truncation_side):
+def test_the_remaining_words_are_those_of_the_whole_sentence(truncation_side):
     text, ids = random_text()
     after = {word: len(words) - place for words in text for place, word in enumerate(words)}
     for batch in Sentences(ids, EOS, 4, max_length=5, truncation_side=truncation_side):
@@ -86,6 +73,17 @@ def test_the_words_that_are_left_are_those_of_the_whole_sentence(truncation_side
             batch.targets_TB.flatten().tolist(), batch.remaining_TB.flatten().tolist(), strict=True
         ):
             assert left == after.get(target, 0)
+
+
+@pytest.mark.parametrize("bucket_width", [1, 2, 5])
+def test_the_order_of_an_epoch_is_random_within_a_bucket_and_of_batches(bucket_width):
+    """As drawn by numpy: one number per sentence, then a permutation of the batches."""
+    batches = Sentences(random_text(200)[1], EOS, 7, seed=3, bucket_width=bucket_width)
+    generator = np.random.default_rng([3, 2])
+    chance, lengths = generator.random(200), [len(words) + 1 for words in random_text(200)[0]]
+    order = sorted(range(200), key=lambda index: lengths[index] // bucket_width + chance[index])
+    cut = [order[start : start + 7] for start in range(0, 200, 7)]
+    assert [batch.tolist() for batch in batches.batches(2)] == [cut[index] for index in generator.permutation(len(cut))]
 
 
 def test_sentences_of_a_batch_are_of_similar_length():
@@ -96,16 +94,16 @@ def test_sentences_of_a_batch_are_of_similar_length():
 
 
 @pytest.mark.parametrize("bucket_width", [1, 4])
-def test_the_share_of_padding_is_that_of_the_first_epoch(bucket_width):
+def test_the_fraction_of_padding_is_that_of_the_first_epoch(bucket_width):
     batches = Sentences(random_text()[1], EOS, 4, seed=3, bucket_width=bucket_width)
     places = torch.cat([batch.targets_TB.flatten() for batch in batches])
     assert batches.padding == pytest.approx((places == IGNORE_INDEX).double().mean().item())
 
 
 def test_wider_buckets_mean_more_padding():
-    shares = [Sentences(random_text(400)[1], EOS, 4, seed=3, bucket_width=width).padding for width in (1, 4, 100)]
-    assert shares == sorted(shares)
-    assert shares[0] < 0.05 < shares[2]
+    fractions = [Sentences(random_text(400)[1], EOS, 4, seed=3, bucket_width=width).padding for width in (1, 4, 100)]
+    assert fractions == sorted(fractions)
+    assert fractions[0] < 0.05 < fractions[2]
 
 
 def order(batches, epoch):
@@ -121,7 +119,7 @@ def test_another_epoch_and_another_seed_have_another_order():
 
 
 @pytest.mark.parametrize("read", [1, 7, 14])
-def test_a_loaded_position_is_gone_on_from_once_in_the_same_order(read):
+def test_a_loaded_position_is_resumed_from_once_in_the_same_order(read):
     interrupted, resumed = (Sentences(random_text()[1], EOS, 4, seed=1) for _ in range(2))
     whole = order(interrupted, 3)
     assert [pairs(batch) for batch in islice(interrupted, read)] == whole[:read]
@@ -137,7 +135,7 @@ def test_a_position_after_the_last_batch_is_the_start_of_an_epoch():
     assert len(list(batches)) == len(batches)
 
 
-def test_padding_is_moved_behind_the_words_wherever_it_stood():
+def test_padding_is_moved_behind_the_words_from_either_side():
     text = random_text()[1]
     for one, other in zip(
         Sentences(text, EOS, 4, padding_side="left"), Sentences(text, EOS, 4, padding_side="right"), strict=True

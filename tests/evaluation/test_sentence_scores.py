@@ -66,14 +66,14 @@ def test_sentences_as_one_text_come_to_the_perplexity_of_the_stream():
 @pytest.mark.parametrize("carried", [False, True])
 def test_the_size_of_the_batches_changes_nothing(monkeypatch, carried):
     whole = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
-    monkeypatch.setattr(sentence_scores, "EVALUATION_WINDOW", 30)
+    monkeypatch.setattr(sentence_scores, "EVAL_BATCH_TOKENS", 30)
     cut = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
     for one, other in zip(whole, cut, strict=True):
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
 
 
 def test_a_long_sentence_does_not_fill_the_memory_with_padding(monkeypatch):
-    monkeypatch.setattr(sentence_scores, "EVALUATION_WINDOW", 100)
+    monkeypatch.setattr(sentence_scores, "EVAL_BATCH_TOKENS", 100)
     widths = []
     monkeypatch.setattr(
         LanguageModel, "forward", lambda model, tokens_TB, *_: widths.append(tokens_TB.numel()) or 1 / 0
@@ -107,7 +107,7 @@ def test_a_file_has_a_sentence_a_line(tmp_path):
 
 def test_a_file_that_is_none_or_not_utf8_is_refused(tmp_path):
     (tmp_path / "text").write_bytes(b"a \xff")
-    with pytest.raises(ValueError, match="must be UTF-8 text"):
+    with pytest.raises(ValueError, match="expected UTF-8 text"):
         sentences_of_file(tmp_path / "text")
-    with pytest.raises(FileNotFoundError, match="found no file"):
+    with pytest.raises(FileNotFoundError, match="No such file"):
         sentences_of_file(tmp_path / "other")

@@ -142,7 +142,7 @@ def test_a_step_of_tied_weights_equals_an_independent_one():
     model = LanguageModel(WORDS, **given.model_arguments())
     task = LanguageModelModule(model, given, metadata={})
     optimizer = task.configure_optimizers()["optimizer"]
-    window = BPTTBatches(ids, COLUMNS, ROWS).window(0)
+    window = BPTTBatches(ids, COLUMNS, ROWS).batch(0)
     logits_TBV, _ = model.logits(window.inputs_TB)
     mean = F.cross_entropy(logits_TBV.flatten(0, 1), window.targets_TB.flatten())
     gradients = torch.autograd.grad(mean * ROWS, list(model.parameters()))

@@ -1,8 +1,9 @@
-"""Where a corpus comes from, by name; a new one is one entry here."""
+"""The registry of corpora; a new one is one entry here."""
 
 import inspect
 from typing import Any
 
+from lm.checks import check_choice
 from lm.data.sources.ptb import PennTreebank
 from lm.data.sources.python_docs import PythonDocs
 from lm.data.sources.source import SPLITS, Source
@@ -17,13 +18,13 @@ SOURCES: dict[str, type[Source]] = {
 
 
 def make_source(name: str, **options: Any) -> Source:
-    """Give the source of that name with its options, the keys of `conf/data/<name>.yaml`.
+    """Return the source with this name and these options, the keys of `conf/data/<name>.yaml`.
 
     Raises:
-        ValueError: where there is no such source, or it has no such option.
+        ValueError: if there is no such source or option, or an option has a wrong value.
+        FileNotFoundError: if a file is missing.
     """
-    if name not in SOURCES:
-        raise ValueError(f"data must be one of {', '.join(SOURCES)}, got {name!r}.")
+    check_choice("data", name, SOURCES)
     for option in options.keys() - inspect.signature(SOURCES[name]).parameters.keys():
         raise ValueError(f"expected an option of data={name}, found data.{option}=: leave it out")
     return SOURCES[name](**options)

@@ -1,8 +1,8 @@
-"""Reference documentation as plain English: sentences in the manner of the Penn Treebank.
+"""Reference documentation -> sentences of plain English, in the style of the Penn Treebank.
 
-Lower case, numbers as `N`, no punctuation, clitics apart (`do n't`); a name set as code becomes a word
+Lower case, numbers as `N`, no punctuation, separate clitics (`do n't`). A name in code style becomes a word
 (`"object.__init__()"` is `init`), any other code `<unk>`. Blocks of code, tables, headings and signatures are left
-out, as they do not read as sentences.
+out.
 """
 
 import re
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from lm.data.vocabulary import UNK
 
-SHORTEST = 4
-LARGEST_UNKNOWN_SHARE = 0.15
+MIN_WORDS = 4
+MAX_UNK_FRACTION = 0.15
 ABBREVIATIONS = ("e.g", "i.e", "etc", "vs", "cf")
 
 LIST_MARKER = re.compile(r" *(?:[*+-]|\d+\.|\[\d+\]) ")
@@ -35,14 +35,14 @@ WORD = re.compile(r"[a-z]+(?:[-'/.][a-z]+)*")
 def sentences(text: str) -> Iterator[list[str]]:
     """Yield the words of every whole English sentence in `text`."""
     for paragraph in paragraphs(text):
-        for sentence in split_sentences(NOTICE.sub("", paragraph)):
+        for sentence in cut_sentences(NOTICE.sub("", paragraph)):
             words = to_words(sentence)
             if is_english(sentence, words):
                 yield words
 
 
 def paragraphs(text: str) -> Iterator[str]:
-    """Yield every run of equally indented lines as one line; the marker of a list item counts as indentation."""
+    """Yield consecutive lines of equal indentation as one line; the marker of a list item counts as indentation."""
     lines: list[str] = []
     indent = 0
     for line in [*text.splitlines(), ""]:
@@ -56,8 +56,8 @@ def paragraphs(text: str) -> Iterator[str]:
         lines += [line.strip()] if line.strip() else []
 
 
-def split_sentences(paragraph: str) -> Iterator[str]:
-    """Cut a paragraph after `.`, `?` or `!` where a capital follows, but not after an abbreviation such as `e.g.`."""
+def cut_sentences(paragraph: str) -> Iterator[str]:
+    """Cut a paragraph after `.`, `?` or `!` before a capital letter, but not after an abbreviation such as `e.g.`."""
     start = 0
     for end in SENTENCE_END.finditer(paragraph):
         if not paragraph[start : end.start()].rstrip(".").lower().endswith(ABBREVIATIONS):
@@ -67,26 +67,26 @@ def split_sentences(paragraph: str) -> Iterator[str]:
 
 
 def is_english(sentence: str, words: list[str]) -> bool:
-    """Tell a sentence from a heading, a signature, a line of code and a sentence that is mostly code."""
+    """Return whether this is a sentence, not a heading, a signature, a line of code, or mostly code."""
     whole = WHOLE_SENTENCE.fullmatch(sentence) and not BLOCK_OF_CODE.search(sentence)
-    return bool(whole) and len(words) >= SHORTEST and words.count(UNK) <= LARGEST_UNKNOWN_SHARE * len(words)
+    return bool(whole) and len(words) >= MIN_WORDS and words.count(UNK) <= MAX_UNK_FRACTION * len(words)
 
 
 def to_words(sentence: str) -> list[str]:
-    """Give the words of a sentence by the Treebank's conventions."""
+    """Return the words of a sentence by the Treebank's conventions."""
     text = FOOTNOTE.sub(" ", sentence.replace("\u2019", "'"))
     text = INLINE_CODE.sub(lambda code: f" {code_to_word(code[1])} ", text)
     return [word for piece in DASH.sub(" ", text).split() for word in piece_to_words(piece)]
 
 
 def code_to_word(code: str) -> str:
-    """Give the last part of a name without its underscores, a number as it is, and `<unk>` for any other code."""
+    """Return the last part of a name without its underscores, a number as it is, and `<unk>` for any other code."""
     name = NAME.fullmatch(code.strip("'"))
     return name[1] if name else code if NUMBER.fullmatch(code) else UNK
 
 
 def piece_to_words(piece: str) -> list[str]:
-    """Give the words in what stands between two spaces: none, one, or a word and its clitic."""
+    """Return the words of a piece of text without white space: none, one, or a word and its clitic."""
     bare = piece.lower().strip(PUNCTUATION)
     if clitic := CLITIC.fullmatch(bare):
         return [word for word in clitic.groups() if word]

@@ -1,18 +1,15 @@
 """The Penn Treebank as Mikolov prepared it: 10,000 words, lower case, numbers as `N`, rare words as `<unk>`.
 
-One of these, where the folder holds ptb.train.txt, ptb.valid.txt and ptb.test.txt:
-
-    python -m lm.train data=ptb                    # downloaded once, verified
-    python -m lm.train data=ptb data.dir=FOLDER    # verified
+python -m lm.train data=ptb                    # downloaded once, verified
+python -m lm.train data=ptb data.dir=FOLDER    # a folder with ptb.train.txt, ptb.valid.txt, ptb.test.txt; verified
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from lm.data.cache import cache_folder
 from lm.data.download import fetch
-from lm.data.sources.source import SPLITS, Source, digest
-from lm.data.sources.text import file_sha256, read_sentences, split_files
+from lm.data.sources.files import FileSource, file_sha256, split_files
+from lm.data.sources.source import SPLITS, digest
 
 FILES = {split: f"ptb.{split}.txt" for split in SPLITS}
 SHA256 = {
@@ -27,41 +24,35 @@ MIRRORS = (
 )
 
 
-class PennTreebank(Source):
-    """The three files from `dir`, or downloaded on first use; files with other bytes are never used."""
+class PennTreebank(FileSource):
+    """The three files from `dir`, or downloaded on first use; files with other bytes are never used.
+
+    Raises:
+        ValueError, FileNotFoundError: if `dir` is not a folder with the three files.
+    """
 
     name = "ptb"
+    hashes = SHA256
 
     def __init__(self, dir: str | Path | None = None) -> None:
-        self.files = split_files(dir, "ptb.{}.txt") if dir is not None else None
+        self.files = None if dir is None else split_files(dir, "ptb.{}.txt")
 
     def fingerprint(self) -> str:
-        """Hash the sums of the three files, which are known before they are downloaded."""
+        """Hash the hashes of the three files, which are known before they are downloaded.
+
+        Raises:
+            ValueError: if a file in `dir` has other bytes than the one that published results were computed on.
+        """
         for split, path in (self.files or {}).items():
-            check_sum(path, SHA256[split])
+            if (found := file_sha256(path)) != SHA256[split]:
+                raise ValueError(
+                    f"expected the Penn Treebank's {path.name} (SHA-256 {SHA256[split]}), found another file '{path}' "
+                    f"({found}): type data.dir=FOLDER with the right one, or data=text for a text of your own"
+                )
         return digest(self.name, [SHA256[split] for split in SPLITS])
 
-    def sentences(self, split: str) -> Iterator[list[str]]:
-        """Yield the words of one line after another."""
-        path = self.files[split] if self.files else download(split)
-        check_sum(path, SHA256[split])
-        return read_sentences(path)
-
-    def location(self, split: str) -> str:
-        """Name the split's file."""
-        return str(self.files[split]) if self.files else FILES[split]
-
-
-def download(split: str) -> Path:
-    """Give the split's file in the cache folder, downloaded first if it is not there yet."""
-    return fetch(FILES[split], SHA256[split], MIRRORS, cache_folder() / "ptb")
-
-
-def check_sum(path: Path, expected: str) -> None:
-    """Raise a ValueError if the file is not, byte for byte, the one that published results were computed on."""
-    found = file_sha256(path)
-    if found != expected:
-        raise ValueError(
-            f"{path} is not the Penn Treebank's file: its SHA-256 should be {expected} and is {found}; "
-            "get the right file, or train on a text of your own with data=text data.dir=FOLDER."
-        )
+    def path(self, split: str) -> Path:
+        """Return the split's file, downloaded if necessary."""
+        if self.files:
+            return self.files[split]
+        return fetch(FILES[split], SHA256[split], MIRRORS, cache_folder() / "ptb")

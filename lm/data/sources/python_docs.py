@@ -1,10 +1,10 @@
-"""A small corpus that every Python carries: the reference in `pydoc_data.topics`, as plain English.
+"""A small corpus that is part of every Python: the reference in `pydoc_data.topics`, as plain English.
 
     python -m lm.train data=python_docs
 
 It needs no download. On Python 3.11 it has about 34,800 tokens for training and 3,900 each for validation and test, in
-1,600 words; `<unk>` is 4 %, 9 % and 6 % of them. The text differs between versions of Python, so results on it compare
-only where the corpus's SHA-256 is the same.
+1,600 words; `<unk>` is 4 %, 9 % and 6 % of them. The text differs between versions of Python: compare only results on
+the same SHA-256 of the corpus.
 """
 
 import hashlib
@@ -15,14 +15,18 @@ from functools import cached_property
 from lm.data.sources import prose
 from lm.data.sources.source import SPLITS, Source, check_vocabulary_limits, digest
 
-HELD_OUT_SHARE = 0.1
+HELD_OUT_FRACTION = 0.1
 LARGEST_HELD_OUT_TOPIC = 0.03
 
 Sentences = list[list[str]]
 
 
 class PythonDocs(Source):
-    """Sentences of Python's own documentation, split into train, valid and test by topic."""
+    """Sentences of Python's own documentation, split into train, valid and test by topic.
+
+    Raises:
+        ValueError: if an option has a wrong value.
+    """
 
     name = "python_docs"
 
@@ -45,22 +49,23 @@ class PythonDocs(Source):
 
 
 def read_topics() -> Mapping[str, str]:
-    """Give the text of every topic, or raise a FileNotFoundError where this Python was installed without them."""
+    """Return the text of every topic.
+
+    Raises:
+        FileNotFoundError: if this Python was installed without them.
+    """
     try:
         topics: Mapping[str, str] = importlib.import_module("pydoc_data.topics").topics
     except ImportError:
         raise FileNotFoundError(
-            "data=python_docs needs Python's own documentation, but this Python has no pydoc_data.topics: "
-            "use data=synthetic, or data=text with data.dir=FOLDER."
+            "expected Python's own documentation for data=python_docs, found no pydoc_data.topics in this Python: "
+            "type data=synthetic, or data=text data.dir=FOLDER"
         ) from None
     return topics
 
 
 def deduplicate(topics: Mapping[str, str]) -> dict[str, Sentences]:
-    """Give the sentences of each topic, every sentence only where it comes first, longest topics before shorter ones.
-
-    Short topics often repeat a part of a long one; what was trained on must not be tested on.
-    """
+    """Return the sentences of each topic without those of a longer topic, so that no test sentence was trained on."""
     seen: set[tuple[str, ...]] = set()
     kept: dict[str, Sentences] = {}
     for topic in sorted(topics, key=lambda topic: (-len(topics[topic]), topic)):
@@ -73,14 +78,14 @@ def deduplicate(topics: Mapping[str, str]) -> dict[str, Sentences]:
 
 
 def split_by_topic(topics: Mapping[str, Sentences]) -> dict[str, Sentences]:
-    """Put whole topics, drawn by the hash of their names, into test and valid while these have room; train the rest.
+    """Divide whole topics, in the order of their names' hashes: valid and test are filled, the rest is for training.
 
-    The draw is the same whatever order the topics come in. Only topics of at most 3 % of all words are drawn, so that
-    the held-out splits tell of many topics rather than of one or two.
+    The result does not depend on the order of `topics`. Topics with more than 3 % of all words are for training, so
+    that valid and test have many topics rather than one or two.
     """
     sizes = {topic: sum(map(len, sentences)) for topic, sentences in topics.items()}
     total = sum(sizes.values())
-    room = {"valid": HELD_OUT_SHARE * total, "test": HELD_OUT_SHARE * total}
+    room = {"valid": HELD_OUT_FRACTION * total, "test": HELD_OUT_FRACTION * total}
     splits: dict[str, Sentences] = {split: [] for split in SPLITS}
     for topic in sorted(topics, key=lambda topic: hashlib.sha256(topic.encode()).digest()):
         split = max(room, key=room.__getitem__)

@@ -1,10 +1,9 @@
-"""A random language whose true perplexity is known exactly, to see how close a model comes to the floor.
+"""A random language whose true perplexity is known exactly, to see how close a model comes to it.
 
     python -m lm.train data=synthetic
 
-The next word depends on the last word and on the class of the word before it (its number modulo `classes`), so a
-model must carry a little memory: after `w6 w12` other words may follow than after `w5 w12`. Every sentence starts
-afresh.
+The next word depends on the last word and on the class of the word before it (its number modulo `classes`), so that a
+model needs some memory: after `w6 w12` other words can follow than after `w5 w12`. Sentences are independent.
 """
 
 import math
@@ -21,6 +20,9 @@ from lm.data.sources.source import Source, digest
 
 EOS_ID = 0
 
+MAX_CONTEXTS = 10_000
+"""The most `classes * words`: the perplexity is computed with square matrices of that size."""
+
 Table = NDArray[np.float64]
 
 
@@ -30,6 +32,9 @@ class MarkovSource(Source):
     In each of its `classes * words` contexts, `branching` words can follow with random (uniform Dirichlet)
     probabilities, and the sentence ends with probability `1 / mean_length`. A split ends with the first sentence that
     reaches its number of tokens.
+
+    Raises:
+        ValueError: if an option has a wrong value.
     """
 
     name = "synthetic"
@@ -45,10 +50,10 @@ class MarkovSource(Source):
         test_tokens: int = 10_000,
         seed: int = 0,
     ) -> None:
-        check_whole("data.words", words, 50, least=2)
-        check_whole("data.classes", classes, 3)
+        check_whole("data.words", words, 50, least=2, most=MAX_CONTEXTS)
+        check_whole("data.classes", classes, 3, most=MAX_CONTEXTS // words)
         check_whole("data.branching", branching, min(8, words), most=words)
-        check_whole("data.mean_length", mean_length, 10)
+        check_whole("data.mean_length", mean_length, 10, most=1000)
         check_whole("data.seed", seed, 0, least=0)
         self.tokens = {"train": train_tokens, "valid": valid_tokens, "test": test_tokens}
         for split, tokens in self.tokens.items():
@@ -71,11 +76,11 @@ class MarkovSource(Source):
             yield sentence
 
     def floor_ppl(self) -> float:
-        """Give the exponential of the entropy rate in nats per token, `<eos>` included, computed in float64."""
+        """Return the exponential of the entropy rate in nats per token, `<eos>` included, computed in float64."""
         return math.exp(entropy_rate(self.probabilities))
 
     def ppl(self, sentences: Iterable[list[str]]) -> float:
-        """Give the perplexity per token of these sentences under the source itself, which is the best of models."""
+        """Return the perplexity per token of these sentences under the source itself, which no model can beat."""
         nats = [nat for sentence in sentences for nat in self._nats(sentence)]
         return math.exp(math.fsum(nats) / len(nats))
 
@@ -101,7 +106,7 @@ class MarkovSource(Source):
 
 
 def transition_table(words: int, classes: int, branching: int, mean_length: int, seed: int) -> Table:
-    """Draw the probability of each next word, [class of the word before, last word, next word], where 0 is `<eos>`."""
+    """Draw the probability of each next word, [class of the word before, last word, next word]; word 0 is `<eos>`."""
     generator = random.Random(seed)
     table = np.zeros((classes, words + 1, words + 1))
     table[:, EOS_ID] = random_row(words, branching, generator)
@@ -112,7 +117,7 @@ def transition_table(words: int, classes: int, branching: int, mean_length: int,
 
 
 def random_row(words: int, branching: int, generator: random.Random) -> Table:
-    """Spread a probability of one over `branching` of the words."""
+    """Draw the probabilities of `branching` random words, which sum to one."""
     row = np.zeros(words + 1)
     row[generator.sample(range(1, words + 1), branching)] = [generator.expovariate(1) for _ in range(branching)]
     row /= row.sum()
@@ -120,22 +125,21 @@ def random_row(words: int, branching: int, generator: random.Random) -> Table:
 
 
 def entropy_rate(table: Table) -> float:
-    """Give the mean nats per token of an endless text: the entropy of every context times how often it occurs."""
+    """Return the mean nats per token of an infinite text: the entropy of each context times its frequency."""
     logs = np.log(table, where=table > 0, out=np.zeros_like(table))
     nats: Table = -(table * logs).sum(axis=2)
     return float((stationary(table) * nats).sum())
 
 
 def stationary(table: Table) -> Table:
-    """Give the share of each context, [class of the word before, last word], in an endless text."""
+    """Return the frequency of each context, [class of the word before, last word], in an infinite text."""
     classes, vocabulary, _ = table.shape
     moves = np.zeros((classes, vocabulary, classes, vocabulary))
     for last in range(vocabulary):
         moves[:, last, last % classes] = table[:, last]
     contexts = classes * vocabulary
     equations = moves.reshape(contexts, contexts).T - np.eye(contexts)
-    # The shares stay as they are from token to token; one of these equations follows from the others, and gives way
-    # to the one that they sum to one.
+    # A token changes no frequency; one of these equations follows from the others, and is replaced by their sum of one.
     equations[-1] = 1
-    shares: Table = np.linalg.solve(equations, np.eye(contexts)[-1])
-    return shares.reshape(classes, vocabulary)
+    frequencies: Table = np.linalg.solve(equations, np.eye(contexts)[-1])
+    return frequencies.reshape(classes, vocabulary)

@@ -1,6 +1,6 @@
 import pytest
 
-from lm.data.sources.prose import paragraphs, sentences, split_sentences, to_words
+from lm.data.sources.prose import cut_sentences, paragraphs, sentences, to_words
 
 REFERENCE = """The "del" statement
 *******************
@@ -60,7 +60,7 @@ def test_words_follow_the_treebank(sentence: str, words: str) -> None:
 
 
 def test_an_abbreviation_ends_no_sentence() -> None:
-    assert list(split_sentences("Use it, e.g. Python. Then (see below.) Stop!")) == [
+    assert list(cut_sentences("Use it, e.g. Python. Then (see below.) Stop!")) == [
         "Use it, e.g. Python.",
         "Then (see below.)",
         "Stop!",

@@ -102,20 +102,3 @@ def test_the_floor_stands_in_the_corpus(tmp_path: Path) -> None:
     source = MarkovSource(train_tokens=2000, valid_tokens=200, test_tokens=200)
     assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
     assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"words": 1}, r"data\.words to be a whole number of at least 2, found 1"),
-        ({"classes": 0}, r"data\.classes to be a whole number of at least 1"),
-        ({"branching": 0}, r"data\.branching to be a whole number of at least 1"),
-        ({"branching": 51}, r"data\.branching to be a whole number of at most 50, found 51: type data\.branching=8"),
-        ({"mean_length": 0.5}, r"data\.mean_length to be a whole number"),
-        ({"test_tokens": 0}, r"data\.test_tokens to be a whole number of at least 3, found 0"),
-        ({"seed": -1}, r"data\.seed to be a whole number of at least 0"),
-    ],
-)
-def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        MarkovSource(**options)

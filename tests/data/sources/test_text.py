@@ -1,20 +1,18 @@
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lm.data.corpus import load_corpus
 from lm.data.sources import SPLITS, make_source
-from lm.data.sources.text import NUMBER, TextSource
-
-Folder = Callable[..., Path]
+from lm.data.sources.source import TextChanged
+from lm.data.sources.text import TextSource
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path):
     """Write a folder of text; splits that are not given hold `a b`."""
 
-    def write(**texts: str | bytes) -> Path:
+    def write(**texts):
         for split in SPLITS:
             text = texts.get(split, "a b\n")
             (tmp_path / f"{split}.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -23,97 +21,54 @@ def folder(tmp_path: Path) -> Folder:
     return write
 
 
-def words(source: TextSource, split: str = "train") -> list[list[str]]:
-    return list(source.sentences(split))
+def test_each_split_is_its_file(folder):
+    source = TextSource(folder(train="a b\nc d\n", valid="e\r\rF", test="g <eos> h"), lowercase=True)
+    assert [list(source.sentences(split)) for split in SPLITS] == [
+        [["a", "b"], ["c", "d"]],
+        [["e"], ["f"]],
+        [["g"], ["h"]],
+    ]
 
 
-def test_a_line_is_a_sentence_and_white_space_parts_words(folder: Folder) -> None:
-    source = TextSource(folder(train=" the cat \nsat\ton  the mat\r\nno newline"))
-    assert words(source) == [["the", "cat"], ["sat", "on", "the", "mat"], ["no", "newline"]]
-
-
-def test_words_of_neighbouring_lines_are_never_fused(folder: Folder) -> None:
-    assert words(TextSource(folder(train="a b\nc d\n"))) == [["a", "b"], ["c", "d"]]
-
-
-def test_a_line_without_words_is_skipped_unless_it_is_to_be_kept(folder: Folder) -> None:
+def test_blank_lines_can_be_kept(folder):
     text = folder(train="a b\n\n \nc\n")
-    assert words(TextSource(text)) == [["a", "b"], ["c"]]
-    assert words(TextSource(text, keep_blank_lines=True)) == [["a", "b"], [], [], ["c"]]
+    assert list(TextSource(text).sentences("train")) == [["a", "b"], ["c"]]
+    assert list(TextSource(text, keep_blank_lines=True).sentences("train")) == [["a", "b"], [], [], ["c"]]
 
 
-def test_nothing_is_changed_unless_asked(folder: Folder) -> None:
-    assert words(TextSource(folder(train="The 3 Cats, N\n"))) == [["The", "3", "Cats,", "N"]]
+def test_text_that_is_not_utf8_is_refused_with_its_file(folder):
+    with pytest.raises(ValueError, match=r"expected UTF-8 text in '.*valid\.txt', found the byte 0xef in line 2"):
+        list(TextSource(folder(valid=b"abc\nna\xefve\n")).sentences("valid"))
 
 
-def test_lowercase_writes_words_in_lower_case(folder: Folder) -> None:
-    assert words(TextSource(folder(train="The ÉTUDE <UNK>\n"), lowercase=True)) == [["the", "étude", "<unk>"]]
+def test_a_compressed_file_is_no_text(folder):
+    with pytest.raises(ValueError, match=r"expected UTF-8 text in '.*train\.txt', found the byte 0x8b in line 1"):
+        list(TextSource(folder(train=b"\x1f\x8b\x08")).sentences("train"))
 
 
-def test_fold_numbers_writes_numbers_as_a_capital_n_in_lower_case_too(folder: Folder) -> None:
-    source = TextSource(folder(train="In 1990 , 1,000.50 or v2\n"), lowercase=True, fold_numbers=True)
-    assert words(source) == [["in", "N", ",", "N", "or", "v2"]]
+@pytest.mark.parametrize("folder", [None, "", " ", True, 5, 1.5, [], ["a"], {}])
+def test_a_folder_that_is_no_path_is_refused(folder):
+    sentence = (
+        r"^expected data\.dir to be a folder with train\.txt, valid\.txt, test\.txt, found .*: type data\.dir=FOLDER$"
+    )
+    with pytest.raises(ValueError, match=sentence):
+        make_source("text", dir=folder)
 
 
-@pytest.mark.parametrize("number", ["7", "1,000,000", "3.14", ".5", "-3", "+2", "1/2", "12:30", "1990"])
-def test_a_number(number: str) -> None:
-    assert NUMBER.fullmatch(number)
+@pytest.mark.parametrize("name", ["nowhere", "a\0b", "~nobody-of-this-name/x"])
+def test_a_missing_folder_is_refused(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=r"found no folder '.*': type data\.dir=FOLDER"):
+        TextSource(tmp_path / name)
 
 
-@pytest.mark.parametrize("word", ["N", "-", ".", "3rd", "1990s", "a1", "1,", "e.g."])
-def test_not_a_number(word: str) -> None:
-    assert not NUMBER.fullmatch(word)
-
-
-def test_a_byte_order_mark_is_not_part_of_the_first_word(folder: Folder) -> None:
-    assert words(TextSource(folder(train=b"\xef\xbb\xbfthe cat\n"))) == [["the", "cat"]]
-
-
-def test_text_that_is_not_utf8_is_refused_with_file_line_and_byte(folder: Folder) -> None:
-    source = TextSource(folder(valid=b"abc\nna\xefve\n"))
-    with pytest.raises(ValueError, match=r"valid\.txt must be UTF-8 text, but line 2 is not \(byte 6 .* 0xef\)"):
-        words(source, "valid")
-
-
-def test_the_byte_is_counted_from_the_beginning_of_the_file_also_after_a_mark(folder: Folder) -> None:
-    with pytest.raises(ValueError, match=r"line 1 is not \(byte 5 of"):
-        words(TextSource(folder(train=b"\xef\xbb\xbfab\xff\n")))
-
-
-def test_data_text_without_a_folder_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data=text needs the folder .* add data\.dir=FOLDER\."):
-        make_source("text")
-
-
-def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder: give the folder that holds train\.txt"):
-        TextSource(tmp_path / "nowhere")
-
-
-def test_a_missing_file_is_refused(folder: Folder) -> None:
+def test_a_missing_file_is_refused(folder):
     text = folder()
     (text / "valid.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"must hold train\.txt, valid\.txt, test\.txt, but there is no valid"):
+    with pytest.raises(FileNotFoundError, match=r"a folder with train.*, found no valid\.txt in '.*': type data\.dir="):
         TextSource(text)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"min_count": 0}, r"data\.min_count to be a whole number of at least 1, found 0: type data.min_count=2"),
-        ({"min_count": 1.5}, r"data\.min_count .* found 1\.5"),
-        ({"max_vocab_size": 2}, r"data\.max_vocab_size to be a whole number of at least 3 or null, found 2"),
-        ({"lowercase": "maybe"}, r"data\.lowercase to be true or false, found 'maybe'"),
-        ({"fold_numbers": 1}, r"data\.fold_numbers to be true or false, found 1"),
-        ({"keep_blank_lines": None}, r"data\.keep_blank_lines to be true or false, found null"),
-    ],
-)
-def test_options_out_of_range_are_refused(folder: Folder, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        TextSource(folder(), **options)
-
-
-def test_the_key_changes_with_the_text_and_with_every_option(folder: Folder) -> None:
+def test_the_fingerprint_changes_with_the_text_and_with_every_option(folder):
     options: list[dict[str, Any]] = [
         {},
         {"lowercase": True},
@@ -127,8 +82,51 @@ def test_the_key_changes_with_the_text_and_with_every_option(folder: Folder) -> 
     assert len(set(keys)) == len(options) + len(SPLITS)
 
 
-def test_the_key_does_not_change_with_the_place_of_the_folder(folder: Folder, tmp_path: Path) -> None:
+def test_the_fingerprint_does_not_change_with_the_place_of_the_folder(folder, tmp_path):
     before = TextSource(folder()).fingerprint()
     moved = tmp_path.with_name("moved")
     tmp_path.rename(moved)
     assert TextSource(str(moved)).fingerprint() == before
+
+
+def test_a_file_that_was_changed_after_the_fingerprint_is_noticed_at_its_end(folder):
+    source = TextSource(folder())
+    source.fingerprint()
+    folder(valid="a b c\n")
+    assert list(source.sentences("train")) == [["a", "b"]]
+    with pytest.raises(
+        TextChanged, match=r"expected '.*valid\.txt' to stay as it is while it is read, found it changed"
+    ):
+        list(source.sentences("valid"))
+
+
+class GrowingText(TextSource):
+    """A text to which `times` lines are added, one whenever the training split is opened."""
+
+    times = 1
+
+    def path(self, split):
+        if split == "train" and self.times:
+            self.times -= 1
+            with self.files[split].open("a") as file:
+                file.write("c\n")
+        return super().path(split)
+
+
+def test_a_text_that_changes_while_it_is_encoded_is_encoded_again_under_the_hash_of_what_was_read(folder, tmp_path):
+    source = GrowingText(folder())
+    corpus = load_corpus(source, tmp_path / "cache")
+    assert corpus.vocabulary.decode(corpus.splits["train"].tolist()) == ["a", "b", "<eos>", "c", "<eos>"]
+    assert corpus.sha256 == TextSource(tmp_path).fingerprint()
+    folder()  # the text that was there before
+    again = load_corpus(TextSource(tmp_path), tmp_path / "cache")
+    assert again.vocabulary.decode(again.splits["train"].tolist()) == ["a", "b", "<eos>"]
+
+
+def test_a_text_that_keeps_changing_is_refused_and_nothing_is_cached(folder, tmp_path):
+    source = GrowingText(folder())
+    source.times = 100
+    with pytest.raises(ValueError, match="found it changed: type the command again when the file is complete"):
+        load_corpus(source, tmp_path / "cache")
+    assert source.times > 90
+    assert not [path for path in (tmp_path / "cache" / "corpora").iterdir() if path.is_dir()]
