@@ -206,7 +206,7 @@ def train_with_trainer(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str
     def on_train_start(trainer: Any, module: Any) -> None:
         model, batches = module.model, trainer.train_dataloader
         add_timing_hooks(clock, model, model.embedding)
-        batches.window = timed(batches.window, clock, Part.DATA)
+        batches.batch = timed(batches.batch, clock, Part.DATA)
         model.total_nats = timed(model.total_nats, clock, Part.SOFTMAX)
         trainer.optimizers[0].register_step_post_hook(lambda *_: clock.lap(Part.UPDATE))
 
