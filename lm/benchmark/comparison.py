@@ -7,6 +7,8 @@ turns, all variants are slowed down alike by whatever else the machine does; wai
 import io
 import multiprocessing
 import signal
+import tempfile
+import threading
 import traceback
 from contextlib import ExitStack, redirect_stderr, redirect_stdout, suppress
 from multiprocessing import resource_tracker
@@ -49,10 +51,11 @@ class Variant:
     """
 
     def __init__(self, name: str, job: Job) -> None:
-        self.name = name
+        self.name, self._temporary = name, tempfile.TemporaryDirectory()
         multiprocessing.set_start_method("spawn", force=True)  # in a worker of joblib it is one that only joblib knows
         self._connection, connection = multiprocessing.Pipe()
-        self._process = multiprocessing.Process(target=work, args=(name, job, connection), daemon=True)
+        arguments = (name, job, connection, self._temporary.name)
+        self._process = multiprocessing.Process(target=work, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # now, because it unblocks SIGINT
         # The new process inherits the mask: Ctrl-C is for this process, which then ends the others.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
@@ -81,15 +84,17 @@ class Variant:
         return report
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and remove its temporary files."""
         self._connection.close()
-        self._process.terminate()
-        self._process.join(timeout=10)
         self._process.kill()
+        self._process.join()
+        self._temporary.cleanup()
 
 
-def work(name: str, job: Job, connection: Connection) -> None:
+def work(name: str, job: Job, connection: Connection, temporary: str) -> None:
     """Run a variant in its process, and report."""
+    tempfile.tempdir = temporary
+    tqdm.set_lock(threading.RLock())  # the default is a semaphore, which outlives a process that is killed
 
     def take_turn(finished: Round | None) -> None:
         connection.send(finished)

@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import tempfile
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -15,19 +16,23 @@ from lm.benchmark.loops import LOOPS
 from tests.benchmark.jobs import small_job
 
 
+@pytest.fixture(autouse=True)
+def same_temporary_folder_afterwards(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.tempdir)
+
+
 @pytest.fixture
 def in_threads(monkeypatch):
     """Have variants work in threads of this process, which take no seconds to start."""
 
     class Process(Thread):
         def __init__(self, target, args, daemon):
-            *others, connection = args
-            super().__init__(target=target, args=(*others, Connection(os.dup(connection.fileno()))), daemon=daemon)
+            name, job, connection, temporary = args
+            connection = Connection(os.dup(connection.fileno()))
+            super().__init__(target=target, args=(name, job, connection, temporary), daemon=daemon)
 
-        def terminate(self):
-            pass
-
-        kill = terminate
+        def kill(self):
+            pass  # it ends with its connection
 
     monkeypatch.setattr(multiprocessing, "Process", Process)
 
@@ -80,9 +85,9 @@ def test_running_out_of_memory_is_explained(in_threads, monkeypatch):
 
 
 @pytest.mark.parametrize("hung_up", ["before it is ready", "while it waits"])
-def test_a_variant_ends_quietly_when_nobody_waits_for_it(loops, hung_up, capfd):
+def test_a_variant_ends_quietly_when_nobody_waits_for_it(loops, hung_up, tmp_path, capfd):
     here, there = Pipe()
-    thread = Thread(target=work, args=("baseline", small_job(), there))
+    thread = Thread(target=work, args=("baseline", small_job(), there, tmp_path))
     if hung_up == "while it waits":
         thread.start()
         assert here.recv() is None
@@ -94,11 +99,11 @@ def test_a_variant_ends_quietly_when_nobody_waits_for_it(loops, hung_up, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_number_of_threads_is_set(monkeypatch):
+def test_the_number_of_threads_is_set(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     monkeypatch.setattr(comparison, "LOOPS", {"baseline": lambda *_: None})
-    work("baseline", small_job(num_threads=3), Pipe()[0])
+    work("baseline", small_job(num_threads=3), Pipe()[0], tmp_path)
     assert seen == [3]
 
 
@@ -116,6 +121,13 @@ def test_a_process_ignores_ctrl_c_and_its_death_is_reported():
     finally:
         variant.close()
     assert not variant._process.is_alive()
+    assert not os.path.exists(variant._temporary.name)
+
+
+def test_temporary_files_of_a_process_lie_where_they_are_removed_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(comparison, "LOOPS", {"baseline": lambda *_: tempfile.mkstemp()})
+    work("baseline", small_job(), Pipe()[0], str(tmp_path))
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_hidden_terminal_shows_nothing(capsys):
