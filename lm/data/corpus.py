@@ -171,10 +171,7 @@ def write_ids(folder: Path, source: Source, split: str, vocabulary: Vocabulary) 
                 del block[:]
         block.tofile(file)
     if num_words < 2:
-        raise ValueError(
-            f"expected at least two words in the {split} split, found {num_words} in {source.location(split)}: "
-            "add sentences to it"
-        )
+        raise ValueError(f"expected at least two words in the {split} split, found {num_words}: add sentences to it")
 
 
 def map_ids(path: Path) -> torch.Tensor:

@@ -33,7 +33,7 @@ def fetch(file_name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> 
     """
     path, reasons = folder / file_name, []
     with FileLock(make_writable(folder) / f"{file_name}.lock"):
-        if path.is_file() and pooch.file_hash(str(path)) == sha256:
+        if path.is_file() and pooch.file_hash(path) == sha256:
             return path
         for mirror in mirrors:
             try:

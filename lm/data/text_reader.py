@@ -10,6 +10,7 @@ and a literal `<eos>` ends a sentence within a line:
 """
 
 import gzip
+import hashlib
 import io
 import re
 import sys
@@ -25,6 +26,7 @@ from lm.data.vocabulary import EOS
 
 GZIP_MAGIC = b"\x1f\x8b"
 LINE_END = re.compile(rb"\r\n?|\n")
+LITERAL_EOS = re.compile(rf"(?<!\S){EOS}(?!\S)")
 # Digits with the marks written inside or before them: 7, 1,000.50, -3, 1/2, 12:30.
 NUMBER = re.compile(r"[-+]?[.,]?\d+(?:[.,:/]\d+)*")
 
@@ -59,26 +61,12 @@ class SentenceSplitter:
     def split(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Yield the words of one sentence after another, without `<eos>`."""
         for line in lines:
-            words = self._words(line)
-            if EOS not in words:
-                sentences = [words]
-            else:
-                self.literal_eos += words.count(EOS)
-                sentences = list(_split_at_eos(words))
-            yield from (sentence for sentence in sentences if sentence or self.keep_blank_lines)
-
-    def _words(self, line: str) -> list[str]:
-        words = (line.lower() if self.lowercase else line).split()
-        return ["N" if NUMBER.fullmatch(word) else word for word in words] if self.fold_numbers else words
-
-
-def _split_at_eos(words: list[str]) -> Iterator[list[str]]:
-    start = 0
-    for end in (place for place, word in enumerate(words) if word == EOS):
-        yield words[start:end]
-        start = end + 1
-    if start < len(words):
-        yield words[start:]
+            *ended, rest = LITERAL_EOS.split(line.lower() if self.lowercase else line)
+            self.literal_eos += len(ended)
+            for sentence in [*ended, rest] if not ended or rest.strip() else ended:
+                words = sentence.split()
+                if words or self.keep_blank_lines:
+                    yield ["N" if NUMBER.fullmatch(word) else word for word in words] if self.fold_numbers else words
 
 
 def lines_of_text(text: str) -> Iterator[str]:
@@ -137,7 +125,7 @@ class _Tap(io.BufferedIOBase):
     """Counts and hashes the bytes that a `TextIOWrapper` reads from a file."""
 
     def __init__(self, file: Any, sha256: Any) -> None:
-        self.file, self.sha256, self.size = file, sha256, 0
+        self.file, self.sha256, self.size = file, sha256 or hashlib.sha256(), 0
 
     def readable(self) -> bool:
         return True
@@ -147,6 +135,5 @@ class _Tap(io.BufferedIOBase):
         while chunk.endswith(b"\r") and (following := self.file.read(1)):
             chunk += following  # no line end is divided between two chunks, so that lines can be counted
         self.size += len(chunk)
-        if self.sha256 is not None:
-            self.sha256.update(chunk)
+        self.sha256.update(chunk)
         return chunk

@@ -34,10 +34,6 @@ class FileSource(Source):
                 "the file is complete"
             )
 
-    def location(self, split: str) -> str:
-        """Return the file's path in quotes."""
-        return f"'{self.path(split)}'"
-
 
 def split_files(dir: object, pattern: str) -> dict[str, Path]:
     """Return the file of each split in the folder `dir`.
@@ -56,9 +52,3 @@ def split_files(dir: object, pattern: str) -> dict[str, Path]:
         found = f"no {missing[0]} in '{folder}'" if folder.is_dir() else f"no folder '{folder}'"
         raise FileNotFoundError(f"expected data.dir to be {wanted}, found {found}: type data.dir=FOLDER")
     return {split: folder / name for split, name in names.items()}
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

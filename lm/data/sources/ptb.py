@@ -6,9 +6,11 @@ python -m lm.train data=ptb data.dir=FOLDER    # a folder with ptb.train.txt, pt
 
 from pathlib import Path
 
+import pooch
+
 from lm.data.cache import cache_folder
 from lm.data.download import fetch
-from lm.data.sources.files import FileSource, file_sha256, split_files
+from lm.data.sources.files import FileSource, split_files
 from lm.data.sources.source import SPLITS, digest
 
 FILES = {split: f"ptb.{split}.txt" for split in SPLITS}
@@ -44,7 +46,7 @@ class PennTreebank(FileSource):
             ValueError: if a file in `dir` has other bytes than the one that published results were computed on.
         """
         for split, path in (self.files or {}).items():
-            if (found := file_sha256(path)) != SHA256[split]:
+            if (found := pooch.file_hash(path)) != SHA256[split]:
                 raise ValueError(
                     f"expected the Penn Treebank's {path.name} (SHA-256 {SHA256[split]}), found another file '{path}' "
                     f"({found}): type data.dir=FOLDER with the right one, or data=text for a text of your own"

@@ -39,10 +39,6 @@ class Source(ABC):
             TextChanged: at the end, if the text was not the one of the last fingerprint.
         """
 
-    def location(self, split: str) -> str:
-        """Return where the split's text comes from, for messages."""
-        return f"data={self.name}"
-
     def floor_ppl(self) -> float | None:
         """Return the perplexity of the text that no model can beat on average, or None if it is not known."""
         return None

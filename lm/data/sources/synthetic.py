@@ -9,7 +9,7 @@ model needs some memory: after `w6 w12` other words can follow than after `w5 w1
 import math
 import random
 from bisect import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -79,11 +79,6 @@ class MarkovSource(Source):
         """Return the exponential of the entropy rate in nats per token, `<eos>` included, computed in float64."""
         return math.exp(entropy_rate(self.probabilities))
 
-    def ppl(self, sentences: Iterable[list[str]]) -> float:
-        """Return the perplexity per token of these sentences under the source itself, which no model can beat."""
-        nats = [nat for sentence in sentences for nat in self._nats(sentence)]
-        return math.exp(math.fsum(nats) / len(nats))
-
     def _sentence(self, generator: random.Random) -> Iterator[str]:
         before = last = EOS_ID
         while True:
@@ -92,12 +87,6 @@ class MarkovSource(Source):
             if last == EOS_ID:
                 return
             yield f"w{last}"
-
-    def _nats(self, sentence: list[str]) -> Iterator[float]:
-        before = last = EOS_ID
-        for following in (*(int(word[1:]) for word in sentence), EOS_ID):
-            yield -math.log(self.probabilities[before % self.classes, last, following])
-            before, last = last, following
 
     @cached_property
     def _cumulative(self) -> list[list[list[float]]]:

@@ -7,7 +7,9 @@
 
 from pathlib import Path
 
-from lm.data.sources.files import FileSource, file_sha256, split_files
+import pooch
+
+from lm.data.sources.files import FileSource, split_files
 from lm.data.sources.source import check_vocabulary_limits, digest
 from lm.data.text_reader import SentenceSplitter
 
@@ -38,7 +40,7 @@ class TextSource(FileSource):
 
     def fingerprint(self) -> str:
         """Hash the bytes of the three files, and the options."""
-        self.hashes = {split: file_sha256(path) for split, path in self.files.items()}
+        self.hashes = {split: pooch.file_hash(path) for split, path in self.files.items()}
         return digest(self.name, list(self.hashes.values()), self.options)
 
     def path(self, split: str) -> Path:
