@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 
@@ -64,7 +65,7 @@ class Corpus:
         return {split: self._unk(ids) for split, ids in self.splits.items()}
 
     def _unk(self, ids: torch.Tensor) -> dict[str, float]:
-        count = sum(int(torch.count_nonzero(block == self.vocabulary.unk_id)) for block in torch.split(ids, 2**20))
+        count = sum(int(np.count_nonzero(block.numpy() == self.vocabulary.unk_id)) for block in torch.split(ids, 2**20))
         return {"count": count, "fraction": round(count / len(ids), 6)}
 
     def warnings(self) -> list[str]:

@@ -58,9 +58,8 @@ class MarkovSource(Source):
         self.tokens = {"train": train_tokens, "valid": valid_tokens, "test": test_tokens}
         for split, tokens in self.tokens.items():
             check_whole(f"data.{split}_tokens", tokens, 10_000, least=3)
-        self.classes = classes
-        self.seed = seed
-        self.probabilities = transition_table(words, classes, branching, mean_length, seed)
+        self.classes, self.seed = classes, seed
+        self._sizes = (words, classes, branching, mean_length)
 
     def fingerprint(self) -> str:
         """Hash the seed, the sizes and every probability."""
@@ -89,13 +88,18 @@ class MarkovSource(Source):
             yield f"w{last}"
 
     @cached_property
+    def probabilities(self) -> Table:
+        """The probability of each next word, [class of the word before, last word, next word]; word 0 is `<eos>`."""
+        return transition_table(*self._sizes, self.seed)
+
+    @cached_property
     def _cumulative(self) -> list[list[list[float]]]:
         cumulative: list[list[list[float]]] = np.cumsum(self.probabilities, axis=2).tolist()
         return cumulative
 
 
 def transition_table(words: int, classes: int, branching: int, mean_length: int, seed: int) -> Table:
-    """Draw the probability of each next word, [class of the word before, last word, next word]; word 0 is `<eos>`."""
+    """Draw the `probabilities` of a source."""
     generator = random.Random(seed)
     table = np.zeros((classes, words + 1, words + 1))
     table[:, EOS_ID] = random_row(words, branching, generator)
