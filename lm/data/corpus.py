@@ -104,7 +104,7 @@ def load_corpus(source: Source, cache_dir: Path | None = None, tries: int = TRIE
                 raise
             return load_corpus(source, cache_dir, tries - 1)
     for warning in corpus.warnings():
-        log.warning(warning)
+        log.warning(f"warning: {warning}")
     return corpus
 
 

@@ -175,7 +175,9 @@ def test_many_unknown_words_are_reported_whenever_the_corpus_is_loaded(tmp_path,
     for _ in range(2):
         caplog.clear()
         load_corpus(Sentences("a b c d\n" * 5, "a b c e", "x y\n" + "a b c d\n" * 9), tmp_path)
-        assert caplog.messages == ["20.0% of the valid split is <unk>, which is easier to predict than words are"]
+        assert caplog.messages == [
+            "warning: 20.0% of the valid split is <unk>, which is easier to predict than words are"
+        ]
 
 
 def test_literal_ends_in_the_text_are_counted_and_reported_whenever_it_is_loaded(tmp_path, caplog):
@@ -185,7 +187,7 @@ def test_literal_ends_in_the_text_are_counted_and_reported_whenever_it_is_loaded
         caplog.clear()
         corpus = load_corpus(TextSource(tmp_path), tmp_path)
         assert caplog.messages == [
-            f"the text of the {split} split has {count} literal <eos>, each of which ends a sentence"
+            f"warning: the text of the {split} split has {count} literal <eos>, each of which ends a sentence"
             for split, count in {"train": 2, "valid": 1}.items()
         ]
     assert words(corpus, "train") == "a b <eos> b a <eos>"
