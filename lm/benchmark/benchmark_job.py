@@ -18,11 +18,8 @@ from lm.training.hardware import resolve_device
 WARMUP_STEPS = 3
 """Steps at the start of each round that are not measured: the caches still hold another process's data."""
 
-PRECISIONS = ("auto", "32-true")
-"""The precisions that need no plugin of Lightning's Trainer, so that a loop without it has them too."""
-
 MAX_STEPS, MAX_VOCABULARY_SIZE = 100_000, 10_000_000
-"""Limits of what fits into memory as random ids and as the words of a vocabulary."""
+"""What fits into memory as random ids and as the words of a vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +47,10 @@ class Job:
         check_whole("rounds", self.rounds, 10, most=MAX_STEPS)
         check_whole("steps", self.steps, max(200, self.rounds), least=self.rounds, most=MAX_STEPS)
         check_whole("vocabulary_size", self.vocabulary_size, 10_000, least=3, most=MAX_VOCABULARY_SIZE, optional=True)
-        check_choice("data.batching", self.config.batching, ("streams",))  # the baseline cannot read sentences
-        get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)  # the baseline needs one of PyTorch
-        check_choice("precision", self.machine.precision, PRECISIONS)
+        # The baseline reads streams and needs a cell of PyTorch. Other precisions need a plugin of the Trainer.
+        check_choice("data.batching", self.config.batching, ("streams",))
+        get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)
+        check_choice("precision", self.machine.precision, ("auto", "32-true"))
         if (devices := self.machine.trainer["devices"]) not in (1, "1", "auto"):
             raise ValueError(f"expected one device, found {devices}: type trainer.devices=1")
 

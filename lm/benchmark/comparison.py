@@ -44,15 +44,15 @@ def compare(job: Job) -> dict[str, dict[str, Any]]:
 
 
 class Variant:
-    """The process of one variant. It waits after each report until `resume` asks for the next one.
+    """The process of one variant, which waits after each report until it is resumed.
 
-    The reports are None when it is ready, then each round, then what its loop returns. An error of the process is
+    Its reports are None when it is ready, then each round, then what its loop returns. An error of the process is
     raised here, with its traceback as a note.
     """
 
     def __init__(self, name: str, job: Job) -> None:
         self.name, self._temporary = name, tempfile.TemporaryDirectory()
-        multiprocessing.set_start_method("spawn", force=True)  # in a worker of joblib it is one that only joblib knows
+        multiprocessing.set_start_method("spawn", force=True)  # workers of joblib have one that only joblib knows
         self._connection, connection = multiprocessing.Pipe()
         arguments = (name, job, connection, self._temporary.name)
         self._process = multiprocessing.Process(target=work, args=arguments, daemon=True)
@@ -61,11 +61,11 @@ class Variant:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         self._process.start()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        connection.close()  # or `recv` would wait for ever once the process has died
+        connection.close()  # otherwise `recv` would wait forever for a process that has died
 
     def resume(self) -> Any:
-        """Let the variant go on, and return its next report."""
-        with suppress(BrokenPipeError):  # it has died, as `report` says
+        """Resume the variant, and return its next report."""
+        with suppress(BrokenPipeError):  # it has died: see `report`
             self._connection.send(None)
         return self.report()
 
@@ -107,7 +107,7 @@ def work(name: str, job: Job, connection: Connection, temporary: str) -> None:
                 torch.set_num_threads(job.machine.num_threads)
             report = LOOPS[name](job, job.corpus(), Recorder(job, take_turn))
     except (EOFError, BrokenPipeError):
-        return  # the process that compares has ended
+        return  # nobody waits for the report
     except Exception as error:
         error.add_note(f"In the process of {name}:\n{traceback.format_exc()}")
         report = error
@@ -121,7 +121,3 @@ class HiddenTerminal(io.StringIO):
     def isatty(self) -> bool:
         """Return True."""
         return True
-
-    def write(self, text: str) -> int:
-        """Discard the text."""
-        return len(text)

@@ -83,9 +83,8 @@ class BaselineModel(nn.Module):
         sizes = (config.embedding_size, config.hidden_size, config.num_layers)
         self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
         self.dropout = nn.Dropout(config.dropout)
-        self.rnn: Any = get_cell(config.cell).reference(
-            *sizes, dropout=config.dropout if config.num_layers > 1 else 0.0
-        )
+        between_layers = config.dropout if config.num_layers > 1 else 0.0
+        self.rnn: Any = get_cell(config.cell).reference(*sizes, dropout=between_layers)
         self.decoder = nn.Linear(config.hidden_size, vocabulary_size)
         if config.tie_weights:
             self.decoder.weight = self.embedding.weight

@@ -1,6 +1,5 @@
 """Measurements: the parts of a step, peak FLOP/s, peak memory, and the time from the command to the first step."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -105,7 +104,6 @@ def add_timing_hooks(clock: Clock, model: nn.Module, embedding: nn.Module) -> No
 def timed(function: Callable[..., Any], clock: Clock, part: Part) -> Callable[..., Any]:
     """Return the function with its time counted for a part, and the time before it for the loop."""
 
-    @functools.wraps(function)
     def wrapper(*args: Any) -> Any:
         clock.lap(Part.LOOP)
         result = function(*args)
