@@ -18,8 +18,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition
-from lm.output import prepare_streams
+from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition, wrong_choice
+from lm.output import discard, prepare_streams
 from lm.overrides import hydra_arguments
 
 EXCLUDED_FROM_RUN_NAME = ("data.dir", "resume")
@@ -55,10 +55,12 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
             usage = cleandoc(task.__globals__["__doc__"])
             OmegaConf.register_new_resolver("usage", lambda: usage, replace=True)
             sys.argv[1:] = hydra_arguments(sys.argv[1:], literal)
-            if found := unknown_addition(config_name, sys.argv[1:]):
-                sys.exit(f"error: {found}")
             try:
+                if found := wrong_choice(sys.argv[1:]) or unknown_addition(config_name, sys.argv[1:]):
+                    sys.exit(f"error: {found}")
                 run()
+            except BrokenPipeError:
+                sys.exit(discard(sys.stdout))
             except (HydraException, OmegaConfBaseException, OSError) as error:
                 sys.exit(f"error: {missing_extra(error) or did_you_mean(config_name, error) or one_line(error)}")
             except KeyboardInterrupt:

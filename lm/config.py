@@ -1,22 +1,38 @@
-"""The options of `conf/train.yaml` as typed, checked values. Every check of one of them stands here, or in `Batching`.
+"""The options of `conf/train.yaml` as typed, checked values. Every check of one of them stands here.
 
 `Config` is what defines a run: another value makes another run. `MachineConfig` is how and where it is computed.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.checks import check_flag, check_number, check_whole, unexpected
-from lm.data.batching import OPTIONS, Batching, source_options
-from lm.models.cells import get_cell
+from lm.checks import check_choice, check_flag, check_number, check_whole, unexpected
+from lm.data.sources import SOURCES
+from lm.models.cells import CELLS
+from lm.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from lm.data.batching import Batching  # imports PyTorch, which checking a config does not need
 
 MODEL_ARGUMENTS = (
     "cell", "embedding_size", "hidden_size", "num_layers", "dropout", "init_range", "tie_weights",
     "length_conditioning",
 )  # fmt: skip
+
+BATCHING_OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
+"""The options of `data` that define batches, whatever the corpus. All others are the source's."""
+
+GROUPS = {"cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1", "trainer": "{}"}
+"""The options that are groups of options, each with an example."""
+
+SIDES = ("right", "left")
+MAX_THREADS = 1024
+"""The largest number of threads; OpenMP aborts the process if it cannot start them."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +43,7 @@ class Config:
         ValueError: if a value cannot be used. The sentence says what was expected, found, and what to type instead.
     """
 
-    cell: str
+    cell: Annotated[str, partial(check_choice, choices=CELLS)]
     dropout: Annotated[float, partial(check_number, example=0.25, least=0, below=1)]
     hidden_size: Annotated[int, partial(check_whole, example=200)]
     embedding_size: Annotated[int, partial(check_whole, example=200)]
@@ -43,22 +59,21 @@ class Config:
     lr: Annotated[float, partial(check_number, example=1.0, above=0, below=1e6)]
     schedule: str
     epochs_at_full_rate: Annotated[int, partial(check_whole, example=4, least=0)]
-    lr_decay_factor: Annotated[float, partial(check_number, example=1.2, above=0, below=1e6)]
+    lr_decay_factor: Annotated[float, partial(check_number, example=1.2, least=0.001, below=1e6)]
     max_grad_norm: Annotated[float, partial(check_number, example=5, above=0, below=1e30)]
     seed: Annotated[int, partial(check_whole, example=1, least=0, most=2**32 - 1)]
 
-    batching: str
-    max_length: int | None
-    truncation_side: str
-    padding_side: str
-    bucket_width: int
+    batching: Annotated[str, partial(check_choice, choices=("streams", "sentences"))]
+    max_length: Annotated[int | None, partial(check_whole, example=50, optional=True)]
+    truncation_side: Annotated[str, partial(check_choice, choices=SIDES)]
+    padding_side: Annotated[str, partial(check_choice, choices=SIDES)]
+    bucket_width: Annotated[int, partial(check_whole, example=2)]
     source: dict[str, Any]
     optimizer_options: dict[str, Any]
 
     def __post_init__(self) -> None:
-        get_cell(self.cell)
         check_fields(self)
-        self.batches()
+        check_choice("data", self.source.get("name"), SOURCES)
         if self.tie_weights and self.embedding_size != self.hidden_size:
             raise ValueError(
                 f"expected equal sizes with tie_weights=true, found embedding_size={self.embedding_size} and "
@@ -69,18 +84,24 @@ class Config:
                 f"expected data.batching=sentences with length_conditioning=true, found {self.batching}: "
                 "type data.batching=sentences"
             )
+        decays = max(0, self.epochs - self.epochs_at_full_rate)
+        if abs(decays * math.log10(self.lr_decay_factor)) > 300:
+            raise ValueError(
+                f"expected lr_decay_factor to leave the learning rate a float through {decays} decays, "
+                f"found {self.lr_decay_factor}: type lr_decay_factor={10 ** (1 / decays):.6f}"
+            )
 
     @classmethod
     def from_hydra(cls, config: DictConfig) -> "Config":
         """Return the typed options of a composed config."""
         values = plain(config)
-        cell, optimizer, schedule, data = (group(values, name) for name in ("cell", "optimizer", "schedule", "data"))
-        typed: dict[str, Any] = {name: (data if name in OPTIONS else values).get(name) for name in _names(cls)}
+        data, optimizer = values["data"], dict(values["optimizer"])
+        typed: dict[str, Any] = {name: (data if name in BATCHING_OPTIONS else values).get(name) for name in _names(cls)}
         return cls(**typed | {
-            "cell": cell["name"],
-            "optimizer": optimizer["name"],
-            "optimizer_options": {key: value for key, value in optimizer.items() if key != "name"},
-            "schedule": schedule["name"],
+            "cell": values["cell"].get("name"),
+            "optimizer": optimizer.pop("name", None),
+            "optimizer_options": optimizer,
+            "schedule": values["schedule"].get("name"),
             "source": source_options(data),
         })  # fmt: skip
 
@@ -92,8 +113,10 @@ class Config:
         """Return the arguments of `LanguageModel` besides the vocabulary's size."""
         return {name: getattr(self, name) for name in MODEL_ARGUMENTS}
 
-    def batches(self) -> Batching:
+    def batches(self) -> "Batching":
         """Return how the corpus is cut into batches."""
+        from lm.data.batching import Batching
+
         return Batching(**{name: getattr(self, name) for name in _names(Batching)})
 
 
@@ -106,8 +129,8 @@ class MachineConfig:
     """
 
     precision: str
-    num_threads: Annotated[int | None, partial(check_whole, example=2, optional=True)]
-    gpus_per_run: Annotated[float, partial(check_number, example=1, least=0)]
+    num_threads: Annotated[int | None, partial(check_whole, example=2, most=MAX_THREADS, optional=True)]
+    gpus_per_run: Annotated[float, partial(check_number, example=1, least=0, below=MAX_THREADS)]
     checkpoint_every_minutes: Annotated[float, partial(check_number, example=10, above=0)]
     resume: str | None
     trainer: dict[str, Any]
@@ -119,7 +142,8 @@ class MachineConfig:
     def from_hydra(cls, config: DictConfig) -> "MachineConfig":
         """Return the typed options of a composed config."""
         values = plain(config)
-        return cls(**{name: values.get(name) for name in _names(cls)} | {"trainer": group(values, "trainer")})
+        typed: dict[str, Any] = {name: values.get(name) for name in _names(cls)}
+        return cls(**typed)
 
 
 def check_fields(config: Any) -> None:
@@ -130,27 +154,48 @@ def check_fields(config: Any) -> None:
 
 
 def config_key(name: str) -> str:
-    """Return what is typed for a field."""
-    return f"data.{name}" if name in OPTIONS else name
+    """Return the config key of a field."""
+    return f"data.{name}" if name in BATCHING_OPTIONS else name
+
+
+def source_options(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of `data` that are the source's."""
+    return {name: value for name, value in data.items() if name not in BATCHING_OPTIONS}
+
+
+def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictConfig:
+    """Return the config that a run was started with, under the overrides of the command that resumes it.
+
+    Raises:
+        ValueError: if an override changes what defines the run.
+        FileNotFoundError: if the run's config is missing.
+    """
+    saved, changeable = run.saved_config(), {"epochs", "data.dir", *_names(MachineConfig)}
+    for key, _, asked in (override.lstrip("+~").partition("=") for override in overrides):
+        if key in run.choices:
+            found: object = run.choices[key]
+        else:
+            found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
+            OmegaConf.update(saved, key, asked, force_add=True)
+        if found != asked and key.partition(".")[0] != "trainer" and key not in changeable:
+            raise ValueError(
+                f"expected {key}={found} as '{run.folder}' was trained with, found {asked}: "
+                f"type {key}={found}, or start a new run"
+            )
+    return saved
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """Return a config as plain values, interpolations resolved."""
-    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    return values
-
-
-def group(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the options of a config group.
+    """Return a config as plain values, interpolations resolved.
 
     Raises:
-        ValueError: if another value stands in its place, as after `cell=null`.
+        ValueError: if a group of options is missing, as after `cell=null`, or another value stands in its place.
     """
-    examples = {"cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1", "trainer": "{}"}
-    found = values.get(name)
-    if not isinstance(found, dict):
-        raise unexpected(name, "a config group", found, examples[name])
-    return found
+    for name, example in GROUPS.items():
+        if not isinstance(found := config.get(name), DictConfig):
+            raise unexpected(name, "a group of options", found, example)
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return values
 
 
 def _names(cls: type) -> list[str]:

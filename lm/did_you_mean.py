@@ -1,41 +1,63 @@
-"""The options that a command has, by which a misspelt one is refused, with the one that may be meant."""
+"""Refuse an option that a command does not have, and name the one that may be meant."""
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep
+from hydra.errors import MissingConfigException
+from omegaconf import DictConfig
 
 CONFIGS = Path(__file__).parents[1] / "conf"
 
 OPEN_PREFIXES = ("trainer.", "hydra.", "hydra/")
-"""Where an option may be new: arguments of Lightning's and of Hydra's that `conf/` does not write out."""
+"""Where an option may be new: arguments of Lightning and Hydra that `conf/` does not list."""
+
+CHECKED_ELSEWHERE = ("data", "optimizer", "trainer", "hydra")
+"""Groups whose options are the arguments of what they configure, which refuses others."""
 
 USER_CONFIG_FLAGS = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")
-"""What a user's own configs begin with, whose options are not known here."""
+"""How arguments begin that add the user's own configs, whose options are not known here."""
 
 MATCH_CUTOFF = 0.9
-"""How alike two names are, of 1, that can't but be the same where there are others that are not known here."""
+"""The similarity, of 1, from which two names are taken for the same where unknown names are possible."""
 
 
-def unknown_addition(config_name: str, typed: Sequence[str]) -> str | None:
-    """Return in a sentence what is typed with a plus and would never be read, as in `+cel=gru`."""
-    if any(argument.lstrip("+").startswith(USER_CONFIG_FLAGS) for argument in typed):
+def unknown_addition(config_name: str, arguments: Sequence[str]) -> str | None:
+    """Return in a sentence which option is added with a plus although nothing reads it, such as `+cel=gru`."""
+    if any(argument.lstrip("+").startswith(USER_CONFIG_FLAGS) for argument in arguments):
         return None
-    for argument in (argument for argument in typed if argument.startswith("+") and "=" in argument):
+    for argument in (argument for argument in arguments if argument.startswith("+") and "=" in argument):
         name = argument.lstrip("+").partition("=")[0]
         if not name.startswith(OPEN_PREFIXES) and name not in options(config_name):
             return unknown_option(name, config_name, argument)
     return None
 
 
-def did_you_mean(config_name: str, error: Exception) -> str | None:
-    """Return in a sentence which option Hydra has not found, if that is its error; it would advise to add it.
+def wrong_choice(arguments: Sequence[str]) -> str | None:
+    """Return in a sentence which group of options is given something else than a name, such as `cell=null`."""
+    parser = OverridesParser.create()
+    for argument in arguments:
+        group, _, found = argument.partition("=")
+        if (CONFIGS / group).is_dir() and not isinstance(parser.parse_override(argument).value(), str | ChoiceSweep):
+            return unknown_choice(group, found, sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
+    return None
 
-    None where that is good advice: an argument of Lightning's or Hydra's that `conf/` does not write out takes a plus.
+
+def did_you_mean(config_name: str, error: Exception) -> str | None:
+    """Return in a sentence which option or choice Hydra has not found, if that is its error.
+
+    None if Hydra's advice is right to add it with a plus, as to an argument of Lightning that `conf/` does not list.
     """
+    if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return unknown_choice(group, choice, error.options)
     match = re.match(r"Could not override '([^']+)'", str(error))
     if match is None:
         return None
@@ -47,47 +69,60 @@ def did_you_mean(config_name: str, error: Exception) -> str | None:
     return unknown_option(name, config_name, f"{name}=")
 
 
-def unknown_option(name: str, config_name: str, typed: str) -> str:
+def unread_option(config_name: str, config: DictConfig) -> str | None:
+    """Return in a sentence which option of a composed config is unknown, as in a config of the user's own.
+
+    A group of its own is no option: configs may compute with it, as `conf/experiment/equal_parameters.yaml` does.
+    """
+    with _hydra():
+        known = set(option_names(compose(config_name)))
+    for name in option_names(config):
+        group = name.partition(".")[0]
+        own_group = group not in known and isinstance(config[group], DictConfig)
+        if name not in known and group not in CHECKED_ELSEWHERE and not own_group:
+            return unknown_option(name, config_name, f"{name}=")
+    return None
+
+
+def unknown_option(name: str, config_name: str, found: str) -> str:
     """Return in a sentence that a command has no such option, and which one may be meant."""
     close = get_close_matches(name, options(config_name), n=1)
     advice = f"type {close[0]}=" if close else f"python -m lm.{config_name} --cfg job shows them"
-    return f"expected an option of lm.{config_name}, found {typed}: {advice}"
+    return f"expected an option of lm.{config_name}, found {found}: {advice}"
 
 
+def unknown_choice(group: str, found: str, choices: Sequence[str]) -> str:
+    """Return in a sentence that a group has no such choice, and which one may be meant."""
+    close = (*get_close_matches(found, choices, n=1), choices[0])[0]
+    return f"expected {group} to be one of {', '.join(choices)}, found {found}: type {group}={close}"
+
+
+@cache
 def options(config_name: str) -> dict[str, str]:
-    """Return the names of a command's options and groups of options, `data.dir` and `data`.
+    """Return the names of a command's options and groups of options, such as `data.dir` and `data`.
 
-    Beside each stands a choice that has it, as `data=ptb`; nothing where all have it.
+    Each has the choice that brings it, such as `data=ptb`; an option that is always there has an empty string.
     """
-    found: dict[str, str] = {}
-    for name, choice in _of_file(CONFIGS / f"{config_name}.yaml", prefix="", choice=""):
-        found.setdefault(name, choice)
+    with _hydra():
+        config = compose(config_name, return_hydra_config=True)
+        found = dict.fromkeys(option_names(config), "")
+        for group in (group for group in config.hydra.runtime.choices if not group.startswith("hydra/")):
+            found[group] = ""
+            for choice in GlobalHydra.instance().config_loader().get_group_options(group):
+                for name in option_names(compose(config_name, [f"{group}={choice}"])):
+                    found.setdefault(name, f"{group}={choice}")
     return found
 
 
-def _of_file(path: Path, prefix: str, choice: str) -> Iterator[tuple[str, str]]:
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
-    content: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
-    defaults = content.pop("defaults", [])
-    yield from ((name, choice) for name in _names(content, prefix))
-    for default in defaults:
-        if isinstance(default, str) and default != "_self_":
-            yield from _of_file(CONFIGS / f"{default}.yaml", prefix, choice)
-        elif isinstance(default, dict):
-            yield from _of_groups(default)
-
-
-def _of_groups(default: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for group in (name for name in default if not name.startswith("override ")):
-        yield group, ""
-        for path in sorted((CONFIGS / group).glob("*.yaml")):
-            everywhere = "@package _global_" in path.read_text(encoding="utf-8")
-            yield from _of_file(path, "" if everywhere else f"{group}.", f"{group}={path.stem}")
-
-
-def _names(content: dict[str, Any], prefix: str) -> Iterator[str]:
-    for key, value in content.items():
+def option_names(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of a config's options, except Hydra's own."""
+    for key in (str(key) for key in config if key != "hydra"):
         yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _names(value, f"{prefix}{key}.")
+        if isinstance(value := config._get_node(key), DictConfig) and not value._is_none():
+            yield from option_names(value, f"{prefix}{key}.")
+
+
+def _hydra() -> nullcontext[None] | initialize_config_dir:
+    """Compose in the running command's search path, or else in `conf/`."""
+    running = GlobalHydra.instance().is_initialized()
+    return nullcontext() if running else initialize_config_dir(str(CONFIGS), version_base="1.3")

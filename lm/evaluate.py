@@ -29,16 +29,7 @@ from lm.terminal import warn_of_unknown
 STATES = ("reset", "carried")
 
 
-@command(
-    "evaluate",
-    literal=(
-        "run",
-        "data.dir",
-        "text",
-        "file",
-        "csv",
-    ),
-)
+@command("evaluate", literal=("run", "data.dir", "text", "file", "csv"))
 def main(config: DictConfig) -> None:
     """Evaluate what the config names."""
     print(evaluation_text(config))

@@ -29,13 +29,7 @@ from lm.run_dir import RunDir
 from lm.terminal import warn_of_unknown
 
 
-@command(
-    "generate",
-    literal=(
-        "run",
-        "prompt",
-    ),
-)
+@command("generate", literal=("run", "prompt"))
 def main(config: DictConfig) -> None:
     """Write what the config asks for."""
     print(generate(config))

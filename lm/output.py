@@ -1,13 +1,27 @@
 """What commands print: results on standard output, everything else on standard error, readable on any terminal."""
 
 import codecs
+import logging
 import os
 import re
 import signal
 import sys
 from contextlib import suppress
+from typing import TextIO
 
-ASCII = {"…": "...", "±": "+-", "×": "x", "→": "->", "–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"'}
+ASCII = {
+    "…": "...",
+    "±": "+-",
+    "×": "x",
+    "→": "->",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}
 """What stands for a character that the terminal's encoding lacks; others become escapes, as `\\xe9`."""
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -22,6 +36,7 @@ def prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # as Python starts with `>&-`; a print to None would go to standard output
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+            os.set_inheritable(getattr(sys, name).fileno(), True)  # or no process that this one starts had the stream
         stream = getattr(sys, name)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=ERRORS)
@@ -43,12 +58,29 @@ def print_results(text: str) -> None:
     try:
         print(text, flush=True)
     except OSError as error:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the exit would fail to flush again
+        status = discard(sys.stdout)
         if isinstance(error, BrokenPipeError):
-            sys.exit(128 + signal.SIGPIPE)  # the status of a process that the signal ends
+            sys.exit(status)
         error.filename = "standard output"
         raise
+
+
+def discard(stream: TextIO) -> int:
+    """Send a stream that can no longer be written nowhere; return the exit status for a closed pipe."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the exit would fail to flush again
+    return 128 + signal.SIGPIPE  # the status of a process that the signal ends
+
+
+class ConsoleHandler(logging.StreamHandler[TextIO]):
+    """A handler for a terminal. A full disk or a closed pipe behind it is no reason to stop a run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Stop printing if the stream cannot be written; show any other error."""
+        if isinstance(sys.exc_info()[1], OSError):
+            discard(self.stream)
+        else:
+            super().handleError(record)
 
 
 def print_note(text: str) -> None:

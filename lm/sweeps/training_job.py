@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from lm.cli import USER_ERRORS, one_line
-from lm.config import Config, MachineConfig
+from lm.config import Config, MachineConfig, resumed
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
@@ -43,9 +43,6 @@ log = logging.getLogger(__name__)
 
 Job = tuple[Config, MachineConfig, RunDir, int | None]
 """The arguments of `train`."""
-
-GROUPS = ("cell", "data", "optimizer", "schedule", "experiment")
-"""Options that stand for several."""
 
 
 @explain_out_of_memory()
@@ -157,21 +154,6 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
         "unk": corpus.unk,
         "floor_ppl": corpus.floor_ppl,
     }
-
-
-def resumed(config: DictConfig, run: RunDir, typed: Sequence[str]) -> DictConfig:
-    """Return the config that a run was started with, under what is typed now.
-
-    Raises:
-        ValueError: where a group of options is typed, which a run can't change on its way.
-        FileNotFoundError: where the run's config is missing.
-    """
-    saved = run.saved_config()
-    for key in (override.lstrip("+").partition("=")[0] for override in typed):
-        if key in GROUPS:
-            raise ValueError(f"expected options of the run to go on, found {key}=: leave it out, or start a new run")
-        OmegaConf.update(saved, key, OmegaConf.select(config, key), force_add=True)
-    return saved
 
 
 def train_arguments(composed: DictConfig, run: RunDir) -> Job:

@@ -1,0 +1,135 @@
+"""Refuse a wrong option before anything is written: Hydra calls this before it makes a run's or a sweep's folder."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice, product
+from typing import Any, NamedTuple
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from lm.cli import USER_ERRORS, one_line
+from lm.config import Config, MachineConfig, resumed
+from lm.data.sources import make_source
+from lm.did_you_mean import unread_option
+from lm.run_dir import RunDir
+
+MAX_COMPOSED = 64
+"""The largest number of a sweep's runs whose configs are composed in search of one that can be trained."""
+
+
+class Unread(NamedTuple):
+    """Options that nothing reads in some configs.
+
+    Args:
+        prefix: how their names begin.
+        key: the config key that decides.
+        values: its values with which they are not read.
+        instead: what to type with them, or instead of them.
+    """
+
+    prefix: str
+    key: str
+    values: tuple[Any, ...]
+    instead: str
+
+
+STREAMS = ("data.batching", ("streams",), "type data.batching=sentences with it")
+SINGLE_RUN = ("hydra.mode", ("RUN",), "type -m with it")
+UNREAD = (
+    Unread("data.max_length", *STREAMS),
+    Unread("data.truncation_side", *STREAMS),
+    Unread("data.padding_side", *STREAMS),
+    Unread("data.bucket_width", *STREAMS),
+    Unread("hydra/launcher", *SINGLE_RUN),
+    Unread("hydra.launcher.", *SINGLE_RUN),
+    Unread("hydra/sweeper", *SINGLE_RUN),
+    Unread("hydra.sweeper.", *SINGLE_RUN),
+    Unread("hydra.sweep.", *SINGLE_RUN),
+    Unread("hydra.run.dir", "hydra.mode", ("MULTIRUN",), "type hydra.sweep.dir= instead"),
+    Unread("gpus_per_run", "hydra/launcher", ("basic", "local", "joblib"), "type -m hydra/launcher=gpus with it"),
+    Unread("schedule.with_dropout", "dropout", (0,), "type dropout=0.25 with it"),
+)
+
+
+class ConfigCheck(Callback):
+    """Ends the command with one sentence if an option is wrong."""
+
+    def on_run_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
+        """Check the options of a single run."""
+        self._check(config, config_name, [list(config.hydra.overrides.task)])
+
+    def on_multirun_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
+        """Check the options of a sweep, which is refused if none of its runs can be trained.
+
+        A wrong value beside good ones fails its own run.
+        """
+        self._check(config, config_name, runs_of(config.hydra.overrides.task, config.hydra.sweeper.params))
+
+    def _check(self, config: DictConfig, config_name: str, runs: Iterator[list[str]] | list[list[str]]) -> None:
+        first: Exception | None = None
+        for overrides in islice(runs, MAX_COMPOSED):
+            try:
+                check_run(config_name, overrides, config.hydra)
+                return
+            except USER_ERRORS as error:
+                first = first or error
+        if first is not None:
+            sys.exit(f"error: {one_line(first)}")  # Hydra turns any other exception into a warning
+
+
+def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
+    """Yield the overrides of each run of a sweep; intervals, which only some sweepers can draw from, are left out."""
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    lines = [*(f"{key}={values}" for key, values in (params or {}).items()), *overrides]
+    parsed = {override.get_key_element(): override for override in parser.parse_overrides(lines)}
+    choices = []
+    for key, override in parsed.items():
+        if override.is_discrete_sweep():
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif not override.is_sweep_override():
+            choices.append([str(override.input_line)])
+    return (list(run) for run in product(*choices))
+
+
+def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> None:
+    """Check a run's config, as its overrides compose it.
+
+    Raises:
+        ValueError, OSError: if an option is wrong, or nothing reads it.
+    """
+    config = compose(config_name, overrides)
+    if unread := unread_option(config_name, config):
+        raise ValueError(unread)
+    if config.resume is not None:
+        config = resumed(config, RunDir.existing(config.resume), overrides)
+    check_config(config)
+    check_read(config, hydra, [*overrides, *hydra.overrides.hydra])
+
+
+def check_config(config: DictConfig) -> None:
+    """Check every option of a composed config.
+
+    Raises:
+        ValueError, OSError: if one is wrong.
+    """
+    run, _ = Config.from_hydra(config), MachineConfig.from_hydra(config)
+    make_source(**run.source)
+
+
+def check_read(config: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> None:
+    """Check that the run reads every option on the command line.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    values = {"hydra.mode": hydra.mode.name, "hydra/launcher": hydra.runtime.choices["hydra/launcher"]}
+    for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
+        for unread in (unread for unread in UNREAD if name.startswith(unread.prefix)):
+            value = values.get(unread.key, OmegaConf.select(config, unread.key))
+            if value in unread.values:
+                found = f"{name}= with {unread.key}={value}" if unread.key != "hydra.mode" else f"{name}="
+                raise ValueError(f"expected an option that is read, found {found}: {unread.instead}, or leave it out")

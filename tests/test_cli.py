@@ -1,0 +1,136 @@
+"""What all commands have in common: how their options are read, and how errors are printed."""
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lm.cli import one_line
+from lm.output import ConsoleHandler
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("lm.train", "lm.evaluate", "lm.generate", "lm.report", "lm.benchmark.__main__")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["seed=-1"], "expected seed to be a whole number of at least 0, found -1: type seed=1"),
+        (["hidden_size=abc"], "expected hidden_size to be a whole number of at least 1, found 'abc'"),
+        (["cell=lsmt"], "expected cell to be one of gru, lstm, rnn_relu, rnn_tanh, found lsmt: type cell=lstm"),
+        (["cell=null"], "expected cell to be one of gru, lstm, rnn_relu, rnn_tanh, found null: type cell="),
+        (["hiden_size=3"], "expected an option of lm.train, found hiden_size=: type hidden_size="),
+        (["data=text"], "data.dir"),
+        (["data.max_length=5"], "found data.max_length= with data.batching=streams: type data.batching=sentences with"),
+        (["data.truncation_side=left"], "type data.batching=sentences with it, or leave it out"),
+        (["data.padding_side=left"], "type data.batching=sentences with it, or leave it out"),
+        (["data.bucket_width=3"], "type data.batching=sentences with it, or leave it out"),
+        (["hydra/launcher=basic"], "expected an option that is read, found hydra/launcher=: type -m with it"),
+        (["hydra.sweep.dir=x"], "expected an option that is read, found hydra.sweep.dir=: type -m with it"),
+        (["-m", "hydra.run.dir=x"], "found hydra.run.dir=: type hydra.sweep.dir= instead"),
+        (["gpus_per_run=2"], "found gpus_per_run= with hydra/launcher=basic: type -m hydra/launcher=gpus with it"),
+        (["dropout=0", "schedule.with_dropout.lr_decay_factor=2"], "with dropout=0: type dropout=0.25 with it"),
+        (["resume=nowhere"], "expected a run folder with checkpoints/last.ckpt, found none in 'nowhere'"),
+        (["-m", "seed=1,2", "lr=abc"], "expected lr to be a number above 0 and below 1e+06, found 'abc'"),
+        (["-m", "dropout=1.5,2"], "expected dropout to be a number of at least 0 and below 1, found 1.5"),
+        (["-m", "data.batching=streams", "data.max_length=4,5"], "type data.batching=sentences with it"),
+    ],
+)
+def test_a_refused_command_leaves_nothing(run_command, tmp_path, capsys, arguments, sentence):
+    assert run_command("lm.train", "data=python_docs", *arguments) == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_option_of_a_config_of_ones_own_is_refused_with_the_one_that_may_be_meant(run_command, tmp_path, capsys):
+    (tmp_path / "mine" / "paper").mkdir(parents=True)
+    config = tmp_path / "mine" / "paper" / "graves.yaml"
+    config.write_text("# @package _global_\nhiden_size: 3\n")
+    arguments = ("--config-dir=mine", "+paper=graves", "data=python_docs")
+    assert run_command("lm.train", *arguments) == 1
+    assert "found hiden_size=: type hidden_size=" in capsys.readouterr().err
+    config.write_text("# @package _global_\nsizes:\n  small: -3\nhidden_size: ${sizes.small}\n")
+    assert run_command("lm.train", *arguments) == 1
+    assert "expected hidden_size to be a whole number of at least 1, found -3" in capsys.readouterr().err
+
+
+@pytest.fixture
+def trained(run_command, small, tmp_path):
+    assert run_command("lm.train", *small, "epochs=1", "hydra.run.dir=a=b, {c}'s $d") == 0
+    return tmp_path / "a=b, {c}'s $d"
+
+
+def test_a_folder_is_taken_as_typed_and_a_run_resumes_with_its_own_options(run_command, small, trained, capsys):
+    same = (*small, "cell=lstm", "schedule=table1", "trainer.accelerator=cpu", "epochs=2")
+    assert run_command("lm.train", f"resume={trained.name}", *same) == 0
+    assert len((trained / "epochs.csv").read_text().splitlines()) == 3
+    capsys.readouterr()
+    for option, advice in {"cell=gru": "cell=lstm", "hidden_size=8": "hidden_size=16", "data=ptb": "data=text"}.items():
+        assert run_command("lm.train", f"resume={trained.name}", option) == 1
+        name = option.partition("=")[0]
+        error = capsys.readouterr().err
+        assert f"expected {advice} as '{trained.name}' was trained with, found {option.partition('=')[2]}" in error
+        assert f"type {name}={advice.partition('=')[2]}, or start a new run" in error
+    assert (trained / "results.json").is_file()
+
+
+def test_null_is_no_folder_and_a_relative_one_is_that_of_the_command_line_wherever_hydra_stands(
+    run_command, small, tmp_path, corpus_folder
+):
+    (tmp_path / "corpus").symlink_to(corpus_folder)
+    arguments = (*small, "data.dir=corpus", "resume=null", "epochs=1", "hydra.job.chdir=true", "hydra.run.dir=run")
+    assert run_command("lm.train", *arguments) == 0
+    assert (tmp_path / "run" / "results.json").is_file()
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_help_shows_the_usage_and_the_options_that_the_command_takes(run_command, capsys, module):
+    assert run_command(module, "--help") == 0
+    shown = capsys.readouterr().out
+    name = module.removesuffix(".__main__")
+    assert f"python -m {name} " in shown
+    assert ("cell: gru, lstm" in shown) == (name in ("lm.train", "lm.benchmark"))
+    assert "Hydra" not in shown
+
+
+def test_completion_of_the_console_script_names_options(run_command, capsys, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "lm-train hidden")
+    assert run_command("lm.train", "-sc", "query=bash") == 0
+    assert "hidden_size=" in capsys.readouterr().out
+    monkeypatch.setenv("COMP_LINE", "lm-train cell=")
+    assert run_command("lm.train", "-sc", "query=bash") == 0
+    assert "cell=lstm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", ">/dev/full", ">&- 2>&-"])
+def test_a_run_ends_well_without_a_place_to_print(small, tmp_path, redirection):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = str(ROOT)
+    words = " ".join(f"'{word}'" for word in (*small, "epochs=1", f"hydra.run.dir={tmp_path / 'run'}"))
+    command = f"'{sys.executable}' -m lm.train {words} {redirection}"
+    done = subprocess.run(["sh", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (tmp_path / "run" / "results.json").is_file()
+
+
+def test_a_handler_stops_printing_to_a_full_disk_without_a_word(capsys):
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    ConsoleHandler(Full()).handle(logging.makeLogRecord({"msg": "a line"}))
+    assert capsys.readouterr().err == ""
+
+
+def test_an_error_of_several_lines_is_told_in_one():
+    assert one_line(ValueError("expected a,\n  found b")) == "expected a, found b"
+    assert one_line(OSError(28, "No space left", "f")) == (
+        "expected to use the file or folder 'f', found: No space left; make room for it"
+    )

@@ -1,0 +1,118 @@
+"""Every option of training with wrong values: each is refused in one sentence that names it."""
+
+from copy import deepcopy
+from functools import cache
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from lm.cli import CONFIGS, USER_ERRORS, one_line
+from lm.did_you_mean import did_you_mean, wrong_choice
+from lm.sweeps.config_check import check_config
+
+
+@cache
+def composed(*overrides):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", ["data=python_docs", *overrides])
+
+
+def refusal(override, *others):
+    """Return the sentence with which an option is refused, or None if it is taken."""
+    if sentence := wrong_choice([override]):
+        return sentence
+    try:
+        if (CONFIGS / override.partition("=")[0]).is_dir():
+            check_config(composed(override, *others))
+        else:
+            check_config(with_value(composed(*others), override))
+    except (*USER_ERRORS, HydraException) as error:
+        return did_you_mean("train", error) or one_line(error)
+    return None
+
+
+def with_value(config, override):
+    """Return a config with an override as Hydra reads it; composing it anew for each case would be slow."""
+    config, parsed = deepcopy(config), OverridesParser.create().parse_override(override)
+    OmegaConf.update(config, parsed.key_or_group, parsed.value(), force_add=True)
+    return config
+
+
+NOT_A_NUMBER = ("abc", "nan", "inf", "-inf", "null", "''", "[1]", "{a: 1}", "true")
+SIZES = ("hidden_size", "embedding_size", "num_layers", "batch_size", "seq_len", "epochs")
+WRONG = {
+    **{name: (*NOT_A_NUMBER, "0", "-1", "1.5", "99999999999999999999") for name in SIZES},
+    "dropout": (*NOT_A_NUMBER, "-0.1", "1", "1e300"),
+    "init_range": (*NOT_A_NUMBER, "0", "-1", "1e300"),
+    "lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
+    "cell.lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
+    "max_grad_norm": (*NOT_A_NUMBER, "0", "-1", "1e300"),
+    "epochs_at_full_rate": (*NOT_A_NUMBER, "-1", "1.5", "99999999999999999999"),
+    "schedule.with_dropout.epochs_at_full_rate": (*NOT_A_NUMBER, "-1", "1.5"),
+    "lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
+    "schedule.with_dropout.lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
+    "seed": (*NOT_A_NUMBER, "-1", "1.5", "4294967296", "99999999999999999999"),
+    "tie_weights": ("abc", "1", "0", "null", "''", "[true]", "nan"),
+    "length_conditioning": ("abc", "1", "0", "null", "''", "[true]", "nan"),
+    "data.batching": ("sentence", "1", "null", "''", "[streams]", "true"),
+    "num_threads": ("abc", "-1", "0", "1.5", "nan", "inf", "''", "[1]", "true", "99999999"),
+    "gpus_per_run": ("abc", "-1", "nan", "inf", "null", "''", "[1]", "true", "1e300"),
+    "checkpoint_every_minutes": (*NOT_A_NUMBER, "0", "-1"),
+    "cell": ("lsmt", "5", "null", "''", "[lstm]", "nan"),
+    "data": ("pbt", "5", "null", "''", "[ptb]"),
+    "optimizer": ("sdg", "5", "null", "''", "[sgd]"),
+    "schedule": ("tabel1", "5", "null", "''", "[table1]"),
+    "experiment": ("dmeo", "5", "''"),
+    "trainer": ("5", "null", "''", "[1]"),
+    "cell.name": ("lsmt", "5", "null", "''", "[lstm]"),
+}
+READS = {  # what is named instead of an option that others are computed from
+    "cell.lr": "lr",
+    "schedule.with_dropout.epochs_at_full_rate": "epochs_at_full_rate",
+    "schedule.with_dropout.lr_decay_factor": "lr_decay_factor",
+    "cell.name": "cell",
+}
+SENTENCE_OPTIONS = {
+    "data.max_length": ("abc", "0", "-1", "1.5", "nan", "''", "[1]", "true"),
+    "data.truncation_side": ("end", "1", "null", "''", "[left]"),
+    "data.padding_side": ("end", "1", "null", "''", "[left]"),
+    "data.bucket_width": (*NOT_A_NUMBER, "0", "-1", "1.5", "99999999999999999999"),
+}
+
+
+CASES = [(name, value) for options in (WRONG, SENTENCE_OPTIONS) for name, values in options.items() for value in values]
+
+
+@pytest.mark.parametrize(("name", "value"), CASES)
+def test_a_wrong_value_is_refused_in_one_sentence_that_names_the_option(name, value):
+    others = ["data.batching=sentences"] if name in SENTENCE_OPTIONS else []
+    sentence = refusal(f"{name}={value}", *others)
+    assert sentence is not None
+    assert READS.get(name, name) in sentence
+    assert "\n" not in sentence
+    assert "VALUE" not in sentence
+    advised = {word.partition("=")[0] for word in sentence.partition(": type ")[2].split() if "=" in word}
+    assert advised <= {name, READS.get(name, name)}
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "dropout=0", "lr=1e-9", "lr_decay_factor=0.5", "epochs_at_full_rate=0", "seed=0", "seed=4294967295",
+        "num_threads=null", "num_threads=1", "gpus_per_run=0", "gpus_per_run=0.25", "checkpoint_every_minutes=0.001",
+        "resume=null", "data.max_length=null", "max_grad_norm=0.25", "experiment=demo",
+    ],
+)  # fmt: skip
+def test_values_at_the_limits_are_taken(override):
+    assert refusal(override) is None
+
+
+def test_a_decay_that_no_float_can_hold_is_refused():
+    sentence = refusal("epochs=6000")
+    assert sentence is not None
+    assert "expected lr_decay_factor" in sentence
+    advice = sentence.rpartition("type ")[2]
+    check_config(with_value(with_value(composed(), "epochs=6000"), advice))
