@@ -33,8 +33,8 @@ benchmark: $(READY)  ## how fast a model trains here, beside a plain PyTorch loo
 test: $(READY)  ## all tests, without network
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY)  ## format and rules (ruff)
-	$(BIN)/ruff format --check . && $(BIN)/ruff check .
+lint: $(READY)  ## format, rules (ruff) and layers of imports (import-linter)
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports --no-cache
 
 types: $(READY)  ## types, strict on lm (mypy)
 	$(BIN)/mypy

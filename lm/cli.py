@@ -52,7 +52,7 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
             prepare_streams()
             # Without it Hydra prints its errors over several lines, and a traceback of those of the task.
             os.environ["HYDRA_FULL_ERROR"] = "1"
-            usage = cleandoc(task.__globals__["__doc__"])
+            usage = cleandoc(sys.modules[task.__module__].__doc__ or "")
             OmegaConf.register_new_resolver("usage", lambda: usage, replace=True)
             sys.argv[1:] = hydra_arguments(sys.argv[1:], literal)
             try:

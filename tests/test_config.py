@@ -1,15 +1,20 @@
 """Every option of training with wrong values: each is refused in one sentence that names it."""
 
+import subprocess
+import sys
 from copy import deepcopy
 from functools import cache
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from lm.cli import CONFIGS, USER_ERRORS, one_line
+from lm.config import BATCHING_OPTIONS, source_options
+from lm.data.sources import SOURCES
 from lm.did_you_mean import did_you_mean, wrong_choice
 from lm.sweeps.config_check import check_config
 
@@ -116,3 +121,14 @@ def test_a_decay_that_no_float_can_hold_is_refused():
     assert "expected lr_decay_factor" in sentence
     advice = sentence.rpartition("type ")[2]
     check_config(with_value(with_value(composed(), "epochs=6000"), advice))
+
+
+@pytest.mark.parametrize("data", sorted(SOURCES))
+def test_no_corpus_has_an_option_of_the_batches(data):
+    own = yaml.safe_load((CONFIGS / "data" / f"{data}.yaml").read_text(encoding="utf-8"))
+    assert source_options(own | dict.fromkeys(BATCHING_OPTIONS)) == own
+
+
+def test_checking_a_config_needs_no_pytorch():
+    code = "import sys, lm.sweeps.config_check; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

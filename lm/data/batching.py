@@ -1,10 +1,7 @@
 """How a corpus is cut into batches: as one long stream, or sentence by sentence."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from lm.checks import check_choice, check_whole
 from lm.data.bptt import BPTTBatches
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
@@ -21,27 +18,10 @@ WARMUP_TOKENS = 512
 MAX_EVAL_BATCH_SIZE = 64
 """Larger batches are no faster."""
 
-CHOICES = {
-    "batching": ("streams", "sentences"),
-    "truncation_side": ("right", "left"),
-    "padding_side": ("right", "left"),
-}
-OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
-"""The keys of the config's `data` that belong to the batches of any corpus; all others are the source's."""
-
-
-def source_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the source's options among the options of `data`."""
-    return {name: value for name, value in options.items() if name not in OPTIONS}
-
 
 @dataclass(frozen=True)
 class Batching:
-    """The options of `conf/train.yaml` that define the batches.
-
-    Raises:
-        ValueError: if an option has a wrong value.
-    """
+    """The options of `conf/train.yaml` that define the batches; `lm.config` checks them."""
 
     batching: str
     batch_size: int
@@ -51,12 +31,6 @@ class Batching:
     padding_side: str
     bucket_width: int
     seed: int
-
-    def __post_init__(self) -> None:
-        for option, choices in CHOICES.items():
-            check_choice(f"data.{option}", getattr(self, option), choices)
-        check_whole("data.bucket_width", self.bucket_width, 2)
-        check_whole("data.max_length", self.max_length, 50, optional=True)
 
     def training(self, corpus: Corpus, shard: Shard = UNSHARDED) -> Batches:
         """Return the batches of the training split, or one device's columns of them.

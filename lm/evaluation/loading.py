@@ -7,8 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from lm.checks import check_choice
-from lm.config import Config
-from lm.data.batching import source_options
+from lm.config import Config, source_options
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.data.vocabulary import Vocabulary

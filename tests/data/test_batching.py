@@ -1,11 +1,9 @@
-import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-from lm.data.batching import OPTIONS, WARMUP_TOKENS, Batching, describe, source_options
+from lm.data.batching import WARMUP_TOKENS, Batching, describe
 from lm.data.bptt import IGNORE_INDEX, BPTTBatches
 from lm.data.corpus import Corpus
 from lm.data.sentences import Sentences
@@ -76,33 +74,6 @@ def test_the_columns_of_the_final_evaluation_of_a_stream_are_long_and_cover_it(m
 def test_the_final_evaluation_of_sentences_is_as_their_validation():
     scored, validated = batching().final_evaluation(CORPUS, "valid"), batching().validation(CORPUS)
     assert (scored.state, scored.batch_size) == (validated.state, validated.batch_size) == ("reset", 4)
-
-
-def test_the_options_of_a_source_are_those_that_are_not_of_the_batches():
-    source = {"name": "ptb", "dir": None}
-    assert source_options(source | dict.fromkeys(OPTIONS)) == source
-
-
-def test_no_corpus_has_an_option_of_the_batches():
-    for path in (Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"):
-        assert not {line.split(":")[0] for line in path.read_text().splitlines()} & set(OPTIONS)
-
-
-WRONG = ["", "abc", "1", -1, 0, 1.5, math.nan, math.inf, 10**20, [], [1], {}, True]
-
-
-@pytest.mark.parametrize("value", WRONG, ids=repr)
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_refuses_wrong_values_in_one_sentence(option, value):
-    with pytest.raises(ValueError, match=rf"^expected data\.{option} to be .*, found .*: type data\.{option}=\S+$"):
-        batching(**{option: value})
-
-
-@pytest.mark.parametrize("option", sorted(set(OPTIONS) - {"max_length"}))
-def test_null_is_refused_except_for_no_maximum(option):
-    assert batching(max_length=None).training(CORPUS).num_truncated == 0
-    with pytest.raises(ValueError, match=rf"^expected data\.{option} to be .*, found null: type data\.{option}=\S+$"):
-        batching(**{option: None})
 
 
 def test_an_empty_line_that_was_kept_is_a_sentence():
