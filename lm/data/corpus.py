@@ -30,10 +30,10 @@ FORMAT = 2
 """Increased whenever the same text is encoded or written in another way."""
 
 BLOCK = 2**16
-"""Ids that are written at once."""
+"""The number of ids that are written at once."""
 
 TRIES = 3
-"""How often a text is read that changes meanwhile."""
+"""How often a text that changes is read before it is refused."""
 
 UNK_WARNING = 0.1
 """The fraction of `<unk>` above which there is a warning."""
@@ -94,11 +94,11 @@ def load_corpus(source: Source, cache_dir: Path | None = None, tries: int = TRIE
     key = source.fingerprint()
     root = cache_folder() if cache_dir is None else cache_dir
     folder = root / "corpora" / f"{source.name}-{FORMAT}-{key[:16]}"
-    corpus = read(folder, source, key)
+    corpus = read_encoded(folder, source, key)
     if corpus is None:
         try:
             with FileLock(make_writable(folder.parent) / f"{folder.name}.lock"):
-                corpus = read(folder, source, key) or encode(folder, source, key)
+                corpus = read_encoded(folder, source, key) or encode(folder, source, key)
         except TextChanged:
             if tries == 1:
                 raise
@@ -127,7 +127,7 @@ def encode(folder: Path, source: Source, key: str) -> Corpus:
         raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    corpus = read(folder, source, key)
+    corpus = read_encoded(folder, source, key)
     if corpus is None:
         raise OSError(
             f"expected to read back what was written to '{folder}', found it damaged: "
@@ -136,7 +136,7 @@ def encode(folder: Path, source: Source, key: str) -> Corpus:
     return corpus
 
 
-def read(folder: Path, source: Source, key: str) -> Corpus | None:
+def read_encoded(folder: Path, source: Source, key: str) -> Corpus | None:
     """Return the corpus in `folder`, or None if it is missing, incomplete or damaged."""
     try:
         saved = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from lm.data.sources.source import Source, digest
 
 EOS_ID = 0
 
-MAX_CONTEXTS = 10_000
+MAX_CONTEXTS = 5_000
 """The most `classes * words`: the perplexity is computed with square matrices of that size."""
 
 Table = NDArray[np.float64]

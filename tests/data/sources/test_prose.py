@@ -26,7 +26,7 @@ object.__delitem__(self, key)
 """
 
 
-def test_sentences_are_kept_and_code_headings_and_signatures_are_not() -> None:
+def test_sentences_are_kept_and_code_headings_and_signatures_are_not():
     assert [" ".join(words) for words in sentences(REFERENCE)] == [
         "deletion is recursively defined very similar to the way assignment is defined",
         "rather than spelling it out in full details here are some hints",
@@ -37,7 +37,7 @@ def test_sentences_are_kept_and_code_headings_and_signatures_are_not() -> None:
     ]
 
 
-def test_a_sentence_of_mostly_code_is_left_out() -> None:
+def test_a_sentence_of_mostly_code_is_left_out():
     assert list(sentences('The "x + y" or "y + x" operator.')) == []
 
 
@@ -55,11 +55,11 @@ def test_a_sentence_of_mostly_code_is_left_out() -> None:
         ("Text in utf-8 or C++ [2].", "text in <unk> or <unk>"),
     ],
 )
-def test_words_follow_the_treebank(sentence: str, words: str) -> None:
+def test_words_follow_the_treebank(sentence, words):
     assert " ".join(to_words(sentence)) == words
 
 
-def test_an_abbreviation_ends_no_sentence() -> None:
+def test_an_abbreviation_ends_no_sentence():
     assert list(cut_sentences("Use it, e.g. Python. Then (see below.) Stop!")) == [
         "Use it, e.g. Python.",
         "Then (see below.)",
@@ -67,6 +67,6 @@ def test_an_abbreviation_ends_no_sentence() -> None:
     ]
 
 
-def test_a_change_of_indentation_or_a_list_marker_begins_a_paragraph() -> None:
+def test_a_change_of_indentation_or_a_list_marker_begins_a_paragraph():
     text = "Term\n   Its body\n   goes on.\n\n1. One\n   more.\n2. Two."
     assert list(paragraphs(text)) == ["Term", "Its body goes on.", "One more.", "Two."]

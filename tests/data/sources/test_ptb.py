@@ -12,7 +12,7 @@ TEXTS = {split: f" the {split} split \n of mr. <unk> \n" for split in SPLITS}
 
 
 @pytest.fixture
-def treebank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def treebank(tmp_path, monkeypatch):
     """Write a folder of three short files and let their sums be the expected ones."""
     for split, text in TEXTS.items():
         (tmp_path / f"ptb.{split}.txt").write_text(text)
@@ -20,12 +20,12 @@ def treebank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_files_of_a_folder_are_read_line_by_line(treebank: Path) -> None:
+def test_the_files_of_a_folder_are_read_line_by_line(treebank):
     source = make_source("ptb", dir=str(treebank))
     assert list(source.sentences("valid")) == [["the", "valid", "split"], ["of", "mr.", "<unk>"]]
 
 
-def test_the_key_is_known_before_the_download(treebank: Path) -> None:
+def test_the_key_is_known_before_the_download(treebank):
     assert make_source("ptb").fingerprint() == make_source("ptb", dir=treebank).fingerprint()
 
 
@@ -52,8 +52,8 @@ def test_a_missing_file_is_refused(treebank):
 
 
 def test_without_a_network_one_sentence_names_the_copies_the_folder_and_a_corpus_at_hand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    tmp_path, monkeypatch: pytest.MonkeyPatch
+):
     # Nothing listens on port 9 of this machine.
     monkeypatch.setattr(ptb, "MIRRORS", ("http://127.0.0.1:9/one/", "http://127.0.0.1:9/two/"))
     monkeypatch.setenv("LM_DATA", str(tmp_path))
@@ -64,7 +64,7 @@ def test_without_a_network_one_sentence_names_the_copies_the_folder_and_a_corpus
     assert str(error.value).count("\n") == 0
 
 
-def test_the_real_files_give_the_published_counts(tmp_path: Path) -> None:
+def test_the_real_files_give_the_published_counts(tmp_path):
     folder = os.environ.get("LM_PTB")
     if not folder:
         pytest.skip("LM_PTB does not name a folder with the Penn Treebank's files")

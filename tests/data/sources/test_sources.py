@@ -77,7 +77,7 @@ def test_no_folder_of_the_treebank_is_refused(value):
         ("text", "fold_numbers", 1, "true or false, found 1: type data.fold_numbers=true"),
         ("python_docs", "min_count", 0, "a whole number of at least 1, found 0"),
         ("synthetic", "words", 1, "a whole number of at least 2, found 1: type data.words=50"),
-        ("synthetic", "classes", 201, "a whole number of at most 200, found 201: type data.classes=3"),
+        ("synthetic", "classes", 101, "a whole number of at most 100, found 101: type data.classes=3"),
         ("synthetic", "branching", 51, "a whole number of at most 50, found 51: type data.branching=8"),
         ("synthetic", "mean_length", 10**6, "a whole number of at most 1000, found 1000000: type data.mean_length=10"),
         ("synthetic", "test_tokens", 0, "a whole number of at least 3, found 0: type data.test_tokens=10000"),

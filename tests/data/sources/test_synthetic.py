@@ -1,5 +1,4 @@
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +20,10 @@ def test_the_floor_is_that_of_a_long_sample():
     assert math.exp(math.fsum(nats) / len(nats)) == pytest.approx(source.floor_ppl(), rel=0.01)
 
 
-def test_the_floor_agrees_with_brute_force_over_all_sentences() -> None:
+def test_the_floor_agrees_with_brute_force_over_all_sentences():
     source = MarkovSource(words=2, classes=2, branching=2, mean_length=2)
     nats = tokens = 0.0
-    # By the length of the sentence: all of them, with their probabilities, until those left out weigh nothing.
+    # All sentences by their length, with their probabilities, until longer ones hardly occur.
     frontier = [(0, 0, 1.0, 0.0)]
     for length in range(1, 18):
         longer = []
@@ -39,30 +38,30 @@ def test_the_floor_agrees_with_brute_force_over_all_sentences() -> None:
     assert math.exp(nats / tokens) == pytest.approx(source.floor_ppl(), rel=1e-3)
 
 
-def test_the_stationary_shares_stay_as_they_are_from_token_to_token() -> None:
+def test_a_token_does_not_change_the_stationary_frequencies():
     table = transition_table(words=5, classes=3, branching=2, mean_length=4, seed=1)
-    shares = stationary(table)
-    following = np.zeros_like(shares)
-    for kind, last in np.ndindex(shares.shape):
-        following[last % 3] += shares[kind, last] * table[kind, last]
-    assert shares.sum() == pytest.approx(1)
-    assert shares == pytest.approx(following)
+    frequencies = stationary(table)
+    following = np.zeros_like(frequencies)
+    for kind, last in np.ndindex(frequencies.shape):
+        following[last % 3] += frequencies[kind, last] * table[kind, last]
+    assert frequencies.sum() == pytest.approx(1)
+    assert frequencies == pytest.approx(following)
 
 
-def test_uniform_choices_have_their_number_as_perplexity() -> None:
+def test_uniform_choices_have_their_number_as_perplexity():
     table = np.full((1, 4, 4), 0.25)
     assert math.exp(entropy_rate(table)) == pytest.approx(4)
 
 
-def test_a_source_without_choice_has_a_perplexity_of_one() -> None:
+def test_a_source_without_choice_has_a_perplexity_of_one():
     assert MarkovSource(words=2, branching=1, mean_length=1).floor_ppl() == pytest.approx(1)
 
 
-def test_the_word_before_the_last_helps() -> None:
-    """The source averaged over the class of the word before, as a bigram sees it, is harder to predict."""
+def test_the_word_before_the_last_helps():
+    """A bigram model, which averages over the class of the word before, has a higher perplexity."""
     source = MarkovSource()
-    shares = stationary(source.probabilities)
-    bigrams = (shares[:, :, None] * source.probabilities).sum(axis=0)
+    frequencies = stationary(source.probabilities)
+    bigrams = (frequencies[:, :, None] * source.probabilities).sum(axis=0)
     conditional = bigrams / bigrams.sum(axis=1, keepdims=True)
     positive = bigrams > 0
     bigram_ppl = math.exp(-(bigrams[positive] * np.log(conditional[positive])).sum())
@@ -70,7 +69,7 @@ def test_the_word_before_the_last_helps() -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_split_ends_with_the_sentence_that_reaches_its_tokens(split: str) -> None:
+def test_a_split_ends_with_the_sentence_that_reaches_its_tokens(split):
     source = MarkovSource(train_tokens=500, valid_tokens=300, test_tokens=200)
     sentences = list(source.sentences(split))
     tokens = sum(len(words) + 1 for words in sentences)
@@ -78,18 +77,18 @@ def test_a_split_ends_with_the_sentence_that_reaches_its_tokens(split: str) -> N
     assert all(sentences)
 
 
-def test_a_seed_gives_the_same_text_every_time_and_another_seed_another() -> None:
+def test_a_seed_gives_the_same_text_every_time_and_another_seed_another():
     texts = [list(MarkovSource(seed=seed).sentences("test")) for seed in (7, 7, 8)]
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_splits_are_different_samples_of_one_source() -> None:
+def test_splits_are_different_samples_of_one_source():
     source = MarkovSource(train_tokens=1000, valid_tokens=1000, test_tokens=1000)
     train, valid, test = (list(source.sentences(split)) for split in SPLITS)
     assert train != valid != test != train
 
 
-def test_the_key_changes_with_every_option() -> None:
+def test_the_key_changes_with_every_option():
     options: list[dict[str, Any]] = [
         {},
         {"words": 60},
@@ -104,7 +103,7 @@ def test_the_key_changes_with_every_option() -> None:
     assert len({MarkovSource(**given).fingerprint() for given in options}) == len(options)
 
 
-def test_the_floor_stands_in_the_corpus(tmp_path: Path) -> None:
+def test_the_floor_is_kept_in_the_corpus(tmp_path):
     source = MarkovSource(train_tokens=2000, valid_tokens=200, test_tokens=200)
     assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
     assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
