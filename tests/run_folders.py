@@ -3,30 +3,25 @@
 import csv
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+
+import lm.cli  # noqa: F401  # registers the resolvers of the config
+from lm.did_you_mean import CONFIGS
 
 MakeRun = Callable[..., Path]
 
-# The run of table1: what `conf/train.yaml` composes to, as far as reports look at it.
-CONFIG = {
-    "dropout": 0.25,
-    "hidden_size": 200,
-    "embedding_size": "${hidden_size}",
-    "num_layers": 2,
-    "tie_weights": False,
-    "init_range": 0.1,
-    "batch_size": 20,
-    "seq_len": 20,
-    "epochs": 25,
-    "lr": "${cell.lr}",
-    "seed": 1,
-    "trainer": {"limit_train_batches": 1.0},
-}
-RATES = {"lstm": 1.0, "gru": 0.8, "rnn_tanh": 0.3}
+
+@cache
+def composed_config(cell: str) -> str:
+    """Return what `conf/train.yaml` composes to, as YAML."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return OmegaConf.to_yaml(compose("train", [f"cell={cell}"]))
 
 
 def results_of(cell: str, dropout: float, seed: int, **others: Any) -> dict[str, Any]:
@@ -34,9 +29,6 @@ def results_of(cell: str, dropout: float, seed: int, **others: Any) -> dict[str,
     return {
         "status": "finished",
         "error": None,
-        "cell": cell,
-        "dropout": dropout,
-        "seed": seed,
         "parameters": {"embedding": 2_000_000, "recurrent": 643_200, "decoder": 2_010_000, "total": 4_653_200},
         "epochs": 3,
         "best_epoch": 2,
@@ -53,6 +45,11 @@ def results_of(cell: str, dropout: float, seed: int, **others: Any) -> dict[str,
             "vocabulary": 10_000,
             "tokens": {"train": 929_589, "valid": 73_760, "test": 82_430},
             "floor_ppl": None,
+            "unk": {
+                "train": {"count": 44_000, "fraction": 0.0473},
+                "valid": {"count": 3_400, "fraction": 0.0461},
+                "test": {"count": 4_794, "fraction": 0.0582},
+            },
         },
         "seconds": 30.0,
         "tokens_per_second": 9_000.0 + seed,
@@ -87,7 +84,10 @@ def sweep(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_run(sweep: Path) -> MakeRun:
-    """Write a run folder as training leaves it: `overrides` as typed, `results` over the usual ones, None for none."""
+    """Return a function that writes a run folder as training leaves it.
+
+    `config` and `results` replace what is usual there; a run that is still `running` has no results.
+    """
 
     def make(
         *overrides: str,
@@ -104,14 +104,8 @@ def make_run(sweep: Path) -> MakeRun:
         typed = list(overrides) or [f"cell={cell}", f"dropout={dropout}"]
         folder = sweep / ",".join(typed)
         hydra = {"job": {"num": number}, "runtime": {"choices": {"cell": cell, "data": "ptb", **(choices or {})}}}
-        composed = {
-            **CONFIG,
-            "cell": {"name": cell, "lr": RATES[cell]},
-            "data": {"name": "ptb"},
-            "dropout": dropout,
-            "seed": seed,
-            **(config or {}),
-        }
+        changes = {"dropout": dropout, "seed": seed, **(config or {})}
+        composed = OmegaConf.merge(OmegaConf.create(composed_config(cell)), changes)
         (folder / ".hydra").mkdir(parents=True)
         for name, content in (("config", composed), ("overrides", typed), ("hydra", {"hydra": hydra})):
             OmegaConf.save(OmegaConf.create(content), folder / ".hydra" / f"{name}.yaml")

@@ -1,58 +1,87 @@
 import csv
-import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from lm.report import split_folders
+from tests.run_folders import MakeRun
+
+RunCommand = Callable[..., int]
 
 
-def lm_report(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lm.report", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_command_writes_and_shows_a_sweep_that_was_moved(
+    grid: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.move(grid, tmp_path / "moved")
 
+    status = run_command("lm.report", "sweep=moved", "parameters=true", "epochs_to=150")
 
-def test_the_command_writes_and_shows_a_sweep_that_came_from_elsewhere(grid: Path, tmp_path: Path) -> None:
-    here = tmp_path / "here"
-    shutil.move(grid, here / "moved")
-
-    answer = lm_report(here, "sweep=moved", "parameters=true", "epochs_to=150")
-
-    assert answer.returncode == 0, answer.stderr
-    with (here / "moved" / "table.csv").open(newline="") as file:
+    output = capsys.readouterr().out
+    assert status == 0
+    with (tmp_path / "moved" / "table.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     assert (row["parameters"], float(row["epochs_to_150"])) == ("4653200", 2.0)
-    assert "4,653,200" in answer.stdout
-    assert answer.stdout.splitlines()[-1] == "TensorBoard: tensorboard --logdir moved"
-    assert [path.name for path in here.iterdir()] == ["moved"]
+    assert "4,653,200" in output
+    assert output.splitlines()[-1] == "TensorBoard: tensorboard --logdir moved"
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ([], "expected a sweep's folder, found none: type python -m lm.report sweep=multirun/FOLDER"),
-        (["sweep=nowhere"], "expected a sweep's folder, found nothing at "),
-        (["sweep=empty"], "expected a sweep's folder, found no run folder in "),
-        (["sweep=sweep", "epochs_to=soon"], "expected epochs_to to be a positive perplexity, found soon"),
-    ],
-    ids=["no sweep", "no folder", "no runs", "no number"],
-)
-def test_bad_input_is_told_in_one_sentence(grid: Path, arguments: list[str], sentence: str) -> None:
-    (grid.parent / "empty").mkdir()
+def test_the_command_compares_sweeps(
+    grid: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shutil.copytree(grid, tmp_path / "b=1,c=2")
 
-    answer = lm_report(grid.parent, *arguments)
+    assert run_command("lm.report", "sweep=sweep,b=1,c=2") == 0
 
-    assert answer.returncode == 1
-    assert answer.stderr.startswith(f"error: {sentence}")
-    assert len(answer.stderr.splitlines()) == 1
+    output = capsys.readouterr().out
+    assert {"sweep", "b=1,c=2"} < set(output.split())
+    assert (grid / "comparison" / "report.md").is_file()
+    assert not (grid / "report.md").exists()
+
+
+def test_a_comma_belongs_to_a_folder_of_that_name(
+    make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run("cell=gru", "dropout=0")
+    monkeypatch.chdir(sweep)
+
+    assert split_folders("cell=gru,dropout=0") == ["cell=gru,dropout=0"]
+    assert split_folders("a,cell=gru,dropout=0,b") == ["a", "cell=gru,dropout=0", "b"]
+
+
+BAD = {
+    "sweep": ["", " ", "null", "[]", "nowhere", "5", "nan", "empty", "nowhere,sweep", "sweep,", ",sweep", "\x01"],
+    "parameters": ["abc", "0", "-1", "1.5", "nan", "inf", "null", "", "[1]"],
+    "speed": ["abc", "0", "-1", "1.5", "nan", "inf", "null", "", "[1]"],
+    "epochs_to": ["abc", "0", "-1", "nan", "inf", "true", "", "[1]", "{a: 1}"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_wrong_value_is_refused_in_one_sentence(
+    grid: Path, run_command: RunCommand, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, value: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+
+    status = run_command("lm.report", *([] if name == "sweep" else ["sweep=sweep"]), f"{name}={value}")
+
+    errors = capsys.readouterr().err.splitlines()
+    assert status == 1
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: expected {'a sweep' if name == 'sweep' else name}")
+    assert "found" in errors[0]
+    assert "type " in errors[0]
     assert not [path for path in grid.iterdir() if path.is_file()]
-    assert not list((grid.parent / "empty").iterdir())
+    assert not list((tmp_path / "empty").iterdir())
+
+
+def test_without_a_sweep_the_command_says_what_to_type(
+    run_command: RunCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command("lm.report") == 1
+
+    assert capsys.readouterr().err == (
+        "error: expected a sweep's folder, found none: type python -m lm.report sweep=multirun/FOLDER\n"
+    )

@@ -1,8 +1,8 @@
-"""The figures of a sweep: how fast each setting converges, and all of them in one.
+"""The figures of a sweep: how fast each group of runs converges, and all of them in one.
 
-Drawn with matplotlib's objects instead of its current figure; the same curves give the same bytes. Colours are Okabe
-and Ito's (jfly.uni-koeln.de/color), which colour-blind readers can tell apart; line styles and markers say the same
-again for print in black and white.
+Drawn with matplotlib's objects instead of its current figure; the same curves give the same bytes. The colours are by
+Okabe and Ito (jfly.uni-koeln.de/color): colour-blind readers can tell them apart. Line styles and markers repeat them
+for print in black and white.
 """
 
 import io
@@ -13,29 +13,31 @@ from itertools import cycle
 from typing import Any
 
 import matplotlib
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from lm.reporting.curves import Curve, curve, plain_ticks
-from lm.reporting.table import RunGroup
+from lm.reporting.columns import format_ppl
+from lm.reporting.groups import MAX_GROUPS, RunGroup, drawn_groups, figure_note
 
 TRAINING = "#D55E00"
 VALIDATION = "#0072B2"
 REFERENCE = "#555555"
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLES = ("-", "--", "-.", ":")
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-MOST_PANELS = 12
-LABEL = 0.3
-"""How much of a panel's width the value of its best epoch takes."""
-ROOM = 2
-"""A point less than so many times as high as the place of such a value is in its way."""
+PANELS = {1: 1, 2: 4, 3: 12, 4: 20, 5: MAX_GROUPS}
+"""The columns of the figure, with the most panels for which they are enough."""
+
+TICKS = {2: (), 10: (1, 1.5, 2, 3, 5, 7), 1000: (1, 2, 5), math.inf: (1,)}
+"""The multiples of powers of ten with a label, by the ratio of the axis' ends. Up to 2 the ticks are evenly spaced."""
 
 CIRCLE: dict[str, Any] = {
     "marker": "o",
@@ -46,7 +48,7 @@ CIRCLE: dict[str, Any] = {
 }
 STYLE: dict[Any, Any] = {
     "font.size": 9,
-    "axes.titlesize": 9.5,
+    "axes.titlesize": 9,
     "axes.linewidth": 0.7,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -64,53 +66,46 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_convergence(settings: Sequence[RunGroup]) -> Figure | None:
-    """Draw a panel a setting with training and validation perplexity by epoch; None where there are no curves to draw.
-
-    Past `MOST_PANELS` panels none could be read, so there is no figure then.
-    """
-    drawn = [setting for setting in settings if curve(setting, "valid_ppl").epochs]
-    if not 0 < len(drawn) <= MOST_PANELS:
-        return None
-    with matplotlib.rc_context(STYLE):
-        columns = 1 if len(drawn) == 1 else 2 if len(drawn) <= 4 else 3
-        rows = math.ceil(len(drawn) / columns)
-        figure = _figure(width=(3.6, 5.2, 7.0)[columns - 1], height=0.7 + 1.85 * rows)
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flatten()
-        for panel, setting in zip(panels, drawn, strict=False):
-            _draw_setting(panel, setting)
-        _hide_unused(list(panels), len(drawn), columns)
-        _perplexity_axis(panels[0], drawn, ("train_online_ppl", "valid_ppl"), _references(drawn))
-        figure.supxlabel("epoch", fontsize=9)
-        figure.supylabel("perplexity", fontsize=9)
-        figure.legend(handles=_legend(drawn), loc="outside upper center", ncols=2)
-    return figure
-
-
-def draw_validation(settings: Sequence[RunGroup]) -> Figure | None:
-    """Draw the validation curves of all settings in one; None where there are no curves to draw."""
-    drawn = [setting for setting in settings if curve(setting, "valid_ppl").epochs]
+def draw_convergence(groups: Sequence[RunGroup]) -> Figure | None:
+    """Draw a panel per group with training and validation perplexity by epoch; None if there are no curves."""
+    drawn = drawn_groups(groups)
     if not drawn:
         return None
     with matplotlib.rc_context(STYLE):
-        below = len(drawn) > 8
-        figure = _figure(width=4.6, height=3.2 + 0.1 * len(drawn) * below)
-        axes = figure.subplots()
-        styles = zip(cycle(COLOURS), cycle(MARKERS), _dashes(), drawn, strict=False)
-        lines = [_draw_curve(axes, setting, *style) for *style, setting in styles]
-        _perplexity_axis(axes, drawn, ("valid_ppl",))
-        axes.set(xlabel="epoch", ylabel="validation perplexity")
-        if below:
-            figure.legend(handles=_from_the_top(lines, drawn), loc="outside lower center", ncols=2, fontsize=7.5)
-        else:
-            axes.legend(handles=_from_the_top(lines, drawn))
+        columns = next(columns for columns, most in PANELS.items() if len(drawn) <= most)
+        rows = math.ceil(len(drawn) / columns)
+        figure = _figure(width=max(4.0, 2.4 * columns), height=1.5 + 1.9 * rows)
+        same_axis = len({group.corpus for group in drawn}) == 1
+        panels = figure.subplots(rows, columns, sharex=True, sharey=same_axis, squeeze=False).flatten()
+        for panel, group in zip(panels, drawn, strict=False):
+            _draw_group(panel, group)
+            if panel is panels[0] or not same_axis:
+                _perplexity_axis(panel, drawn if same_axis else [group], ("train_online_ppl", "valid_ppl"))
+        _hide_unused(list(panels), len(drawn), columns)
+        _label(figure, "perplexity", groups)
+        legend = figure.legend(handles=_legend(drawn), loc="outside upper center", ncols=3 if columns > 2 else 2)
+        _make_room(figure, legend, 0.2, 0)
     return figure
 
 
-def _from_the_top(lines: Sequence[Line2D], settings: Sequence[RunGroup]) -> list[Line2D]:
-    """Order the lines as their ends lie, so that the eye can go straight from a curve to its name."""
-    ends = [curve(setting, "valid_ppl").mean[-1] for setting in settings]
-    return [line for _, line in sorted(zip(ends, lines, strict=True), key=lambda pair: -pair[0])]
+def draw_validation(groups: Sequence[RunGroup]) -> Figure | None:
+    """Draw the validation curves of all groups, in one panel per corpus; None if there are no curves."""
+    drawn = drawn_groups(groups)
+    if not drawn:
+        return None
+    with matplotlib.rc_context(STYLE):
+        corpora = list(dict.fromkeys(group.corpus for group in drawn))
+        figure = _figure(width=4.4, height=max(3.4, 2.4 * len(corpora)))
+        panels = dict(zip(corpora, figure.subplots(len(corpora), squeeze=False).flatten(), strict=True))
+        styles = zip(cycle(COLOURS), cycle(MARKERS), _dashes(), strict=False)
+        lines = [_draw_line(panels[group.corpus], group.curve("valid_ppl"), *next(styles)) for group in drawn]
+        for corpus, panel in panels.items():
+            panel.set_title(corpus.partition(" ")[0] if len(corpora) > 1 else "")
+            _perplexity_axis(panel, [group for group in drawn if group.corpus == corpus], ("valid_ppl",))
+        _label(figure, "validation perplexity", groups)
+        legend = figure.legend(handles=_named_from_the_top(lines, drawn), loc="outside right upper")
+        _make_room(figure, legend, 4.4, 0.9)
+    return figure
 
 
 def image(figure: Figure, form: str) -> bytes:
@@ -127,63 +122,64 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _draw_setting(panel: Axes, setting: RunGroup) -> None:
-    training, validation = curve(setting, "train_online_ppl"), curve(setting, "valid_ppl")
-    _draw_line(panel, training, TRAINING, "s", "--", filled=False)
+def _make_room(figure: Figure, legend: Legend, width: float, height: float) -> None:
+    """Enlarge a figure to the size of its legend and these inches, and fix its layout."""
+    figure.set_layout_engine("none")  # a wide legend leaves the axes no place yet
+    figure.draw_without_rendering()
+    box = legend.get_window_extent()
+    needed = box.width / figure.dpi + width, box.height / figure.dpi + height
+    figure.set_size_inches(*map(max, needed, figure.get_size_inches()))
+    figure.set_layout_engine("constrained")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # computed once, not for each file
+
+
+def _label(figure: Figure, perplexity: str, groups: Sequence[RunGroup]) -> None:
+    note = textwrap.fill(figure_note(groups), round(14 * figure.get_figwidth()))
+    figure.supxlabel(f"epoch\n{note}", fontsize=8)
+    figure.supylabel(perplexity, fontsize=9)
+
+
+def _draw_group(panel: Axes, group: RunGroup) -> None:
+    """Draw both curves. The best value stands in the title, where it covers none of them."""
+    validation = group.curve("valid_ppl")
+    _draw_line(panel, group.curve("train_online_ppl"), TRAINING, "s", "--", filled=False)
     _draw_line(panel, validation, VALIDATION, "o", "-")
-    _mark_best(panel, training, validation)
-    for reference in _references([setting]):
+    epoch, value = validation["mean"].idxmin(), validation["mean"].min()
+    panel.plot([epoch], [value], linestyle="none", **CIRCLE)
+    if reference := _reference(group):
         panel.axhline(reference, color=REFERENCE, linewidth=0.9, linestyle=":", zorder=1.5)
-    panel.set_title(
-        "\n".join(textwrap.wrap(", ".join(setting.words[:2]), 40) + textwrap.wrap(", ".join(setting.words[2:]), 30))
-    )
+    panel.set_title(f"{_wrap(group.words, 30)}\nbest {format_ppl(value)} in epoch {epoch:.0f}")
 
 
-def _draw_curve(axes: Axes, setting: RunGroup, colour: str, marker: str, dashes: str) -> Line2D:
-    line = _draw_line(axes, curve(setting, "valid_ppl"), colour, marker, dashes)
-    line.set_label(setting.title)
-    return line
-
-
-def _draw_line(axes: Axes, data: Curve, colour: str, marker: str, dashes: str, filled: bool = True) -> Line2D:
+def _draw_line(axes: Axes, curve: pd.DataFrame, colour: str, marker: str, dashes: Any, filled: bool = True) -> Line2D:
     """Draw the mean, with a marker at about a dozen epochs, and the range of the seeds as a band."""
-    if data.least != data.greatest:
-        axes.fill_between(data.epochs, data.least, data.greatest, color=colour, alpha=0.2, linewidth=0)
-    step = max(1, round(len(data.epochs) / 12))
-    (line,) = axes.plot(data.epochs, data.mean, color=colour, linestyle=dashes, marker=marker, markevery=step)
+    if not curve["min"].equals(curve["max"]):
+        axes.fill_between(curve.index, curve["min"], curve["max"], color=colour, alpha=0.2, linewidth=0)
+    step = max(1, round(len(curve) / 12))
+    (line,) = axes.plot(curve.index, curve["mean"], color=colour, linestyle=dashes, marker=marker, markevery=step)
     line.set_markerfacecolor(colour if filled else "white")
     return line
 
 
-def _mark_best(panel: Axes, training: Curve, validation: Curve) -> None:
-    """Circle the best epoch and write its value above it and above what lies just above it.
-
-    Curves fall, so there is room above, towards the right early on and towards the left near the end.
-    """
-    epoch, value = validation.best
-    panel.plot([epoch], [value], linestyle="none", **CIRCLE)
-    length = LABEL * (validation.epochs[-1] - validation.epochs[0])
-    late = epoch > 0.8 * validation.epochs[-1]
-    left, right = (epoch - length, epoch) if late else (epoch, epoch + length)
-    points = (point for data in (training, validation) for point in zip(data.epochs, data.mean, strict=True))
-    height = value
-    for other in sorted(y for x, y in points if left <= x <= right):
-        if height < other < ROOM * height:
-            height = other
-    panel.annotate(
-        f"{value:.1f}",
-        (epoch, height),
-        xytext=(4 if late else -4, 7),
-        textcoords="offset points",
-        horizontalalignment="right" if late else "left",
-        color=VALIDATION,
-        fontweight="bold",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4},
-    )
+def _named_from_the_top(lines: Sequence[Line2D], groups: Sequence[RunGroup]) -> list[Artist]:
+    """Name the lines by what differs, in the order in which they end, so that the eye goes straight to a name."""
+    words = [group.words for group in groups]
+    differing = [place for place, found in enumerate(zip(*words, strict=True)) if len(set(found)) > 1]
+    for line, found in zip(lines, words, strict=True):
+        line.set_label(_wrap([found[place] for place in differing or range(len(found))], 60))
+    ends = [(-group.curve("valid_ppl")["mean"].iloc[-1], line) for group, line in zip(groups, lines, strict=True)]
+    return [*(line for _, line in sorted(ends, key=lambda pair: pair[0])), *_band(groups, REFERENCE)]
 
 
-def _legend(settings: Sequence[RunGroup]) -> list[Artist]:
-    dropout = [bool(setting.values["dropout"]) for setting in settings]
+def _wrap(words: Sequence[str], width: int) -> str:
+    """Join words in at most three lines, which break between two of them."""
+    text = ", ".join(word.replace(" ", "\N{NO-BREAK SPACE}") for word in words)
+    return textwrap.fill(text, width, max_lines=3, placeholder=" ...").replace("\N{NO-BREAK SPACE}", " ")
+
+
+def _legend(groups: Sequence[RunGroup]) -> list[Artist]:
+    dropout = [bool(group.values["dropout"]) for group in groups]
     note = ", dropout on" if all(dropout) else ", dropout on where used" if any(dropout) else ""
     training = Line2D([], [], color=TRAINING, linestyle="--", marker="s", label=f"training (online{note})")
     training.set_markerfacecolor("white")
@@ -192,11 +188,18 @@ def _legend(settings: Sequence[RunGroup]) -> list[Artist]:
         Line2D([], [], color=VALIDATION, marker="o", label="validation"),
         Line2D([], [], linestyle="none", label="best epoch", **CIRCLE),
     ]
-    if _references(settings):
+    if any(_reference(group) for group in groups):
         entries.append(Line2D([], [], color=REFERENCE, linewidth=0.9, linestyle=":", label="published, validation"))
-    if any(len(setting.runs) > 1 for setting in settings):
-        entries.append(Patch(color=VALIDATION, alpha=0.2, linewidth=0, label="range over the seeds"))
-    return entries
+    return [*entries, *_band(groups, VALIDATION)]
+
+
+def _band(groups: Sequence[RunGroup], colour: str) -> list[Artist]:
+    several = any(len(group.runs) > 1 for group in groups)
+    return [Patch(color=colour, alpha=0.2, linewidth=0, label="range over the seeds")] if several else []
+
+
+def _reference(group: RunGroup) -> float | None:
+    return group.published.valid_ppl if group.published else None
 
 
 def _hide_unused(panels: list[Axes], used: int, columns: int) -> None:
@@ -205,26 +208,26 @@ def _hide_unused(panels: list[Axes], used: int, columns: int) -> None:
         panels[number - columns].tick_params(labelbottom=True)
 
 
-def _references(settings: Sequence[RunGroup]) -> list[float]:
-    figures = (setting.published for setting in settings)
-    return [found.valid_ppl for found in figures if found and found.valid_ppl is not None]
+def _perplexity_axis(axes: Axes, groups: Sequence[RunGroup], names: Sequence[str]) -> None:
+    """Set a log scale with plain numbers, and whole epochs.
 
-
-def _perplexity_axis(
-    axes: Axes, settings: Sequence[RunGroup], names: Sequence[str], references: Sequence[float] = ()
-) -> None:
-    """Give the axes (and those that share with them) a log scale with plain numbers, and whole epochs."""
-    curves = [curve(setting, name) for setting in settings for name in names]
-    low = min([*references, *(value for data in curves for value in data.least)]) / 1.12
-    high = max([*references, *(value for data in curves for value in data.greatest)]) * 1.12
+    Values above the size of the vocabulary, the perplexity of a uniform guess, are cut off to show the rest.
+    """
+    curves = pd.concat([group.curve(name) for group in groups for name in names])
+    references = [reference for group in groups if (reference := _reference(group))] if len(names) > 1 else []
+    uniform = [group.runs[0].result("corpus.vocabulary") for group in groups]
+    low, high = min([curves["min"].min(), *references]), max([curves["max"].max(), *references])
+    if all(isinstance(size, int) and size > low for size in uniform):
+        high = min(high, max(uniform))
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(FixedLocator(plain_ticks(low, high)))
+    axes.set_ylim(low / 1.12, high * 1.12)
+    subs = next(subs for ratio, subs in TICKS.items() if high <= ratio * low)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs) if subs else MaxNLocator(5))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_ylim(low, high)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
 
 
-def _dashes() -> "cycle[str]":
-    """A line style for each round of the colours, so that no two of the first 28 curves look the same."""
+def _dashes() -> "cycle[Any]":
+    """Return a line style for each round of the colours, so that no two of `MAX_GROUPS` curves look the same."""
     return cycle(style for style in STYLES for _ in COLOURS)

@@ -3,149 +3,185 @@
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from omegaconf import OmegaConf
-
-from lm.reporting.table import Row, RunGroup, Table, build_table, format_value
-from lm.reporting.table_formats import escape_markdown, markdown_text
+from lm.data.sources import SPLITS
+from lm.overrides import quote_override
+from lm.reporting.columns import Column, format_count, format_value
+from lm.reporting.groups import RunGroup, figure_note
+from lm.reporting.table import MARK, Table, build_last_table, escape_markdown
 from lm.run_dir import RunDir, Value
+from lm.run_files import parse_yaml
 
-# A folder of the machine that ran it says nothing elsewhere; the corpus is known by its checksum.
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
+"""Options that name a folder of one machine. The page says FOLDER, and knows the corpus by its checksum."""
+
+FIGURES = {"convergence": "Perplexity by epoch", "validation": "Validation perplexity by epoch"}
+"""The names of the figures, and their captions."""
 
 
-def report_markdown(folder: Path, runs: Sequence[RunDir], settings: Sequence[RunGroup], table: Table) -> str:
-    """Return the whole page; its figures are links to the files beside it."""
+def report_markdown(folder: Path, runs: Sequence[RunDir], groups: Sequence[RunGroup], table: Table) -> str:
+    """Return the whole page. Its figures are links to the files beside it."""
     finished = [run for run in runs if run.finished]
     sections = [
         f"# Report: {escape_markdown(folder.name)}",
         f"{len(finished)} of {len(runs)} runs finished.",
-        *(_results(folder, settings, table) if finished else []),
+        *(_results(folder, groups, table) if finished else []),
         *_section("Runs that are not finished", unfinished_lines(runs)),
         *(_conditions(folder, finished) if finished else []),
-        *_section("Runs", markdown_text(_run_table(runs))),
+        *_section("Runs", _run_table(runs).markdown()),
     ]
     return "\n\n".join(sections) + "\n"
 
 
 def unfinished_lines(runs: Iterable[RunDir]) -> str:
-    """Return a line for each run without results: its name, what became of it, and the first line of its error."""
+    """Return a line for each run without results: its name, its status, and the first line of its error."""
     others = [run for run in runs if not run.finished]
     return "\n".join(f"- `{run.name}`: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
 
 
-def _results(folder: Path, settings: Sequence[RunGroup], table: Table) -> Iterator[str]:
+def table_notes(table: Table) -> list[str]:
+    """Return a sentence for each thing in a table that is not clear from its headings."""
+    names = table.values.columns
+    notes = {
+        f"{MARK.strip()} The lowest validation perplexity.": bool(table.best),
+        "Mean ± standard deviation (of the sample) over the seeds.": "seeds" in names,
+        "Floor is the perplexity of the source that the corpus was drawn from: no model is better on average.": (
+            "floor_ppl" in names
+        ),
+        "Part of corpus: the run was trained or validated on a part of its corpus, as the option says.": (
+            "part_of_corpus" in names
+        ),
+    }
+    return [note for note, applies in notes.items() if applies]
+
+
+def _results(folder: Path, groups: Sequence[RunGroup], table: Table) -> Iterator[str]:
     yield (
-        "Perplexity of the weights with the best validation perplexity. Train is measured after training, over the "
-        "whole training split with dropout off."
+        "Perplexity of the weights with the best validation perplexity. Train is measured after training, on the "
+        "whole training split without dropout."
     )
-    if "seeds" in table.columns:
-        yield "Mean ± standard deviation (of the sample) over the seeds."
-    yield markdown_text(table)
-    if "floor_ppl" in table.columns:
-        yield "Floor is the exact perplexity of the source that the corpus was drawn from: no model can do better."
-    yield from _sources(settings)
-    for name, caption in (("convergence", "Perplexity by epoch"), ("validation", "Validation perplexity by epoch")):
-        if (folder / f"{name}.png").is_file():
-            yield f"![{caption}]({name}.png)"
+    yield table.markdown()
+    yield from (escape_markdown(note) for note in table_notes(table))
+    yield from _sources(groups)
+    figures = [f"![{caption}]({name}.png)" for name, caption in FIGURES.items() if (folder / f"{name}.png").is_file()]
+    yield from (*figures, figure_note(groups)) if figures else ()
     yield "## Last weights"
     yield "The same for the weights of the last epoch."
-    yield markdown_text(_without_published(build_table(settings, "last")))
+    yield build_last_table(groups).markdown()
 
 
-def _sources(settings: Sequence[RunGroup]) -> Iterator[str]:
-    figures = [setting.published for setting in settings]
-    lines = dict.fromkeys(f"- {found.name}: {found.source}" for found in figures if found)
+def _sources(groups: Sequence[RunGroup]) -> Iterator[str]:
+    found = [group.published for group in groups if group.published is not None]
+    lines = dict.fromkeys(
+        f"- {figures.name}: {figures.source}"
+        + (f"; it does not state {', '.join(figures.unstated)}" if figures.unstated else "")
+        for figures in found
+    )
     if lines:
-        yield "Published figures, where the configuration is the published one:"
+        yield "Published figures, beside runs with the published configuration:"
         yield "\n".join(lines)
 
 
-def _without_published(table: Table) -> Table:
-    return Table([name for name in table.columns if not name.startswith("published_")], table.rows)
-
-
 def _conditions(folder: Path, runs: Sequence[RunDir]) -> Iterator[str]:
-    yield from _section("How it was measured", markdown_text(_protocol_table(runs)))
-    yield from _section("Where it comes from", markdown_text(_origin_table(runs)))
-    command = sweep_command(folder)
-    if command:
+    yield from _section("How it was measured", _split_table(runs, "protocol", PROTOCOL).markdown())
+    yield from _section("Unknown words", _split_table(runs, "corpus.unk", UNKNOWN).markdown())
+    yield from _section("Where it comes from", _origin_table(runs).markdown())
+    if command := sweep_command(folder):
         yield f"The command: `{command}`"
 
 
-def sweep_command(folder: Path) -> str | None:
-    """Return the command line that started the sweep, None where the folder does not tell."""
-    file = folder / "multirun.yaml"
-    if not file.is_file():
+def sweep_command(folder: Path, sweep_dir: str = "") -> str | None:
+    """Return the command line that started the sweep, None if the folder does not record it.
+
+    Args:
+        folder: the sweep's folder.
+        sweep_dir: the folder with which the command resumes the sweep; otherwise folders are left out.
+    """
+    try:
+        overrides = parse_yaml((folder / "multirun.yaml").read_text(encoding="utf-8")).hydra.overrides
+        typed = [str(override) for override in (*overrides.hydra, *overrides.task)]
+    except Exception:  # missing or damaged in any way
         return None
-    typed = OmegaConf.select(OmegaConf.load(file), "hydra.overrides")
-    words = [*(typed or {}).get("hydra", []), *(typed or {}).get("task", [])]
-    return shlex.join(["python", "-m", "lm.train", "-m", *_portable(words)])
+    if not sweep_dir:
+        return shlex.join(["python", "-m", "lm.train", "-m", *_portable(typed)])
+    kept = [word for word in typed if word != MULTIRUN and not word.startswith("hydra.sweep.dir=")]
+    return f"{shlex.join(['python', '-m', 'lm.train', '-m', *kept])} {quote_override('hydra.sweep.dir', sweep_dir)}"
+
+
+MULTIRUN = "hydra.mode=MULTIRUN"
+"""The override that Hydra records for `-m`."""
 
 
 def _portable(overrides: Iterable[str]) -> list[str]:
-    pairs = [override.partition("=") for override in overrides if override != "hydra.mode=MULTIRUN"]
+    pairs = [override.partition("=") for override in overrides if override != MULTIRUN]
     return [f"{key}{sign}{'FOLDER' if key.lstrip('+') in FOLDERS else value}" for key, sign, value in pairs]
 
 
-def _protocol_table(runs: Sequence[RunDir]) -> Table:
-    """A row a split, and more only where the runs were measured differently."""
-    columns = ["split", "width", "tokens scored", "state", "matmul precision", "runs"]
-    rows: list[Row] = []
-    for split in ("train", "valid", "test"):
-        for values, names in _by_value(runs, [_protocol(run, split) for run in runs]):
-            rows.append(dict(zip(columns, (split, *values, names), strict=True)))
-    return Table(columns, rows)
+PROTOCOL = {
+    "batch size": "batch_size",
+    "tokens scored": "tokens",
+    "state": "state",
+    "matmul precision": "matmul_precision",
+}
+UNKNOWN = {"<unk>": "count", "fraction": "fraction"}
 
 
-def _protocol(run: RunDir, split: str) -> tuple[Value, ...]:
-    protocol = run.results.get("protocol", {}).get(split, {})
-    return tuple(protocol.get(name) for name in ("batch_size", "tokens", "state", "matmul_precision"))
+def _split_table(runs: Sequence[RunDir], key: str, facts: dict[str, str]) -> Table:
+    """Return a row per split, and more if the runs differ; `facts` are headings and entries of `results.json`."""
+    rows: list[tuple[Value, ...]] = []
+    for split in SPLITS:
+        found = [tuple(_text(run.result(key + f".{split}.{name}")) for name in facts.values()) for run in runs]
+        rows += [(split, *values, names) for values, names in _by_value(runs, found) if any(values)]
+    return Table.from_rows(["split", *facts, "runs"], rows)
+
+
+def _text(value: Any) -> Value:
+    return value if isinstance(value, str | int | None) else f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def _origin_table(runs: Sequence[RunDir]) -> Table:
-    """A row a fact, and more only where it is not the same in all runs."""
+    """Return a row per fact, and more if the runs differ."""
     facts = [_facts(run) for run in runs]
-    rows: list[Row] = []
+    rows: list[tuple[Value, ...]] = []
     for name in dict.fromkeys(name for known in facts for name in known):
-        for (value,), names in _by_value(runs, [(known.get(name),) for known in facts]):
-            rows.append({"fact": name, "value": format_value(value), "runs": names})
-    return Table(["fact", "value", "runs"], rows)
+        found = [(format_value(_text(known.get(name))),) for known in facts]
+        rows += [(name, *values, names) for values, names in _by_value(runs, found)]
+    return Table.from_rows(["fact", "value", "runs"], rows)
 
 
-def _facts(run: RunDir) -> dict[str, Value]:
-    corpus = run.results.get("corpus", {})
+def _facts(run: RunDir) -> dict[str, Any]:
+    tokens, versions = run.result("corpus.tokens"), run.result("versions")
     return {
-        "corpus": corpus.get("name"),
-        "corpus SHA-256": corpus.get("sha256"),
-        "corpus vocabulary": corpus.get("vocabulary"),
-        **{f"{split} tokens": tokens for split, tokens in corpus.get("tokens", {}).items()},
-        **run.results.get("versions", {}),
-        "device": run.results.get("device"),
-        "precision": run.results.get("precision"),
+        "corpus": run.result("corpus.name"),
+        "corpus SHA-256": run.result("corpus.sha256"),
+        "corpus vocabulary": run.result("corpus.vocabulary"),
+        **({f"{split} tokens": count for split, count in tokens.items()} if isinstance(tokens, dict) else {}),
+        **(versions if isinstance(versions, dict) else {}),
+        "device": run.result("device"),
     }
 
 
 def _by_value(runs: Sequence[RunDir], values: Sequence[tuple[Value, ...]]) -> list[tuple[tuple[Value, ...], str]]:
-    """Pair each different value with the names of its runs, `all` where there is but one value."""
+    """Pair each different value with the names of its runs, or with `all` if they agree."""
     names: dict[tuple[Value, ...], list[str]] = {}
     for run, value in zip(runs, values, strict=True):
         names.setdefault(value, []).append(run.name)
-    if len(names) == 1:
-        return [(values[0], "all")]
-    return [(value, "; ".join(group)) for value, group in names.items()]
+    return [(value, "; ".join(group) if len(names) > 1 else "all") for value, group in names.items()]
 
 
 def _run_table(runs: Sequence[RunDir]) -> Table:
-    columns = ["run", "status", "seed", "best epoch", "epochs", "seconds", "tokens_per_second", "overrides"]
-    return Table(columns, [dict(zip(columns, _run_facts(run), strict=True)) for run in runs])
+    speed = Column("tokens_per_second", "tokens/second", text=format_count)
+    columns: list[Column | str] = ["run", "status", "seed", "best epoch", "epochs", "seconds", speed, "overrides"]
+    return Table.from_rows(columns, [list(_run_facts(run)) for run in runs])
 
 
 def _run_facts(run: RunDir) -> Iterator[Value]:
-    yield from (run.name, run.status, run.results.get("seed", run.value("seed")), run.results.get("best_epoch"))
-    yield len(run.epochs)
-    yield round(sum(row.get("seconds", 0) for row in run.epochs))
-    yield run.results.get("tokens_per_second")
+    epochs = run.epochs
+    yield from (run.name, run.status, run.value("seed"), _text(run.result("best_epoch")), len(epochs))
+    yield round(sum(row.get("seconds", 0) for row in epochs))
+    speed = run.result("tokens_per_second")
+    yield speed if isinstance(speed, int | float) else None
     yield " ".join(_portable(run.overrides))
 
 

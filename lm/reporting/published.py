@@ -1,52 +1,123 @@
 """The published perplexities, and which of them belongs to a run."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
+from hydra.types import RunMode
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from lm.did_you_mean import CONFIGS
 from lm.run_dir import RunDir, Value
 
 FIGURES = Path(__file__).with_name("published.yaml")
 
+WHOLE_CORPUS = {
+    "limit_train_batches": 1.0,
+    "limit_val_batches": 1.0,
+    "overfit_batches": 0.0,
+    "max_steps": -1,
+    "fast_dev_run": False,
+}
+"""The values of Lightning's options with which a run reads its whole corpus. 1.0 is all batches, 1 is one batch."""
+
 
 @dataclass(frozen=True)
 class Published:
-    """One row of a published table; a perplexity that it does not give is None."""
+    """One row of a published table. A perplexity that it does not state is None.
+
+    Args:
+        config: its whole configuration: the defaults of `conf/train.yaml`, with the options that it states.
+        unstated: the options that decide the result and that it does not state.
+    """
 
     name: str
     source: str
-    when: dict[str, Value]
+    config: dict[str, Any]
+    unstated: Sequence[str] = ()
     train_ppl: float | None = None
     valid_ppl: float | None = None
     test_ppl: float | None = None
 
 
 @cache
+def _page() -> dict[str, Any]:
+    page: Any = OmegaConf.to_container(OmegaConf.load(FIGURES))
+    return dict(page)
+
+
+@cache
 def published_figures() -> tuple[Published, ...]:
-    """Read the published figures that come with the package."""
-    entries: Any = OmegaConf.to_container(OmegaConf.load(FIGURES))
-    return tuple(Published(**entry) for entry in entries)
+    """Return the published figures that come with the package."""
+    return tuple(
+        Published(**{key: value for key, value in entry.items() if key != "when"}, config=_whole_config(entry["when"]))
+        for entry in _page()["figures"]
+    )
 
 
+@cache
+def _defaults() -> dict[str, Any]:
+    # Not by `compose`, which cannot be called inside a Hydra application, such as a sweep that reports.
+    loader = ConfigLoaderImpl(create_config_search_path(str(CONFIGS)))
+    composed: Any = OmegaConf.to_container(loader.load_configuration("train", [], RunMode.RUN))
+    return {key: value for key, value in composed.items() if key != "hydra"}
+
+
+def _whole_config(stated: dict[str, Value]) -> dict[str, Any]:
+    run = RunDir(Path())
+    run.config = OmegaConf.create(_defaults())
+    for key, value in stated.items():
+        OmegaConf.update(run.config, key, value)
+    return config_values(run)
+
+
+def config_values(run: RunDir) -> dict[str, Any]:
+    """Return all options of a run that decide its result, interpolations resolved; nothing if they cannot be."""
+    try:
+        values = dict(flat(OmegaConf.to_container(run.config, resolve=True)))
+    except (OmegaConfBaseException, RecursionError):
+        return {}
+    return {key: value for key, value in values.items() if key not in _page()["ignored"]}
+
+
+@lru_cache(maxsize=64)  # the table asks several times for the same run
 def published_for(run: RunDir) -> Published | None:
-    """Return the published figures whose configuration is the run's, key by key; all are of streams."""
-    if run.value("data.batching") not in (None, "streams"):  # None: from before there were sentences
+    """Return the figures that are published for the run's whole configuration, or None."""
+    if part_of_corpus(run) is not None:
         return None
-    for figures in published_figures():
-        if all(_same(run.value(key), value) for key, value in figures.when.items()):
-            return figures
-    return None
+    values = config_values(run)
+    return next((figures for figures in published_figures() if _same_configs(values, figures.config)), None)
 
 
-def _same(ours: Value, theirs: Value) -> bool:
-    """Compare two values, numbers as floats: `dropout=0` and `dropout=0.0` are one configuration."""
-    if _is_number(ours) and _is_number(theirs):
-        return float(ours or 0) == float(theirs or 0)
-    return type(ours) is type(theirs) and ours == theirs
+def _same_configs(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    return ours.keys() == theirs.keys() and all(_same(value, theirs[key]) for key, value in ours.items())
 
 
-def _is_number(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _same(ours: Any, theirs: Any) -> bool:
+    """Compare two values: `dropout=0` and `dropout=0.0` are the same, `1` and `true` are not."""
+    return isinstance(ours, bool) == isinstance(theirs, bool) and ours == theirs
+
+
+def part_of_corpus(run: RunDir) -> str | None:
+    """Return the options by which a run reads only a part of its corpus, None if it reads all of it."""
+    values = {name: run.value(f"trainer.{name}") for name in WHOLE_CORPUS}
+    parts = [
+        f"{name}={value}"
+        for name, value in values.items()
+        if value is not None and (value, type(value)) != (WHOLE_CORPUS[name], type(WHOLE_CORPUS[name]))
+    ]
+    return " ".join(parts) or None
+
+
+def flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted keys of a nested dictionary with their values."""
+    if not isinstance(node, dict) or not node:
+        yield path, node
+        return
+    for name, child in node.items():
+        yield from flat(child, f"{path}.{name}" if path else str(name))

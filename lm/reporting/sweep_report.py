@@ -1,20 +1,22 @@
 """A sweep's report: written from whatever its runs have left so far, and shown in the terminal."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lm.atomic_files import write_atomically
-from lm.overrides import quote_override
-from lm.reporting.markdown_report import report_markdown, unfinished_lines
-from lm.reporting.table import ExtraColumns, RunGroup, Table, build_table, settings_of
-from lm.reporting.table_formats import csv_text, latex_text, plain_text
+from lm.overrides import quote_override, typed_command
+from lm.reporting.extra_columns import ExtraColumns
+from lm.reporting.groups import RunGroup, group_runs
+from lm.reporting.markdown_report import FIGURES, report_markdown, sweep_command, table_notes, unfinished_lines
+from lm.reporting.table import Table, build_table
 from lm.run_dir import RunDir, find_runs
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a sweep's folder says: its runs, and the table of those that are finished."""
+    """The runs of a sweep, the table of those that are finished, and the folder of the report's files."""
 
     folder: Path
     runs: list[RunDir]
@@ -26,54 +28,77 @@ class Report:
         return [run for run in self.runs if not run.finished]
 
     def terminal_text(self) -> str:
-        """Return the table as plain text, then where the figure is, how to look closer, and what is not finished."""
-        lines = [plain_text(self.table), ""] if self.table.rows else []
-        if (self.folder / "convergence.png").is_file():
-            lines += [f"Figure:      {self.folder / 'convergence.png'}"]
+        """Return the table as plain text, the files that were written, and the runs that are not finished."""
+        lines = [self.table.terminal(), *table_notes(self.table), ""] if len(self.table.values) else []
+        figures = [self.folder / f"{name}.png" for name in FIGURES]
+        if found := [str(figure) for figure in figures if figure.is_file()]:
+            lines += [f"Figures:     {', '.join(found)}"]
         lines += [f"Report:      {self.folder / 'report.md'}"]
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
         if self.unfinished:
             lines += ["", f"{len(self.unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(self.runs)]
-            lines += [f"To resume, type the same again with {quote_override('hydra.sweep.dir', self.folder)}"]
+            lines += [self._resume_line()] if not self.runs[0].sweep else []
         return "\n".join(lines)
 
+    def _resume_line(self) -> str:
+        if [run.folder for run in self.runs] == [self.folder.resolve()]:
+            return f"To resume, type {typed_command('lm.train', ('resume', self.folder))}"
+        command = sweep_command(self.folder, str(self.folder))
+        return f"To resume, type {command or 'the same command with ' + quote_override('hydra.sweep.dir', self.folder)}"
 
-def write_report(folder: Path, extras: ExtraColumns | None = None) -> Report:
+
+def write_report(folder: Path, extras: ExtraColumns | None = None, others: Sequence[Path] = ()) -> Report:
     """Write `report.md`, `table.csv`, `table.tex` and both figures (PNG and SVG) into a sweep's folder.
 
-    Every file is replaced whole, so several workers may do this at once. A run that ends meanwhile has everything
-    written again: whoever writes last has then seen every result.
+    Every file is replaced as a whole, so several workers may do this at once. If a run ends meanwhile, everything is
+    written again: whoever writes last has seen every result.
+
+    Args:
+        folder: the sweep's folder.
+        extras: columns on request.
+        others: sweeps to compare with; the report is then written into `comparison` in the sweep's folder.
 
     Raises:
-        FileNotFoundError: where `folder` is none, or holds no run.
+        FileNotFoundError: if a folder does not exist, or holds no run.
     """
-    folder = Path(folder)
     while True:
-        seen = _results_seen(folder)
-        report = _write_once(folder, extras)
-        if _results_seen(folder) == seen:
+        runs = runs_of([Path(folder), *others])
+        seen = _results_seen(runs)
+        report = _write_once(Path(folder) / "comparison" if others else Path(folder), runs, extras)
+        if _results_seen(runs_of([Path(folder), *others])) == seen:
             return report
 
 
-def _write_once(folder: Path, extras: ExtraColumns | None) -> Report:
-    runs = find_runs(folder)
-    settings = settings_of(runs)
-    table = build_table(settings, extras=extras)
-    if settings:
-        _write_figures(folder, settings)
-        _replace(folder / "table.csv", csv_text(table))
-        _replace(folder / "table.tex", latex_text(table))
-    page = report_markdown(folder.resolve(), runs, settings, table)
-    _replace(folder / "report.md", page)
+def runs_of(sweeps: Sequence[Path]) -> list[RunDir]:
+    """Return the runs of one or more sweeps; of several, their names begin with that of the sweep."""
+    runs = [find_runs(sweep) for sweep in sweeps]
+    if len(sweeps) == 1:
+        return runs[0]
+    unique = len({sweep.name for sweep in sweeps}) == len(sweeps)
+    for sweep, found in zip(sweeps, runs, strict=True):
+        for run in found:
+            run.sweep = sweep.name if unique else str(sweep)
+            run.name = f"{run.sweep}/{run.name}"
+    return [run for found in runs for run in found]
+
+
+def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None) -> Report:
+    folder.mkdir(exist_ok=True)
+    groups = group_runs(runs)
+    table = build_table(groups, extras)
+    if groups:
+        _write_figures(folder, groups)
+        _replace(folder / "table.csv", table.csv())
+        _replace(folder / "table.tex", table.latex())
+    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table))
     return Report(folder, runs, table)
 
 
-def _write_figures(folder: Path, settings: list[RunGroup]) -> None:
-    # Here, since training must not wait for matplotlib to load only because it will report in the end.
-    from lm.reporting.figures import draw_convergence, draw_validation, image
+def _write_figures(folder: Path, groups: list[RunGroup]) -> None:
+    from lm.reporting.figures import draw_convergence, draw_validation, image  # slow to import
 
-    for name, draw in (("convergence", draw_convergence), ("validation", draw_validation)):
-        figure = draw(settings)
+    for name, draw in zip(FIGURES, (draw_convergence, draw_validation), strict=True):
+        figure = draw(groups)
         for form in ("png", "svg"):
             if figure is None:
                 (folder / f"{name}.{form}").unlink(missing_ok=True)
@@ -87,5 +112,5 @@ def _replace(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _results_seen(folder: Path) -> dict[str, int]:
-    return {path.parent.name: path.stat().st_mtime_ns for path in folder.glob("*/results.json")}
+def _results_seen(runs: Sequence[RunDir]) -> dict[Path, int]:
+    return {run.folder: run.results_path.stat().st_mtime_ns for run in runs if run.results_path.is_file()}

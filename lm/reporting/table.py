@@ -1,206 +1,126 @@
-"""Runs become rows: one a run, or one a setting with mean and standard deviation where seeds were swept."""
+"""Groups of runs -> a table, as text for the terminal, Markdown, LaTeX and CSV."""
 
-import math
-import statistics
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import OmegaConf
+import pandas as pd
 
-from lm.models.cells import CELLS
-from lm.reporting.published import Published, published_for
-from lm.run_dir import RunDir, Value
+from lm.reporting.columns import COLUMNS, Column, extra_columns, perplexity_columns
+from lm.reporting.extra_columns import ExtraColumns
+from lm.reporting.groups import RunGroup
 
-Row = dict[str, Value]
-
-PERPLEXITIES = ("train_ppl", "valid_ppl", "test_ppl")
-# Differences that make no other experiment: seeds are averaged over, the rest says where and how a run was computed.
-NOT_SETTINGS = frozenset(
-    {"cell", "cell.name", "dropout", "seed", "resume", "num_threads", "trainer.enable_progress_bar"}
-)
-
-
-@dataclass(frozen=True)
-class ExtraColumns:
-    """Further columns: parameters, tokens per second, and epochs until the validation perplexity is at most a value.
-
-    Raises:
-        ValueError: where `parameters` or `speed` is not true or false, or `epochs_to` not a positive number.
-    """
-
-    parameters: bool = False
-    speed: bool = False
-    epochs_to: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("parameters", "speed"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"expected {name} to be true or false, found {getattr(self, name)}: type {name}=true")
-        value = self.epochs_to
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
-            raise ValueError(f"expected epochs_to to be a positive perplexity, found {value}: type epochs_to=120")
-
-
-@dataclass(frozen=True)
-class RunGroup:
-    """The finished runs that differ in nothing but their seed."""
-
-    values: Row
-    runs: tuple[RunDir, ...]
-
-    @property
-    def words(self) -> list[str]:
-        """The setting in words, such as `LSTM`, `dropout 0.25`, `hidden size 400`."""
-        cell, dropout, *others = self.values
-        name = format_value(self.values[cell])
-        name = CELLS[name].display_name if name in CELLS else name
-        rate = f"dropout {format_value(self.values[dropout])}" if self.values[dropout] else "no dropout"
-        return [name, rate, *(f"{other.replace('_', ' ')} {format_value(self.values[other])}" for other in others)]
-
-    @property
-    def title(self) -> str:
-        """The words in one line."""
-        return ", ".join(self.words)
-
-    @property
-    def published(self) -> Published | None:
-        """The published figures of this very configuration."""
-        return published_for(self.runs[0])
+MARK = " *"
+"""The mark of the best rows, behind their first cell."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of full-precision values under named columns; a cell without a value is None."""
-
-    columns: list[str]
-    rows: list[Row]
-
-
-def settings_of(runs: Sequence[RunDir]) -> list[RunGroup]:
-    """Group the finished runs by all that was swept but the seed, in the order in which they were started."""
-    finished = [run for run in runs if run.finished]
-    groups = _grouped(finished, swept_keys(runs))
-    if any(len({_seed(run) for run in group}) < len(group) for group in groups.values()):
-        return [RunGroup({**values_of(run, swept_keys(runs)), "run": run.name}, (run,)) for run in finished]
-    return [RunGroup(values_of(group[0], swept_keys(runs)), tuple(group)) for group in groups.values()]
-
-
-def swept_keys(runs: Sequence[RunDir]) -> list[str]:
-    """Return what was swept beside cell, dropout and seed.
-
-    That is what the command lines give differently, and what else differs between runs that would share a row. Values
-    that follow from another (a cell's learning rate) are none of it.
-    """
-    typed = dict.fromkeys(key for run in runs for key in run.overridden if key not in NOT_SETTINGS)
-    keys = [key for key in typed if len({run.value(key) for run in runs}) > 1]
-    for group in _grouped(runs, keys).values():
-        keys += [key for key in _differences(group) if key not in keys]
-    return keys
-
-
-def values_of(run: RunDir, keys: Iterable[str]) -> Row:
-    """Return cell, dropout and the run's value of each key."""
-    cell = run.results.get("cell", run.value("cell.name"))
-    dropout = run.results.get("dropout", run.value("dropout"))
-    return {"cell": cell, "dropout": dropout, **{key: run.value(key) for key in keys}}
-
-
-def _seed(run: RunDir) -> Value:
-    seed: Value = run.results.get("seed", run.value("seed"))
-    return seed
-
-
-def _grouped(runs: Iterable[RunDir], keys: Sequence[str]) -> dict[tuple[Value, ...], list[RunDir]]:
-    groups: dict[tuple[Value, ...], list[RunDir]] = {}
-    for run in runs:
-        groups.setdefault(tuple(values_of(run, keys).values()), []).append(run)
-    return groups
-
-
-def _differences(runs: Sequence[RunDir]) -> list[str]:
-    """Return the config keys that are not the same in all of these runs; interpolations count as written."""
-    configs = [dict(_flat(OmegaConf.to_container(run.config))) for run in runs]
-    keys = dict.fromkeys(key for config in configs for key in config if key not in NOT_SETTINGS)
-    return [key for key in keys if any(config.get(key) != configs[0].get(key) for config in configs)]
-
-
-def _flat(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(node, dict):
-        yield path, node
-        return
-    for name, child in node.items():
-        yield from _flat(child, f"{path}.{name}" if path else str(name))
-
-
-def build_table(settings: Sequence[RunGroup], weights: str = "best", extras: ExtraColumns | None = None) -> Table:
-    """Lay the settings out as rows.
+    """Full-precision values under columns.
 
     Args:
-        settings: The groups of runs, one a row.
-        weights: `best` for the weights of the best validation perplexity, `last` for those of the last epoch.
-        extras: Further columns.
+        columns: the columns.
+        values: one row per group, one column per name; a cell without a value is None.
+        best: the numbers of the rows that are marked.
     """
-    seeds = any(len(setting.runs) > 1 for setting in settings)
-    rows = [_row(setting, weights, extras or ExtraColumns(), seeds) for setting in settings]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    used = [name for name in columns if name in ("cell", "dropout") or any(row.get(name) is not None for row in rows)]
-    return Table(used, [{name: row.get(name) for name in used} for row in rows])
+
+    columns: list[Column]
+    values: pd.DataFrame
+    best: list[int] = field(default_factory=list)
+
+    @classmethod
+    def from_rows(cls, columns: Sequence[Column | str], rows: Sequence[Any], best: Sequence[int] = ()) -> "Table":
+        """Return the table of these rows: dictionaries, or sequences in the order of the columns."""
+        full = [Column(column) if isinstance(column, str) else column for column in columns]
+        values = pd.DataFrame(list(rows), columns=[column.name for column in full], dtype=object)
+        return cls(full, values.where(values.notna(), None), list(best))
+
+    def csv(self) -> str:
+        """Return the table with every digit, and an empty field for a missing value."""
+        return str(self.values.to_csv(index=False, lineterminator="\n"))
+
+    def terminal(self) -> str:
+        """Return the table in aligned columns; the word `published` has a line of its own above."""
+        texts = self._texts(str)
+        texts.columns = [re.sub("^(published)? ?", r"\1\n", heading) for heading in texts]
+        return self._tabulate(texts, "simple").lstrip("\n")
+
+    def markdown(self) -> str:
+        """Return the table in Markdown, aligned for those who read the source."""
+        return self._tabulate(self._texts(escape_markdown), "pipe")
+
+    def latex(self) -> str:
+        r"""Return a `tabular` for `\input`, without a caption, for a document that loads `booktabs`."""
+        style = self._texts(str).style.hide(axis="index").format(escape="latex").format_index(axis=1, escape="latex")
+        text = style.to_latex(hrules=True, column_format="".join(side[0] for side in self._alignment()))
+        text = text.replace("±", r"$\pm$")
+        return f"% Perplexities; put \\usepackage{{booktabs}} into the preamble.\n{text}"
+
+    def _tabulate(self, texts: pd.DataFrame, form: str) -> str:
+        if texts.empty:
+            return ""
+        # Without `disable_numparse` a commit such as 42992e1 would be read as a number.
+        return str(texts.to_markdown(index=False, tablefmt=form, disable_numparse=True, colalign=self._alignment()))
+
+    def _shown(self) -> list[Column]:
+        """Return the columns outside `table.csv`; a source that all published figures share stands below the table."""
+        shared = {"published_in"} if self.values.get("published_in", pd.Series()).nunique() < 2 else set()
+        return [column for column in self.columns if not column.csv_only and column.name not in shared]
+
+    def _alignment(self) -> list[str]:
+        def numeric(name: str) -> bool:
+            return all(isinstance(value, int | float | None) for value in self.values[name])
+
+        return ["right" if numeric(column.name) else "left" for column in self._shown()]
+
+    def _texts(self, escape: Callable[[str], str]) -> pd.DataFrame:
+        """Return headings and cells as text. A standard deviation stands beside its mean."""
+        rows = [[self._cell(row, column) for column in self._shown()] for row in self.values.to_dict("records")]
+        for number in self.best:
+            rows[number][0] += MARK
+        texts = [[escape(text) for text in row] for row in rows]
+        return pd.DataFrame(texts, columns=[escape(column.heading or column.name) for column in self._shown()])
+
+    def _cell(self, row: dict[Any, Any], column: Column) -> str:
+        value, std = row[column.name], row.get(f"{column.name}_std")
+        if value is None:
+            return column.missing
+        return column.text(value) + (f" ± {column.text(std)}" if std is not None else "")
 
 
-def _row(setting: RunGroup, weights: str, extras: ExtraColumns, seeds: bool) -> Row:
-    runs = setting.runs
-    perplexities = {name: [run.results.get(weights, {}).get(name) for run in runs] for name in PERPLEXITIES}
-    return {
-        **setting.values,
-        **({"seeds": len(runs)} if seeds else {}),
-        **{name: _mean(values) for name, values in perplexities.items()},
-        **{f"{name}_std": _deviation(values) for name, values in perplexities.items()},
-        "floor_ppl": _mean([run.results.get("corpus", {}).get("floor_ppl") for run in runs]),
-        **_extra_columns(runs, extras),
-        **_published_columns(setting.published),
-    }
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown shows as it is, also in a table."""
+    return re.sub(r"([\\|*`<\[\]])", r"\\\1", text)
 
 
-def _extra_columns(runs: Sequence[RunDir], extras: ExtraColumns) -> Row:
-    row: Row = {}
-    if extras.parameters:
-        row["parameters"] = runs[0].results.get("parameters", {}).get("total")
-    if extras.speed:
-        row["tokens_per_second"] = _mean([run.results.get("tokens_per_second") for run in runs])
-    if extras.epochs_to is not None:
-        row[f"epochs_to_{extras.epochs_to:g}"] = _mean([epochs_to(run, extras.epochs_to) for run in runs])
-    return row
+def build_table(groups: Sequence[RunGroup], extras: ExtraColumns | None = None) -> Table:
+    """Return one row per group with the weights of the best validation perplexity."""
+    position = [column.name.startswith("published") for column in COLUMNS].index(True)
+    asked = extra_columns(extras or ExtraColumns())
+    return _table(groups, [*COLUMNS[:position], *asked, *COLUMNS[position:]])
 
 
-def epochs_to(run: RunDir, perplexity: float) -> float | None:
-    """Return the first epoch whose validation perplexity is at most `perplexity`, None where no epoch got there."""
-    return next((row["epoch"] for row in run.epochs if row.get("valid_ppl", math.inf) <= perplexity), None)
+def build_last_table(groups: Sequence[RunGroup]) -> Table:
+    """Return one row per group with the weights of the last epoch."""
+    return _table(groups, perplexity_columns("last"))
 
 
-def _published_columns(figures: Published | None) -> Row:
-    names = (*(f"published_{name}" for name in PERPLEXITIES), "published_in")
-    if figures is None:
-        return dict.fromkeys(names)
-    return dict(zip(names, (figures.train_ppl, figures.valid_ppl, figures.test_ppl, figures.name), strict=True))
+def _table(groups: Sequence[RunGroup], columns: Sequence[Column]) -> Table:
+    keys = dict.fromkeys(key for group in groups for key in group.values)
+    seeds = [Column("seeds")] if any(len(group.runs) > 1 for group in groups) else []
+    rows = [
+        {**group.values, "seeds": len(group.runs), **{column.name: column.of(group.runs) for column in columns}}
+        for group in groups
+    ]
+    table = Table.from_rows([*(Column(key, always=True) for key in keys), *seeds, *columns], rows)
+    used = [column for column in table.columns if column.always or table.values[column.name].notna().any()]
+    return Table.from_rows(used, rows, best_rows(groups, rows))
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    """A mean over some of the seeds would stand for all of them, so one missing value leaves none."""
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
-        return None
-    return known[0] if len(set(known)) == 1 else statistics.fmean(known)
-
-
-def _deviation(values: Sequence[float | None]) -> float | None:
-    """The sample's standard deviation, which one seed does not have."""
-    known = [value for value in values if value is not None]
-    return statistics.stdev(known) if len(known) == len(values) > 1 else None
-
-
-def format_value(value: Value) -> str:
-    """Write a setting's value as people do: `0.25`, `200`, `true`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else "" if value is None else str(value)
+def best_rows(groups: Sequence[RunGroup], rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Return the numbers of the rows with the lowest validation perplexity, one per corpus with several rows."""
+    corpora = [group.corpus for group in groups]
+    frame = pd.DataFrame({"corpus": corpora, "ppl": [row["valid_ppl"] for row in rows]}).astype({"ppl": float})
+    compared = frame[frame["corpus"].duplicated(keep=False)].dropna()
+    return [int(number) for number in compared.groupby("corpus")["ppl"].idxmin()]

@@ -19,7 +19,7 @@ def test_the_notebook_shows_any_sweep(seeds: Path, make_run: MakeRun, monkeypatc
 
     NotebookClient(notebook, timeout=300).execute()
 
-    format_value = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
-    assert "failed" in format_value
-    assert "running" in format_value
-    assert "±" in format_value
+    outputs = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
+    assert "failed" in outputs
+    assert "running" in outputs
+    assert "±" in outputs

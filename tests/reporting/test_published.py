@@ -4,11 +4,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lm.reporting.published import published_figures, published_for
+from lm.did_you_mean import CONFIGS
+from lm.reporting.published import part_of_corpus, published_figures, published_for
 from lm.run_dir import RunDir, find_runs
 from tests.run_folders import MakeRun
 
-CONF = Path(__file__).parents[2] / "conf"
 TABLE1 = [
     ("lstm", 0, (39.25, 119.84, 115.73)),
     ("lstm", 0.25, (43.80, 96.59, 92.67)),
@@ -19,7 +19,7 @@ TABLE1 = [
 
 def run_of(*overrides: str) -> RunDir:
     """A run with the config that the command line composes to, as it is saved."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("train", list(overrides))
     run = RunDir(Path("run"))
     run.config, run.overrides = OmegaConf.create(OmegaConf.to_yaml(config)), list(overrides)
@@ -54,15 +54,72 @@ def test_zarembas_presets_are_the_published_configurations(size: str, figures: t
         "tie_weights=true",
         "dropout=0.3",
         "cell=rnn_tanh",
+        "max_grad_norm=1",
+        "init_range=0.05",
+        "schedule=as_printed",
+        "data.batching=sentences",
+        "+new_regulariser=0.5",
+        "+optimizer.momentum=0.9",
+        "+trainer.accumulate_grad_batches=2",
+        "+trainer.max_steps=100",
         "trainer.limit_train_batches=100",
+        "trainer.limit_train_batches=1",
+        "trainer.limit_val_batches=0.5",
     ],
 )
 def test_any_other_configuration_has_no_published_figures(difference: str) -> None:
     assert published_for(run_of("cell=lstm", "dropout=0.25", difference)) is None
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "seed=7",
+        "data.dir=elsewhere",
+        "precision=32-true",
+        "num_threads=2",
+        "checkpoint_every_minutes=1",
+        "trainer.accelerator=cpu",
+        "trainer.enable_progress_bar=false",
+        "+trainer.profiler=simple",
+        "schedule=as_printed epochs_at_full_rate=7 lr_decay_factor=1.2",
+    ],
+)
+def test_options_that_do_not_decide_the_result_are_ignored(option: str) -> None:
+    assert published_for(run_of("cell=lstm", "dropout=0.25", *option.split())) is not None
+
+
+def test_the_options_that_a_source_does_not_state_are_named_and_compared() -> None:
+    figures = published_figures()
+
+    assert figures[0].unstated == ["epochs_at_full_rate", "lr_decay_factor", "init_range", "max_grad_norm"]
+    assert {"max_grad_norm", "init_range", "epochs", "optimizer.name"} < figures[0].config.keys()
+    assert figures[-1].unstated == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "part"),
+    [
+        ("seed=1", None),
+        ("trainer.limit_train_batches=1.0", None),
+        ("trainer.limit_train_batches=1", "limit_train_batches=1"),
+        ("trainer.limit_val_batches=0.5", "limit_val_batches=0.5"),
+        ("+trainer.max_steps=-1", None),
+        ("+trainer.overfit_batches=3", "overfit_batches=3"),
+    ],
+)
+def test_a_run_on_a_part_of_its_corpus_is_recognised(option: str, part: str | None) -> None:
+    assert part_of_corpus(run_of(option)) == part
+
+
+def test_a_config_that_cannot_be_resolved_has_no_published_figures(make_run: MakeRun, sweep: Path) -> None:
+    make_run(config={"data": {"dir": "${oc.env:LM_NO_SUCH_VARIABLE}"}})
+
+    assert published_for(find_runs(sweep)[0]) is None
+
+
 def test_numbers_are_compared_as_numbers(make_run: MakeRun, sweep: Path) -> None:
-    make_run(dropout=0, config={"hidden_size": 200.0, "trainer": {"limit_train_batches": 1.0}})
+    make_run(dropout=0, config={"hidden_size": 200.0})
 
     found = published_for(find_runs(sweep)[0])
 
@@ -71,7 +128,7 @@ def test_numbers_are_compared_as_numbers(make_run: MakeRun, sweep: Path) -> None
 
 
 def test_a_number_is_not_a_truth_value(make_run: MakeRun, sweep: Path) -> None:
-    make_run(dropout=0.25, config={"tie_weights": 0, "trainer": {"limit_train_batches": True}})
+    make_run(dropout=0.25, config={"tie_weights": 0})
 
     assert published_for(find_runs(sweep)[0]) is None
 
@@ -83,9 +140,4 @@ def test_a_run_without_its_config_has_no_published_figures(make_run: MakeRun, sw
 
 
 def test_no_two_published_rows_are_one_configuration() -> None:
-    assert len({str(sorted(figures.when.items())) for figures in published_figures()}) == 7
-
-
-def test_a_run_on_sentences_has_no_published_figures_as_they_are_all_of_a_stream():
-    assert published_for(run_of("cell=lstm", "dropout=0")) is not None
-    assert published_for(run_of("cell=lstm", "dropout=0", "data.batching=sentences")) is None
+    assert len({str(sorted(figures.config.items())) for figures in published_figures()}) == 7

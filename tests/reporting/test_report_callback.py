@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm.reporting.report_callback import ReportCallback, sweep_folder
 
-# A sweep in little: Hydra as it is, and training that leaves its results at once.
+# A small sweep: Hydra itself, and training that writes its results at once.
 APPLICATION = """
 import json
 from pathlib import Path
@@ -37,6 +37,8 @@ main()
 CONFIG = """
 cell: {name: lstm}
 dropout: 0
+seed: 1
+trainer: {}
 failing: null
 stop_after: null
 hydra:
@@ -76,11 +78,20 @@ def test_a_sweep_ends_with_its_table_in_the_terminal(application: Path) -> None:
     assert answer.returncode == 0, answer.stderr
     with (application / "sweep" / "table.csv").open(newline="") as file:
         assert [(row["cell"], float(row["dropout"])) for row in csv.DictReader(file)] == [("lstm", 0.25), ("gru", 0.25)]
-    format_value = [line.split() for line in answer.stdout.splitlines()]
-    assert ["lstm", "0.25", "45.50", "91.00", "90.67"] in format_value
-    assert ["gru", "0.25", "50.50", "101.00", "100.67"] in format_value
+    lines = [line.split() for line in answer.stdout.splitlines()]
+    assert ["lstm", "*", "0.25", "45.50", "91.00", "90.67"] in lines
+    assert ["gru", "0.25", "50.50", "101.00", "100.67"] in lines
     assert "TensorBoard: tensorboard --logdir sweep" in answer.stdout
     assert len(list((application / "sweep" / "report").glob("events.*"))) == 1
+
+
+@pytest.mark.parametrize("subdir", ["${hydra.job.num}", "${cell.name}/${hydra.job.num}"])
+def test_runs_may_have_any_folders(application: Path, subdir: str) -> None:
+    answer = run(application, "-m", "cell.name=lstm,gru", f"hydra.sweep.subdir={subdir}")
+
+    assert answer.returncode == 0, answer.stderr
+    with (application / "sweep" / "table.csv").open(newline="") as file:
+        assert [row["cell"] for row in csv.DictReader(file)] == ["lstm", "gru"]
 
 
 def test_a_sweep_with_a_failed_run_shows_its_table_and_exits_with_status_1(application: Path) -> None:
@@ -92,7 +103,7 @@ def test_a_sweep_with_a_failed_run_shows_its_table_and_exits_with_status_1(appli
     assert "Traceback" not in answer.stderr
 
 
-def test_the_report_is_up_to_date_where_hydra_does_not_reach_the_end(application: Path) -> None:
+def test_the_report_is_up_to_date_if_a_job_raises_an_exception(application: Path) -> None:
     answer = run(application, "-m", "cell.name=lstm,gru", "stop_after=gru")
 
     assert answer.returncode == 1
@@ -101,7 +112,7 @@ def test_the_report_is_up_to_date_where_hydra_does_not_reach_the_end(application
 
 
 def test_a_single_run_has_no_report(tmp_path: Path) -> None:
-    with patch("lm.reporting.report_callback.write_report") as write:
+    with patch("lm.reporting.sweep_report.write_report") as write:
         ReportCallback().on_job_end(job_config(tmp_path, mode=RunMode.RUN), Mock())
 
     write.assert_not_called()
@@ -110,7 +121,7 @@ def test_a_single_run_has_no_report(tmp_path: Path) -> None:
 def test_a_report_that_fails_is_logged_and_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with (
         caplog.at_level(logging.WARNING),
-        patch("lm.reporting.report_callback.write_report", side_effect=OSError("disk full")),
+        patch("lm.reporting.sweep_report.write_report", side_effect=OSError("disk full")),
     ):
         ReportCallback().on_job_end(job_config(tmp_path), Mock())
 

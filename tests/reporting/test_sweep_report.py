@@ -1,15 +1,14 @@
 import csv
 import multiprocessing
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 from unittest.mock import patch
 
-import pytest
-
 from lm.reporting import sweep_report as module
-from lm.reporting.sweep_report import write_report
+from lm.reporting.sweep_report import runs_of, write_report
 from tests.run_folders import MakeRun
 
 FILES = [
@@ -37,7 +36,7 @@ def write_often(folder: Path) -> None:
         write_report(folder)
 
 
-def test_a_report_is_its_files_and_nothing_else(grid: Path) -> None:
+def test_a_report_writes_its_files_and_nothing_else(grid: Path) -> None:
     write_report(grid)
 
     assert files_in(grid) == FILES
@@ -63,7 +62,7 @@ def test_a_report_grows_with_its_sweep(make_run: MakeRun, sweep: Path) -> None:
     assert cells_in(sweep) == ["lstm", "gru"]
 
 
-def test_a_sweep_without_a_finished_run_has_a_page_alone(make_run: MakeRun, sweep: Path) -> None:
+def test_a_sweep_without_a_finished_run_has_only_the_page(make_run: MakeRun, sweep: Path) -> None:
     make_run(results={"status": "failed", "error": "boom"})
 
     report = write_report(sweep)
@@ -73,24 +72,65 @@ def test_a_sweep_without_a_finished_run_has_a_page_alone(make_run: MakeRun, swee
     assert [run.error for run in report.unfinished] == ["boom"]
 
 
-def test_a_figure_that_can_no_longer_be_drawn_is_taken_away(
-    make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("lm.reporting.figures.MOST_PANELS", 1)
-    make_run(cell="lstm")
+def test_a_figure_that_can_no_longer_be_drawn_is_deleted(make_run: MakeRun, sweep: Path) -> None:
+    folder = make_run(cell="lstm")
     write_report(sweep)
     assert files_in(sweep) == FILES
 
-    make_run(cell="gru")
+    (folder / "epochs.csv").unlink()
     write_report(sweep)
-    assert files_in(sweep) == [name for name in FILES if not name.startswith("convergence")]
-    assert "convergence" not in (sweep / "report.md").read_text()
+    assert files_in(sweep) == ["report.md", "table.csv", "table.tex"]
+    assert ".png" not in (sweep / "report.md").read_text()
+
+
+def test_several_sweeps_are_compared_in_a_folder_of_the_first(
+    make_run: MakeRun, sweep: Path, tmp_path: Path, grid: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(grid, other)
+
+    report = write_report(grid, others=[other])
+
+    assert report.folder == grid / "comparison"
+    assert files_in(grid / "comparison") == FILES
+    rows = [(row["cell"], row["sweep"]) for row in report.table.values.to_dict("records")]
+    assert rows == [(cell, name) for name in ("sweep", "other") for cell in ("lstm", "lstm", "gru", "gru")]
+    assert report.runs[0].name == "sweep/cell=lstm,dropout=0.0"
+    assert len(write_report(grid).runs) == 4  # the comparison is no run
+
+
+def test_sweeps_of_the_same_name_are_told_apart_by_their_paths(make_run: MakeRun, grid: Path, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere" / "sweep"
+    shutil.copytree(grid, other)
+
+    assert {run.sweep for run in runs_of([grid, other])} == {str(grid), str(other)}
+
+
+def test_runs_in_nested_folders_are_reported(make_run: MakeRun, sweep: Path) -> None:
+    for cell in ("lstm", "gru"):
+        make_run(f"cell={cell}", cell=cell).rename(sweep / f"{cell}x")
+        (sweep / cell).mkdir()
+        (sweep / f"{cell}x").rename(sweep / cell / "0")
+
+    write_report(sweep)
+
+    assert cells_in(sweep) == ["lstm", "gru"]
+
+
+def test_a_damaged_run_is_named_and_the_others_are_reported(make_run: MakeRun, sweep: Path) -> None:
+    make_run("cell=lstm")
+    (make_run("cell=gru", cell="gru") / "results.json").write_text("[" * 100_000)
+
+    report = write_report(sweep)
+
+    assert cells_in(sweep) == ["lstm"]
+    assert "- `cell=gru`: damaged: results.json is damaged (RecursionError): copy the run" in report.terminal_text()
 
 
 def test_a_single_run_may_have_a_report_of_its_own(grid: Path) -> None:
     report = write_report(grid / "cell=gru,dropout=0.25")
 
-    assert [row["cell"] for row in report.table.rows] == ["gru"]
+    assert report.table.values["cell"].tolist() == ["gru"]
     assert set(FILES) < set(files_in(grid / "cell=gru,dropout=0.25"))
     assert files_in(grid) == []
 
@@ -137,15 +177,16 @@ def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
     lines = write_report(grid).terminal_text().splitlines()
 
     assert lines[1].split() == ["cell", "dropout", "train", "valid", "test", "train", "valid", "test"]
-    assert lines[4].split() == ["lstm", "0.25", "45.50", "91.00", "90.67", "43.80", "96.59", "92.67"]
+    assert lines[4].split() == ["lstm", "*", "0.25", "45.50", "91.00", "90.67", "43.80", "96.59", "92.67"]
+    assert lines[-5:-3] == ["* The lowest validation perplexity.", ""]
     assert lines[-3:] == [
-        f"Figure:      {grid / 'convergence.png'}",
+        f"Figures:     {grid / 'convergence.png'}, {grid / 'validation.png'}",
         f"Report:      {grid / 'report.md'}",
         f"TensorBoard: tensorboard --logdir {grid}",
     ]
 
 
-def test_the_terminal_lists_what_did_not_finish(make_run: MakeRun, sweep: Path) -> None:
+def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: MakeRun, sweep: Path) -> None:
     make_run("cell=lstm")
     make_run("cell=gru", cell="gru", results={"status": "diverged", "error": "the loss is not finite in step 7"})
 
@@ -153,14 +194,20 @@ def test_the_terminal_lists_what_did_not_finish(make_run: MakeRun, sweep: Path) 
 
     assert text.endswith(
         "1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7\n"
-        f"To resume, type the same again with hydra.sweep.dir={sweep}"
+        f"To resume, type the same command with hydra.sweep.dir={sweep}"
     )
+
+
+def test_a_single_run_is_resumed_by_its_folder(make_run: MakeRun) -> None:
+    folder = make_run("cell=lstm", running=True)
+
+    assert write_report(folder).terminal_text().endswith(f"To resume, type python -m lm.train 'resume=\"{folder}\"'")
 
 
 def test_training_does_not_load_what_only_reports_need() -> None:
     code = (
         "import sys, lm.reporting.report_callback; "
-        "print([name for name in ('matplotlib', 'tensorboard', 'torch') if name in sys.modules])"
+        "print([name for name in ('matplotlib', 'pandas', 'tensorboard', 'torch') if name in sys.modules])"
     )
 
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,24 +1,38 @@
+import csv
+import io
 import math
+import re
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lm.reporting.table import ExtraColumns, Table, build_table, settings_of, swept_keys
+from lm.reporting import table as table_module
+from lm.reporting.columns import COLUMNS, Column, format_ppl, result
+from lm.reporting.extra_columns import ExtraColumns
+from lm.reporting.groups import group_runs
+from lm.reporting.table import Table, build_last_table, build_table
 from lm.run_dir import find_runs
 from tests.run_folders import MakeRun
 
-
-def table_of(folder: Path, weights: str = "best", extras: ExtraColumns | None = None) -> Table:
-    return build_table(settings_of(find_runs(folder)), weights, extras)
+Rows = list[dict[str, Any]]
 
 
-def test_the_grid_has_a_row_a_run_with_the_best_weights(grid: Path) -> None:
+def table_of(folder: Path, extras: ExtraColumns | None = None) -> Table:
+    return build_table(group_runs(find_runs(folder)), extras)
+
+
+def rows_of(table: Table) -> Rows:
+    return [{str(name): value for name, value in row.items()} for row in table.values.to_dict("records")]
+
+
+def test_the_grid_has_one_row_per_run_with_the_best_weights(grid: Path) -> None:
     table = table_of(grid)
 
-    assert table.columns[:5] == ["cell", "dropout", "train_ppl", "valid_ppl", "test_ppl"]
-    assert [(row["cell"], row["dropout"], row["valid_ppl"]) for row in table.rows] == [
+    assert list(table.values)[:5] == ["cell", "dropout", "train_ppl", "valid_ppl", "test_ppl"]
+    assert [(row["cell"], row["dropout"], row["valid_ppl"]) for row in rows_of(table)] == [
         ("lstm", 0.0, 101.0),
         ("lstm", 0.25, 91.0),
         ("gru", 0.0, 111.0),
@@ -27,25 +41,30 @@ def test_the_grid_has_a_row_a_run_with_the_best_weights(grid: Path) -> None:
 
 
 def test_the_last_weights_have_a_table_of_their_own(grid: Path) -> None:
-    assert [row["valid_ppl"] for row in table_of(grid, "last").rows] == [111.0, 101.0, 121.0, 111.0]
+    assert [row["valid_ppl"] for row in rows_of(build_last_table(group_runs(find_runs(grid))))] == [
+        111.0,
+        101.0,
+        121.0,
+        111.0,
+    ]
 
 
 def test_published_figures_stand_beside_ours(grid: Path) -> None:
-    assert [row["published_valid_ppl"] for row in table_of(grid).rows] == [119.84, 96.59, 134.39, 101.53]
+    assert [row["published_valid_ppl"] for row in rows_of(table_of(grid))] == [119.84, 96.59, 134.39, 101.53]
 
 
 def test_a_grid_of_another_configuration_has_no_published_columns(make_run: MakeRun, sweep: Path) -> None:
     make_run(config={"epochs": 2})
 
-    assert table_of(sweep).columns == ["cell", "dropout", "train_ppl", "valid_ppl", "test_ppl"]
+    assert list(table_of(sweep).values) == ["cell", "dropout", "train_ppl", "valid_ppl", "test_ppl"]
 
 
 def test_seeds_become_mean_and_sample_deviation(seeds: Path) -> None:
     table = table_of(seeds)
 
-    assert [row["cell"] for row in table.rows] == ["lstm", "gru"]
-    for row in table.rows:
-        best = [run.results["best"] for run in find_runs(seeds) if run.results["cell"] == row["cell"]]
+    assert [row["cell"] for row in rows_of(table)] == ["lstm", "gru"]
+    for row in rows_of(table):
+        best = [run.results["best"] for run in find_runs(seeds) if run.value("cell.name") == row["cell"]]
         assert row["seeds"] == len(best) == 3
         for name in ("train_ppl", "valid_ppl", "test_ppl"):
             values = [figures[name] for figures in best]
@@ -56,7 +75,7 @@ def test_seeds_become_mean_and_sample_deviation(seeds: Path) -> None:
 def test_the_deviation_is_the_samples_and_not_the_populations(seeds: Path) -> None:
     values = [91.0, 92.0, 93.0]
 
-    row = table_of(seeds).rows[0]
+    row = rows_of(table_of(seeds))[0]
 
     assert row["valid_ppl_std"] == pytest.approx(math.sqrt(sum((value - 92) ** 2 for value in values) / 2))
     assert row["valid_ppl_std"] != pytest.approx(statistics.pstdev(values))
@@ -65,7 +84,7 @@ def test_the_deviation_is_the_samples_and_not_the_populations(seeds: Path) -> No
 def test_a_setting_with_one_seed_has_no_deviation(seeds: Path, make_run: MakeRun) -> None:
     make_run("cell=rnn_tanh", "seed=1", cell="rnn_tanh")
 
-    row = table_of(seeds).rows[-1]
+    row = rows_of(table_of(seeds))[-1]
 
     assert (row["cell"], row["seeds"], row["valid_ppl_std"]) == ("rnn_tanh", 1, None)
 
@@ -83,8 +102,8 @@ def test_whatever_was_swept_is_a_column(make_run: MakeRun, sweep: Path) -> None:
 
     table = table_of(sweep)
 
-    assert table.columns[:4] == ["cell", "dropout", "hidden_size", "schedule"]
-    assert [(row["hidden_size"], row["schedule"]) for row in table.rows] == [
+    assert list(table.values)[:4] == ["cell", "dropout", "hidden_size", "schedule"]
+    assert [(row["hidden_size"], row["schedule"]) for row in rows_of(table)] == [
         (100, "table1"),
         (100, "as_printed"),
         (200, "table1"),
@@ -92,24 +111,11 @@ def test_whatever_was_swept_is_a_column(make_run: MakeRun, sweep: Path) -> None:
     ]
 
 
-def test_values_that_follow_from_what_was_swept_are_no_columns(grid: Path) -> None:
-    assert swept_keys(find_runs(grid)) == []
-
-
 def test_a_failed_run_keeps_its_column(make_run: MakeRun, sweep: Path) -> None:
     make_run("lr=1.0", config={"lr": 1.0})
     make_run("lr=9.0", config={"lr": 9.0}, results={"status": "diverged"})
 
-    assert [(row["cell"], row["lr"]) for row in table_of(sweep).rows] == [("lstm", 1.0)]
-
-
-def test_runs_that_differ_in_more_than_their_seed_are_never_averaged(make_run: MakeRun, sweep: Path) -> None:
-    make_run("seed=1", seed=1, config={"batch_size": 20})
-    make_run("seed=2", seed=2, config={"batch_size": 40})
-
-    table = table_of(sweep)
-
-    assert [(row["batch_size"], row["valid_ppl"]) for row in table.rows] == [(20, 91.0), (40, 92.0)]
+    assert [(row["cell"], row["lr"]) for row in rows_of(table_of(sweep))] == [("lstm", 1.0)]
 
 
 def test_the_same_run_twice_is_two_rows_and_not_two_seeds(make_run: MakeRun, sweep: Path) -> None:
@@ -118,45 +124,254 @@ def test_the_same_run_twice_is_two_rows_and_not_two_seeds(make_run: MakeRun, swe
 
     table = table_of(sweep)
 
-    assert "seeds" not in table.columns
-    assert [row["run"] for row in table.rows] == ["cell=lstm", "cell=lstm,resume=null"]
+    assert "seeds" not in table.values
+    assert [row["run"] for row in rows_of(table)] == ["cell=lstm", "cell=lstm,resume=null"]
 
 
 def test_a_floor_stands_in_the_table_where_the_corpus_has_one(make_run: MakeRun, sweep: Path) -> None:
     make_run("data=ptb")
     make_run("data=synthetic", choices={"data": "synthetic"}, results={"corpus": {"name": "s", "floor_ppl": 17.25}})
 
-    assert [row["floor_ppl"] for row in table_of(sweep).rows] == [None, 17.25]
+    assert [row["floor_ppl"] for row in rows_of(table_of(sweep))] == [None, 17.25]
 
 
 def test_further_columns_are_added_when_asked_for(make_run: MakeRun, sweep: Path) -> None:
     make_run("seed=1", seed=1, valid_ppls=[150.0, 120.0, 90.0])
     make_run("seed=2", seed=2, valid_ppls=[150.0, 130.0, 120.5, 119.0])
 
-    (row,) = table_of(sweep, extras=ExtraColumns(parameters=True, speed=True, epochs_to=120)).rows
+    (row,) = rows_of(table_of(sweep, ExtraColumns(parameters=True, speed=True, epochs_to=120)))
 
     assert (row["parameters"], row["tokens_per_second"], row["epochs_to_120"]) == (4_653_200, 9_001.5, 3.0)
 
 
-def test_a_perplexity_that_some_seed_never_reached_has_no_epoch(make_run: MakeRun, sweep: Path) -> None:
+def test_a_perplexity_that_no_run_reached_keeps_its_column(make_run: MakeRun, sweep: Path) -> None:
     make_run("seed=1", seed=1, valid_ppls=[150.0, 120.0])
     make_run("seed=2", seed=2, valid_ppls=[150.0, 130.0])
 
-    assert "epochs_to_120" not in table_of(sweep, extras=ExtraColumns(epochs_to=120)).columns
+    table = table_of(sweep, ExtraColumns(epochs_to=120))
+
+    assert rows_of(table)[0]["epochs_to_120"] is None
+    assert "epochs to 120" in table.terminal()
+    assert table.terminal().split()[-1] != "-"  # published figures come after it
+    assert " - " in table.terminal().splitlines()[-1]
 
 
-@pytest.mark.parametrize("options", [{"parameters": "yes"}, {"speed": 1}, {"epochs_to": "soon"}, {"epochs_to": -1}])
-def test_a_further_column_that_cannot_be_is_refused(options: dict[str, object]) -> None:
-    (name,) = options
+def test_a_new_column_is_one_entry_and_appears_in_every_format(grid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = Column("seconds", "time/s", result("seconds"), text="{:.1f}".format)
+    monkeypatch.setattr(table_module, "COLUMNS", [toy, *COLUMNS])
 
-    with pytest.raises(ValueError, match=rf"expected {name} to be .*, found .*: type {name}="):
-        ExtraColumns(**options)  # type: ignore[arg-type]
+    table = table_of(grid)
+
+    assert [row["seconds"] for row in rows_of(table)] == [30.0] * 4
+    assert table.csv().splitlines()[0].split(",")[2] == "seconds"
+    for text in (table.terminal(), table.markdown(), table.latex()):
+        assert "time/s" in text
+        assert text.count("30.0") == 4
 
 
-def test_settings_are_called_what_people_call_them(make_run: MakeRun, sweep: Path) -> None:
-    make_run("cell=rnn_tanh", "hidden_size=100", cell="rnn_tanh", dropout=0.0, config={"hidden_size": 100})
-    make_run("cell=gru", "hidden_size=200", cell="gru")
+def test_the_best_row_by_validation_is_marked_outside_of_the_csv(grid: Path) -> None:
+    table = table_of(grid)
 
-    titles = [setting.title for setting in settings_of(find_runs(sweep))]
+    assert table.best == [1]
+    assert [line.split()[:2] for line in table.terminal().splitlines()[3:]] == [
+        ["lstm", "0"],
+        ["lstm", "*"],
+        ["gru", "0"],
+        ["gru", "0.25"],
+    ]
+    assert r"lstm \*" in table.markdown()
+    assert table.latex().count("lstm *") == 1
+    assert "*" not in table.csv()
 
-    assert titles == ["RNN tanh, no dropout, hidden size 100", "GRU, dropout 0.25, hidden size 200"]
+
+def test_rows_on_different_corpora_are_not_compared(make_run: MakeRun, sweep: Path) -> None:
+    for cell in ("lstm", "gru"):
+        make_run(f"cell={cell}", "data=ptb", cell=cell)
+    make_run("cell=gru", "data=text", cell="gru", choices={"data": "text"}, results={"corpus": {"name": "text"}})
+
+    assert table_of(sweep).best == [0]
+
+
+def test_a_run_on_a_part_of_its_corpus_is_marked(make_run: MakeRun, sweep: Path) -> None:
+    make_run(config={"trainer": {"limit_train_batches": 20}})
+
+    table = table_of(sweep)
+
+    assert rows_of(table)[0]["part_of_corpus"] == "limit_train_batches=20"
+    assert "part of corpus" in table.terminal()
+
+
+@pytest.mark.parametrize(
+    "best", [{"valid_ppl": 9.0}, {"valid_ppl": 9.0, "test_ppl": "x"}, {"valid_ppl": 9, "test_ppl": [1]}]
+)
+def test_results_without_a_test_perplexity_leave_its_cell_empty(
+    make_run: MakeRun, sweep: Path, best: dict[str, object]
+) -> None:
+    make_run("cell=lstm", results={"best": best})
+    make_run("cell=gru", cell="gru")
+
+    table = table_of(sweep)
+
+    assert [row["test_ppl"] for row in rows_of(table)] == [None, pytest.approx(101 - 1 / 3)]
+
+
+@pytest.mark.parametrize(
+    ("ppl", "text"),
+    [(91.254, "91.25"), (12345.678, "12345.68"), (1e20 / 3, "3.33e+19"), (1.5e200, "1.5e+200"), (1.0, "1.00")],
+)
+def test_a_perplexity_has_at_most_eight_characters(ppl: float, text: str) -> None:
+    assert format_ppl(ppl) == text
+
+
+def test_values_that_differ_are_never_shown_as_the_same(make_run: MakeRun, sweep: Path) -> None:
+    for rate in (1.0000001, 1.0000002):
+        make_run(f"lr={rate}", config={"lr": rate})
+
+    assert {"1.0000001", "1.0000002"} < set(table_of(sweep).terminal().split())
+
+
+@pytest.mark.parametrize("name", ["parameters", "speed"])
+@pytest.mark.parametrize("value", ["yes", 1, 0, -1, None, "", [True], math.nan, math.inf])
+def test_a_flag_of_the_table_is_true_or_false(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^expected {name} to be true or false, found .*: type {name}=true$"):
+        ExtraColumns(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["soon", 0, -1, True, "", [120], math.nan, math.inf])
+def test_the_perplexity_to_reach_is_a_positive_number(value: object) -> None:
+    with pytest.raises(
+        ValueError, match=r"^expected epochs_to to be a number above 0 or null, found .*: type epochs_to="
+    ):
+        ExtraColumns(epochs_to=value)  # type: ignore[arg-type]
+
+
+TABLE = Table.from_rows(
+    [
+        "cell",
+        "dropout",
+        "hidden_size",
+        Column("train_ppl", "train", text=format_ppl),
+        Column("valid_ppl", "valid", text=format_ppl),
+        Column("valid_ppl_std", csv_only=True),
+        Column("published_valid_ppl", "published valid", text=format_ppl),
+        "published_in",
+    ],
+    [
+        ("rnn_tanh", 0.0, 200, 39.254999, 1 / 3 + 119, 0.126, 119.84, "the table"),
+        ("gru", 0.25, 1500, 1234.5, 96.2, None, None, None),
+    ],
+)
+
+
+def test_csv_keeps_every_digit_and_every_column() -> None:
+    rows = list(csv.DictReader(io.StringIO(TABLE.csv())))
+
+    assert list(rows[0]) == list(TABLE.values)
+    assert float(rows[0]["valid_ppl"]) == 1 / 3 + 119
+    assert (rows[1]["valid_ppl_std"], rows[1]["published_in"]) == ("", "")
+
+
+def test_a_reader_of_csv_finds_numbers() -> None:
+    rows = list(csv.DictReader(io.StringIO(TABLE.csv())))
+
+    assert [float(row["train_ppl"]) for row in rows] == [39.254999, 1234.5]
+    assert [float(row["dropout"]) for row in rows] == [0.0, 0.25]
+
+
+def test_the_terminal_shows_two_decimals_in_aligned_columns() -> None:
+    assert TABLE.terminal().splitlines() == [
+        "                                                              published",
+        "cell        dropout    hidden_size    train          valid        valid",
+        "--------  ---------  -------------  -------  -------------  -----------",
+        "rnn_tanh          0            200    39.25  119.33 ± 0.13       119.84",
+        "gru            0.25           1500  1234.50          96.20",
+    ]
+
+
+def test_the_terminal_has_one_line_of_names_where_nothing_is_published() -> None:
+    assert Table.from_rows(["cell", "seeds"], [{"cell": "gru", "seeds": 3}]).terminal().splitlines() == [
+        "cell      seeds",
+        "------  -------",
+        "gru           3",
+    ]
+
+
+def test_a_word_that_looks_like_a_number_is_not_changed() -> None:
+    table = Table.from_rows(
+        ["cell", "commit"], [{"cell": "gru", "commit": "42992e1"}, {"cell": "lstm", "commit": "007"}]
+    )
+
+    for text in (table.terminal(), table.markdown(), table.latex()):
+        assert {"42992e1", "007"} < set(text.split())
+
+
+def test_a_table_without_rows_is_no_text() -> None:
+    assert Table.from_rows(["cell"], []).terminal() == Table.from_rows(["cell"], []).markdown() == ""
+
+
+def test_markdown_is_a_table_with_numbers_to_the_right() -> None:
+    lines = TABLE.markdown().splitlines()
+
+    assert re.sub("-+", "-", lines[1]) == "|:-|-:|-:|-:|-:|-:|"
+    assert [cell.strip() for cell in lines[0].strip("|").split("|")][-2:] == ["valid", "published valid"]
+    assert [cell.strip() for cell in lines[2].strip("|").split("|")] == [
+        "rnn_tanh",
+        "0",
+        "200",
+        "39.25",
+        "119.33 ± 0.13",
+        "119.84",
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+def test_markdown_cannot_be_broken_by_a_value() -> None:
+    text = Table.from_rows(["cell"], [{"cell": "a|b*c"}]).markdown()
+
+    assert text.splitlines()[2] == r"| a\|b\*c |"
+
+
+def test_latex_is_a_whole_tabular_with_rules() -> None:
+    lines = [re.sub(" +", " ", line).strip() for line in TABLE.latex().splitlines()]
+
+    assert lines == [
+        r"% Perplexities; put \usepackage{booktabs} into the preamble.",
+        r"\begin{tabular}{lrrrrr}",
+        r"\toprule",
+        r"cell & dropout & hidden\_size & train & valid & published valid \\",
+        r"\midrule",
+        r"rnn\_tanh & 0 & 200 & 39.25 & 119.33 $\pm$ 0.13 & 119.84 \\",
+        r"gru & 0.25 & 1500 & 1234.50 & 96.20 & \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    assert TABLE.latex().endswith("\n")
+
+
+def test_latex_escapes_what_latex_would_read() -> None:
+    text = Table.from_rows(["cell"], [{"cell": r"a_b%c&d#e$f{g}h~i^j\k"}]).latex()
+
+    assert r"a\_b\%c\&d\#e\$f\{g\}h\textasciitilde i\textasciicircum j\textbackslash k \\" in text
+
+
+def test_every_latex_row_has_as_many_cells_as_the_tabular_has_columns() -> None:
+    lines = TABLE.latex().splitlines()
+    columns = len(re.findall("[lr]", lines[1].removeprefix(r"\begin{tabular}")))
+
+    rows = [line for line in lines if line.endswith(r"\\")]
+
+    assert [line.count("&") + 1 for line in rows] == [columns] * 3
+
+
+def test_sources_stand_in_the_table_if_there_are_several() -> None:
+    rows = [{"published_valid_ppl": 1.0, "published_in": name} for name in ("one", "another")]
+
+    assert "another" in Table.from_rows(["published_valid_ppl", "published_in"], rows).terminal()
+    assert "one" not in Table.from_rows(["published_valid_ppl", "published_in"], rows[:1]).terminal()
+
+
+def test_large_counts_are_grouped(grid: Path) -> None:
+    lines = table_of(grid, ExtraColumns(parameters=True, speed=True)).terminal().splitlines()
+
+    assert lines[1].split()[5:7] == ["parameters", "tokens/second"]
+    assert lines[3].split()[5:7] == ["4,653,200", "9,001"]

@@ -26,16 +26,16 @@ def test_the_table_is_a_text_of_the_run_called_report(logged: Path, grid: Path) 
 
     assert logged == grid / "report"
     rows = [line.replace(" ", "") for line in text.tensor_proto.string_val[0].decode().splitlines()]
-    assert rows[3].startswith("|lstm|0.25|45.50|")
+    assert rows[3].startswith(r"|lstm\*|0.25|45.50|")
 
 
 def test_both_figures_are_images_as_they_were_drawn(logged: Path, grid: Path) -> None:
     for name in ("convergence", "validation"):
         (picture,) = events_in(logged).Images(f"report/{name}")
 
-        drawn, format_value = imread(grid / f"{name}.png"), imread(io.BytesIO(picture.encoded_image_string))
-        assert format_value.shape == drawn.shape
-        assert abs(format_value - drawn).max() < 0.01
+        drawn, logged_image = imread(grid / f"{name}.png"), imread(io.BytesIO(picture.encoded_image_string))
+        assert logged_image.shape == drawn.shape
+        assert abs(logged_image - drawn).max() < 0.01
 
 
 def test_writing_again_replaces_what_was_there(logged: Path, grid: Path) -> None:

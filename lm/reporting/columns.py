@@ -1,0 +1,140 @@
+"""The registry of the table's columns. A new column is one entry in `COLUMNS`, and appears in every format."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lm.reporting.extra_columns import ExtraColumns
+from lm.reporting.published import part_of_corpus, published_for
+from lm.run_dir import RunDir, Value
+
+PERPLEXITIES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test"}
+
+MAX_CHARACTERS = 8
+"""The longest text of a perplexity."""
+
+
+def format_value(value: Value) -> str:
+    """Return a value as it is typed: `0.25`, `200`, `true`; two different values are never the same text."""
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else repr(float(value))
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def format_ppl(value: float) -> str:
+    """Return a perplexity with two decimals, or with an exponent if it is too long: `91.25`, `1.23e+20`."""
+    texts = (f"{value:{form}}" for form in (".2f", ".2e", ".1e"))
+    return next((text for text in texts if len(text) <= MAX_CHARACTERS), "inf")
+
+
+def format_count(value: float) -> str:
+    """Return a count with its thousands separated: `4,653,200`."""
+    return f"{value:,.0f}"
+
+
+def mean(values: Sequence[Any]) -> Value:
+    """Return the mean over the seeds. One missing value leaves none: the mean of the others would mislead."""
+    return float(pd.Series(values, dtype=float).mean(skipna=False))
+
+
+def deviation(values: Sequence[Any]) -> Value:
+    """Return the standard deviation of the sample, which one seed does not have."""
+    return float(pd.Series(values, dtype=float).std(ddof=1, skipna=False))
+
+
+def first(values: Sequence[Any]) -> Value:
+    """Return the value that all seeds share."""
+    found: Value = values[0]
+    return found
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        name: its name in `table.csv`.
+        heading: its name in the other formats; by default `name`.
+        value: the value of a run, None if it has none.
+        combine: how the values of a group's runs become one.
+        text: how a value that is not None is written in the other formats.
+        missing: what is written there for None.
+        csv_only: whether it is left out of the other formats.
+        always: whether it is shown even if no run has a value.
+    """
+
+    name: str
+    heading: str = ""
+    value: Callable[[RunDir], Value] = lambda run: None
+    combine: Callable[[Sequence[Any]], Value] = mean
+    text: Callable[[Any], str] = format_value
+    missing: str = ""
+    csv_only: bool = False
+    always: bool = False
+
+    def of(self, runs: Sequence[RunDir]) -> Value:
+        """Return the value of a group of runs."""
+        return self.combine([self.value(run) for run in runs])
+
+
+def result(key: str) -> Callable[[RunDir], Value]:
+    """Return a function that reads a finite number from a run's `results.json`."""
+
+    def read(run: RunDir) -> Value:
+        found = run.result(key)
+        number = isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+        return found if number else None
+
+    return read
+
+
+def perplexity_columns(weights: str) -> list[Column]:
+    """Return the perplexities of the weights `best` or `last`, and their standard deviations over the seeds."""
+    values = {name: result(f"{weights}.{name}") for name in PERPLEXITIES}
+    return [
+        *(Column(name, PERPLEXITIES[name], value, text=format_ppl) for name, value in values.items()),
+        *(Column(f"{name}_std", "", value, deviation, csv_only=True) for name, value in values.items()),
+    ]
+
+
+def published(name: str) -> Callable[[RunDir], Value]:
+    """Return a function that reads an attribute of the figures that are published for a run's configuration."""
+    return lambda run: getattr(published_for(run), name, None)
+
+
+COLUMNS = [
+    *perplexity_columns("best"),
+    Column("floor_ppl", "floor", result("corpus.floor_ppl"), text=format_ppl),
+    Column("part_of_corpus", "part of corpus", part_of_corpus, first),
+    *(
+        Column(f"published_{name}", f"published {split}", published(name), first, format_ppl)
+        for name, split in PERPLEXITIES.items()
+    ),
+    Column("published_in", "published in", published("name"), first),
+]
+
+
+def extra_columns(extras: ExtraColumns) -> list[Column]:
+    """Return the columns that were asked for."""
+    limit = extras.epochs_to or 0.0
+    columns = {
+        "parameters": Column("parameters", "", result("parameters.total"), first, format_count),
+        "speed": Column("tokens_per_second", "tokens/second", result("tokens_per_second"), text=format_count),
+        "epochs_to": Column(
+            f"epochs_to_{limit:g}",
+            f"epochs to {limit:g}",
+            lambda run: epochs_to(run, limit),
+            text="{:.4g}".format,
+            missing="-",
+            always=True,
+        ),
+    }
+    return [column for option, column in columns.items() if getattr(extras, option)]
+
+
+def epochs_to(run: RunDir, perplexity: float) -> float | None:
+    """Return the first epoch whose validation perplexity is at most `perplexity`, None if no epoch reached it."""
+    return next((row["epoch"] for row in run.epochs if row.get("valid_ppl", math.inf) <= perplexity), None)

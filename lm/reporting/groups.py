@@ -1,0 +1,132 @@
+"""The runs of a sweep -> groups of runs that differ in nothing but their seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from omegaconf import OmegaConf
+
+from lm.models.cells import CELLS
+from lm.reporting.columns import format_value
+from lm.reporting.published import Published, flat, published_for
+from lm.run_dir import DAMAGED, RunDir, Value
+
+SAME_EXPERIMENT = frozenset(
+    {"cell", "cell.name", "dropout", "seed", "resume", "num_threads", "trainer.enable_progress_bar"}
+)
+"""Options that make no column: the first three have one, seeds are averaged, the others change no result."""
+
+
+MAX_GROUPS = 30
+"""The most groups that a figure shows; of more it shows the best."""
+
+CURVES_AND_TABLE = (
+    "Curves: validation after each epoch, in the batches of training. Table: the final evaluation, in batches of its "
+    "own, so the two differ slightly."
+)
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """The finished runs that differ in nothing but their seed.
+
+    Args:
+        values: cell, dropout, and whatever else was swept.
+        runs: one run per seed.
+    """
+
+    values: dict[str, Value]
+    runs: tuple[RunDir, ...]
+
+    @property
+    def words(self) -> list[str]:
+        """The values in words, such as `LSTM`, `dropout 0.25`, `hidden size 400`."""
+        cell, dropout, *others = self.values
+        name = format_value(self.values[cell])
+        name = CELLS[name].display_name if name in CELLS else name
+        rate = f"dropout {format_value(self.values[dropout])}" if self.values[dropout] else "no dropout"
+        return [name, rate, *(f"{other.replace('_', ' ')} {format_value(self.values[other])}" for other in others)]
+
+    @property
+    def title(self) -> str:
+        """The words in one line."""
+        return ", ".join(self.words)
+
+    @property
+    def corpus(self) -> str:
+        """The corpus by its name and checksum: perplexities on different corpora do not compare."""
+        return f"{self.runs[0].result('corpus.name')} {self.runs[0].result('corpus.sha256')}"
+
+    @cached_property
+    def published(self) -> Published | None:
+        """The published figures of this very configuration."""
+        return published_for(self.runs[0])
+
+    def curve(self, name: str) -> pd.DataFrame:
+        """Return a column of `epochs.csv` as mean, min and max over the seeds by epoch, without infinite values."""
+        rows = [(row["epoch"], row.get(name, np.nan)) for row in self._epochs]
+        frame = pd.DataFrame(rows, columns=["epoch", name], dtype=float)
+        return frame[np.isfinite(frame[name])].groupby("epoch")[name].agg(["mean", "min", "max"])
+
+    @cached_property
+    def _epochs(self) -> list[dict[str, float]]:
+        return [row for run in self.runs for row in run.epochs]
+
+
+def group_runs(runs: Sequence[RunDir]) -> list[RunGroup]:
+    """Group the finished runs by all that was swept but the seed, in the order in which they were started."""
+    keys, finished = swept_keys(runs), [run for run in runs if run.finished]
+    groups = _grouped(finished, keys)
+    if any(len({run.value("seed") for run in group}) < len(group) for group in groups):
+        return [RunGroup({**values_of(run, keys), "run": run.name}, (run,)) for run in finished]
+    return [RunGroup(values_of(group[0], keys), tuple(group)) for group in groups]
+
+
+def swept_keys(runs: Sequence[RunDir]) -> list[str]:
+    """Return the options that were swept besides cell, dropout and seed.
+
+    These are the overrides that differ, and what else differs between runs that would share a row. Values that follow
+    from another option, such as a cell's learning rate, are not among them.
+    """
+    runs = [run for run in runs if run.status != DAMAGED]
+    typed = dict.fromkeys(key for run in runs for key in run.overridden if key not in SAME_EXPERIMENT)
+    keys = ["sweep"] if any(run.sweep for run in runs) else []
+    keys += [key for key in typed if len({run.value(key) for run in runs}) > 1]
+    for group in _grouped(runs, keys):
+        keys += [key for key in _differences(group) if key not in keys]
+    return keys
+
+
+def values_of(run: RunDir, keys: Sequence[str]) -> dict[str, Value]:
+    """Return cell, dropout and the run's value of each key."""
+    found = {"cell": run.value("cell.name"), "dropout": run.value("dropout")}
+    return {**found, **{key: run.sweep if key == "sweep" else run.value(key) for key in keys}}
+
+
+def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:
+    if not runs:
+        return []
+    frame = pd.DataFrame([values_of(run, keys) for run in runs], dtype=object)
+    numbers = frame.groupby(list(frame), sort=False, dropna=False).ngroup()
+    return [[runs[place] for place in places] for places in numbers.groupby(numbers).groups.values()]
+
+
+def _differences(runs: Sequence[RunDir]) -> list[str]:
+    """Return the config keys that are not the same in all of these runs; interpolations count as written."""
+    configs = [dict(flat(OmegaConf.to_container(run.config))) for run in runs]
+    keys = dict.fromkeys(key for config in configs for key in config if key not in SAME_EXPERIMENT)
+    return [key for key in keys if any(config.get(key) != configs[0].get(key) for config in configs)]
+
+
+def drawn_groups(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """Return the groups with a validation curve; of more than `MAX_GROUPS` those with the lowest perplexity."""
+    lowest = pd.Series([group.curve("valid_ppl")["mean"].min() for group in groups], dtype=float).dropna()
+    return [groups[number] for number in sorted(lowest.nsmallest(MAX_GROUPS).index)]
+
+
+def figure_note(groups: Sequence[RunGroup]) -> str:
+    """Return what a reader of the figures has to know: how the curves are measured, and what is left out."""
+    drawn, note = len(drawn_groups(groups)), CURVES_AND_TABLE
+    return note if drawn == len(groups) else f"{note} Only the best {drawn} of {len(groups)} configurations are drawn."

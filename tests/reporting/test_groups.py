@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from lm.reporting.groups import group_runs, swept_keys
+from lm.run_dir import find_runs
+from tests.run_folders import MakeRun
+
+
+def test_values_that_follow_from_what_was_swept_are_no_settings(grid: Path) -> None:
+    assert swept_keys(find_runs(grid)) == []
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_never_averaged(make_run: MakeRun, sweep: Path) -> None:
+    make_run("seed=1", seed=1, config={"batch_size": 20})
+    make_run("seed=2", seed=2, config={"batch_size": 40})
+
+    assert [(group.values["batch_size"], len(group.runs)) for group in group_runs(find_runs(sweep))] == [
+        (20, 1),
+        (40, 1),
+    ]
+
+
+def test_numbered_folders_are_grouped_by_their_configs(make_run: MakeRun, sweep: Path) -> None:
+    for number, (size, seed) in enumerate([(100, 1), (100, 2), (200, 1), (200, 2)]):
+        folder = make_run(f"hidden_size={size}", f"seed={seed}", seed=seed, config={"hidden_size": size})
+        folder.rename(sweep / str(number))
+
+    groups = group_runs(find_runs(sweep))
+
+    assert [([run.name for run in group.runs], group.values["hidden_size"]) for group in groups] == [
+        (["0", "1"], 100),
+        (["2", "3"], 200),
+    ]
+
+
+def test_a_run_with_a_damaged_config_makes_no_columns(make_run: MakeRun, grid: Path) -> None:
+    (make_run("cell=gru", "epochs=25", cell="gru") / ".hydra" / "config.yaml").write_text("dropout: 0.25")
+
+    assert swept_keys(find_runs(grid)) == []
+
+
+def test_a_diverged_seed_is_left_out_of_its_group(make_run: MakeRun, sweep: Path) -> None:
+    for seed in (1, 2, 3):
+        make_run(f"seed={seed}", seed=seed, results={"status": "diverged"} if seed == 2 else {})
+
+    (group,) = group_runs(find_runs(sweep))
+
+    assert [run.value("seed") for run in group.runs] == [1, 3]
+
+
+def test_groups_have_names_that_people_use(make_run: MakeRun, sweep: Path) -> None:
+    make_run("cell=rnn_tanh", "hidden_size=100", cell="rnn_tanh", dropout=0.0, config={"hidden_size": 100})
+    make_run("cell=gru", "hidden_size=200", cell="gru")
+
+    titles = [group.title for group in group_runs(find_runs(sweep))]
+
+    assert titles == ["RNN tanh, no dropout, hidden size 100", "GRU, dropout 0.25, hidden size 200"]
+
+
+@pytest.mark.parametrize("name", ["grad_norm", "valid_ppl"])
+def test_a_curve_without_values_is_empty(make_run: MakeRun, sweep: Path, name: str) -> None:
+    (make_run() / "epochs.csv").write_text("epoch,lr,valid_ppl\n1,0.5,\n2,0.5,nan\n")
+
+    (group,) = group_runs(find_runs(sweep))
+
+    assert group.curve(name).empty
