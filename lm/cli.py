@@ -6,7 +6,8 @@ Shell completion comes with the console scripts: eval "$(lm-train -sc install=ba
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from inspect import cleandoc
 from pathlib import Path
@@ -44,7 +45,7 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
 
     def decorate(task: Task) -> Callable[[], None]:
         run = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(
-            exit_on_user_error(task)
+            exit_on_user_error()(task)
         )
 
         @wraps(task)
@@ -71,17 +72,13 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
     return decorate
 
 
-def exit_on_user_error(task: Task) -> Task:
+@contextmanager
+def exit_on_user_error() -> Iterator[None]:
     """Turn errors that the user can fix into an exit with one sentence."""
-
-    @wraps(task)
-    def wrapped(config: DictConfig) -> Any:
-        try:
-            return task(config)
-        except USER_ERRORS as error:
-            sys.exit(f"error: {one_line(error)}")
-
-    return wrapped
+    try:
+        yield
+    except USER_ERRORS as error:
+        sys.exit(f"error: {one_line(error)}")
 
 
 def missing_extra(error: Exception) -> str | None:

@@ -37,6 +37,7 @@ COMMANDS = ("lm.train", "lm.evaluate", "lm.generate", "lm.report", "lm.benchmark
         (["resume=nowhere"], "expected a run folder with checkpoints/last.ckpt, found none in 'nowhere'"),
         (["-m", "seed=1,2", "lr=abc"], "expected lr to be a number above 0 and below 1e+06, found 'abc'"),
         (["-m", "dropout=1.5,2"], "expected dropout to be a number of at least 0 and below 1, found 1.5"),
+        (["-m", "experiment=equal_parameters", "data=python_docs"], "type equal_parameters.vocabulary_size="),
         (["-m", "data.batching=streams", "data.max_length=4,5"], "type data.batching=sentences with it"),
     ],
 )

@@ -80,6 +80,12 @@ READS = {  # what is named instead of an option that others are computed from
     "schedule.with_dropout.lr_decay_factor": "lr_decay_factor",
     "cell.name": "cell",
 }
+EQUAL_PARAMETERS_OPTIONS = {
+    "equal_parameters.reference": ("lsmt", "5", "null", "''", "[lstm]"),
+    "equal_parameters.cell": ("lsmt", "5", "null", "''", "[lstm]"),
+    "equal_parameters.hidden_size": (*NOT_A_NUMBER, "0", "-1", "1.5", "99999999999999999999"),
+    "equal_parameters.vocabulary_size": (*NOT_A_NUMBER, "0", "-1", "1.5", "99999999999999999999"),
+}
 SENTENCE_OPTIONS = {
     "data.max_length": ("abc", "0", "-1", "1.5", "nan", "''", "[1]", "true"),
     "data.truncation_side": ("end", "1", "null", "''", "[left]"),
@@ -88,13 +94,17 @@ SENTENCE_OPTIONS = {
 }
 
 
-CASES = [(name, value) for options in (WRONG, SENTENCE_OPTIONS) for name, values in options.items() for value in values]
+GROUPS = {
+    "": WRONG,
+    "data.batching=sentences": SENTENCE_OPTIONS,
+    "experiment=equal_parameters": EQUAL_PARAMETERS_OPTIONS,
+}
+CASES = [(other, name, value) for other, group in GROUPS.items() for name, values in group.items() for value in values]
 
 
-@pytest.mark.parametrize(("name", "value"), CASES)
-def test_a_wrong_value_is_refused_in_one_sentence_that_names_the_option(name, value):
-    others = ["data.batching=sentences"] if name in SENTENCE_OPTIONS else []
-    sentence = refusal(f"{name}={value}", *others)
+@pytest.mark.parametrize(("other", "name", "value"), CASES)
+def test_a_wrong_value_is_refused_in_one_sentence_that_names_the_option(other, name, value):
+    sentence = refusal(f"{name}={value}", *filter(None, [other]))
     assert sentence is not None
     assert READS.get(name, name) in sentence
     assert "\n" not in sentence

@@ -14,8 +14,8 @@ Sizes: E embedding (the layer's input), H hidden, V vocabulary.
 from bisect import bisect_left
 from math import isqrt
 
-from lm.checks import check_whole
-from lm.models.cells import get_cell
+from lm.checks import check_choice, check_whole
+from lm.models.cells import CELLS, get_cell
 
 BIASES = 2
 """Biases of each gate in PyTorch's cells; in textbooks it is one."""
@@ -68,8 +68,10 @@ def matching_hidden_size(
     Raises:
         ValueError: if a size is not a whole number above 0, or no cell has that name.
     """
-    check_whole("hidden_size", reference_size, 200)
-    check_whole("vocabulary_size", vocabulary_size, 10_000)
+    check_choice("equal_parameters.reference", reference, CELLS)
+    check_choice("equal_parameters.cell", cell, CELLS)
+    check_whole("equal_parameters.hidden_size", reference_size, 200)
+    check_whole("equal_parameters.vocabulary_size", vocabulary_size, 10_000)
     check_whole("embedding_size", embedding_size, 200)
     check_whole("num_layers", num_layers, 2)
 

@@ -1,9 +1,8 @@
 """Refuse a wrong option before anything is written: Hydra calls this before it makes a run's or a sweep's folder."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice, product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -11,11 +10,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from lm.cli import USER_ERRORS, one_line
+from lm.cli import USER_ERRORS, exit_on_user_error
 from lm.config import Config, MachineConfig, resumed
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
 from lm.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from lm.data.corpus import Corpus
 
 MAX_COMPOSED = 64
 """The largest number of a sweep's runs whose configs are composed in search of one that can be trained."""
@@ -56,29 +58,27 @@ UNREAD = (
 
 
 class ConfigCheck(Callback):
-    """Ends the command with one sentence if an option is wrong."""
+    """Ends the command with one sentence if an option is wrong; Hydra turns other exceptions into warnings."""
 
+    @exit_on_user_error()
     def on_run_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
         """Check the options of a single run."""
-        self._check(config, config_name, [list(config.hydra.overrides.task)])
+        check_run(config_name, list(config.hydra.overrides.task), config.hydra)
 
+    @exit_on_user_error()
     def on_multirun_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
         """Check the options of a sweep, which is refused if none of its runs can be trained.
 
         A wrong value beside good ones fails its own run.
         """
-        self._check(config, config_name, runs_of(config.hydra.overrides.task, config.hydra.sweeper.params))
-
-    def _check(self, config: DictConfig, config_name: str, runs: Iterator[list[str]] | list[list[str]]) -> None:
         first: Exception | None = None
-        for overrides in islice(runs, MAX_COMPOSED):
+        for overrides in islice(runs_of(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED):
             try:
-                check_run(config_name, overrides, config.hydra)
-                return
+                return check_run(config_name, overrides, config.hydra)
             except USER_ERRORS as error:
                 first = first or error
         if first is not None:
-            sys.exit(f"error: {one_line(first)}")  # Hydra turns any other exception into a warning
+            raise first
 
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
@@ -108,6 +108,10 @@ def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> None
         config = resumed(config, RunDir.existing(config.resume), overrides)
     check_config(config)
     check_read(config, hydra, [*overrides, *hydra.overrides.hydra])
+    if size := OmegaConf.select(config, "equal_parameters.vocabulary_size"):
+        from lm.data.corpus import load_corpus  # imports PyTorch, which other checks do not need
+
+        check_vocabulary_size(size, load_corpus(make_source(**Config.from_hydra(config).source)))
 
 
 def check_config(config: DictConfig) -> None:
@@ -133,3 +137,17 @@ def check_read(config: DictConfig, hydra: DictConfig, overrides: Sequence[str]) 
             if value in unread.values:
                 found = f"{name}= with {unread.key}={value}" if unread.key != "hydra.mode" else f"{name}="
                 raise ValueError(f"expected an option that is read, found {found}: {unread.instead}, or leave it out")
+
+
+def check_vocabulary_size(expected: int | None, corpus: "Corpus") -> None:
+    """Check that sizes matched for equal parameters (`conf/experiment/`) were matched for this corpus.
+
+    Raises:
+        ValueError: if they were not.
+    """
+    found = len(corpus.vocabulary)
+    if expected not in (None, found):
+        raise ValueError(
+            f"expected a corpus of {expected} words, for which the sizes match, found {found} in {corpus.name}: "
+            f"type equal_parameters.vocabulary_size={found}"
+        )

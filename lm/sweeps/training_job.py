@@ -23,8 +23,10 @@ from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.evaluation.final_results import final_results
 from lm.generation.log_samples import LogSamples
+from lm.output import prepare_streams
 from lm.overrides import typed_command
 from lm.run_dir import FINISHED, RunDir
+from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
 from lm.training.checkpointing import Diverged, Interrupted
 from lm.training.hardware import (
@@ -130,20 +132,6 @@ def trainer_options(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def check_vocabulary_size(expected: int | None, corpus: Corpus) -> None:
-    """Check that sizes matched for equal parameters (`conf/experiment/`) were matched for this corpus.
-
-    Raises:
-        ValueError: if they were not.
-    """
-    found = len(corpus.vocabulary)
-    if expected not in (None, found):
-        raise ValueError(
-            f"expected a corpus of {expected} words, for which the sizes match, found {found} in {corpus.name}: "
-            f"type equal_parameters.vocabulary_size={found}"
-        )
-
-
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
     """Return what `results.json` says of the corpus."""
     return {
@@ -181,6 +169,7 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
 
 def train_in_sweep(composed: DictConfig, folder: Path, job_logging: dict[str, Any]) -> None:
     """Train one run of a sweep, in a process of its own; whatever happens is written down, so that the others go on."""
+    prepare_streams()
     logging.config.dictConfig(job_logging)
     run, sweep = RunDir(folder), folder.parent
     try:

@@ -61,5 +61,7 @@ def test_a_cell_matches_itself_at_its_own_size(size):
 
 @pytest.mark.parametrize("size", [0, -200, 0.5, "big", True])
 def test_a_size_must_be_a_whole_number_above_zero(size):
-    with pytest.raises(ValueError, match=r"expected hidden_size to be a whole number of at least 1, found .*: type "):
+    with pytest.raises(
+        ValueError, match=r"expected equal_parameters.hidden_size to be a whole number of at least 1, found .*: type "
+    ):
         matching_hidden_size("lstm", size, "gru", 1000, 50, 2)
