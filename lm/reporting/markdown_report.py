@@ -37,7 +37,13 @@ def report_markdown(folder: Path, runs: Sequence[RunDir], groups: Sequence[RunGr
 def unfinished_lines(runs: Iterable[RunDir]) -> str:
     """Return a line for each run without results: its name, its status, and the first line of its error."""
     others = [run for run in runs if not run.finished]
-    return "\n".join(f"- `{run.name}`: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
+    return "\n".join(f"- {_label(run)}: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
+
+
+def _label(run: RunDir) -> str:
+    """Return the run's name, with its overrides if they are not its name: `hydra.sweep.subdir` may be a number."""
+    overrides = _portable(run.overrides)
+    return f"`{run.name}`" if "=" in run.name or not overrides else f"`{run.name}` ({' '.join(overrides)})"
 
 
 def table_notes(table: Table) -> list[str]:

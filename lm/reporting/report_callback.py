@@ -1,7 +1,9 @@
 """The report of a sweep that runs: Hydra calls it when a job ends, and when all have ended."""
 
 import logging
+import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from lm.reporting.extra_columns import ExtraColumns
 if TYPE_CHECKING:
     from lm.reporting.sweep_report import Report
 
+OPTION = "+hydra.callbacks.report."
+
 log = logging.getLogger(__name__)
 
 
@@ -25,10 +29,19 @@ class ReportCallback(Callback):
 
     Args:
         extras: columns on request, as for `ExtraColumns`.
+
+    Raises:
+        SystemExit: if they are wrong. Hydra would print several lines for any other exception.
     """
 
     def __init__(self, **extras: Any) -> None:
-        self.extras = ExtraColumns(**extras)
+        try:
+            self.extras = ExtraColumns(**extras)
+        except TypeError:
+            known = ", ".join(field.name for field in fields(ExtraColumns))
+            sys.exit(f"error: expected one of {known}, found {', '.join(extras)}: type {OPTION}parameters=true")
+        except ValueError as error:
+            sys.exit(f"error: {str(error).replace(': type ', f': type {OPTION}')}")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Update the report."""

@@ -143,6 +143,12 @@ def test_a_failed_run_is_listed_with_the_first_line_of_its_error(make_run: MakeR
     assert "Traceback" not in text
 
 
+def test_an_unfinished_run_in_a_numbered_folder_is_listed_with_its_overrides(make_run: MakeRun, sweep: Path) -> None:
+    make_run("cell=gru", "lr=9", results={"status": "diverged", "error": "too high"}).rename(sweep / "0")
+
+    assert "- `0` (cell=gru lr=9): diverged: too high\n" in page(sweep)
+
+
 def test_the_floor_is_explained_if_there_is_one(make_run: MakeRun, sweep: Path) -> None:
     make_run(results={"corpus": {"name": "synthetic", "floor_ppl": 17.25}})
 

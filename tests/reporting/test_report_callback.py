@@ -111,6 +111,19 @@ def test_the_report_is_up_to_date_if_a_job_raises_an_exception(application: Path
         assert [row["cell"] for row in csv.DictReader(file)] == ["lstm", "gru"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("epochs_to", "soon", "expected epochs_to to be a number above 0 or null, found 'soon': type .*.epochs_to=120"),
+        ("speed", 1, "expected speed to be true or false, found 1: type .*.speed=true"),
+        ("sped", True, "expected one of parameters, speed, epochs_to, found sped: type .*.parameters=true"),
+    ],
+)
+def test_a_wrong_option_ends_the_sweep_with_one_sentence(option: str, value: object, sentence: str) -> None:
+    with pytest.raises(SystemExit, match=f"^error: {sentence}$"):
+        ReportCallback(**{option: value})
+
+
 def test_a_single_run_has_no_report(tmp_path: Path) -> None:
     with patch("lm.reporting.sweep_report.write_report") as write:
         ReportCallback().on_job_end(job_config(tmp_path, mode=RunMode.RUN), Mock())
