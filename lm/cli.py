@@ -7,7 +7,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from inspect import cleandoc
 from pathlib import Path
@@ -23,13 +23,13 @@ from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition, wrong_choic
 from lm.output import discard, prepare_streams
 from lm.overrides import hydra_arguments
 
-EXCLUDED_FROM_RUN_NAME = ("data.dir", "resume")
-"""Options that say where files are, and so are not part of a run's name."""
+ON_EXIT = ExitStack()
+"""What is undone when the command ends, however that is: locks, signal handlers, unused folders."""
 
 USER_ERRORS = (ValueError, OSError, MemoryError, OmegaConfBaseException)
 """Errors that the user can fix. They are printed in one sentence, without a traceback."""
 
-EXTRAS = {"joblib": "local", "ray": "ray", "submitit_slurm": "slurm"}
+EXTRAS = {"ray": "ray", "submitit_slurm": "slurm"}
 """Hydra's launchers, and this project's extras that install them."""
 
 Task = Callable[[DictConfig], Any]
@@ -66,6 +66,8 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
                 sys.exit(f"error: {missing_extra(error) or did_you_mean(config_name, error) or one_line(error)}")
             except KeyboardInterrupt:
                 sys.exit(130)  # the status that shells use for SIGINT
+            finally:
+                ON_EXIT.close()
 
         return main
 
@@ -106,24 +108,6 @@ def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
     return with_dropout if dropout else without_dropout
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """Return the name of a sweep's run by its overrides, such as `cell=gru,dropout=0.25`."""
-    return ",".join(f"{key}={value}" for key, value in named_options(overrides).items()) or "default"
-
-
-def named_options(overrides: Sequence[str]) -> dict[str, str]:
-    """Return the overrides that belong to a run's name, with one spelling for equal numbers."""
-    pairs = (override.lstrip("+").partition("=") for override in overrides)
-    return {key: _plain(value) for key, _, value in pairs if key not in EXCLUDED_FROM_RUN_NAME}
-
-
-def _plain(value: str) -> str:
-    try:
-        return f"{float(value):g}" if "." in value or "e" in value.lower() else value
-    except ValueError:
-        return value.replace("/", "-")
-
-
 def run_folder(resume: str | None, otherwise: str) -> str:
     """Return the folder of the run to resume, or else a new one.
 
@@ -155,8 +139,8 @@ RESOLVERS = {
     "gpus_here": "lm.cli:gpus_here",
     "matching_hidden_size": "lm.models.parameter_count:matching_hidden_size",
     "run_folder": "lm.cli:run_folder",
-    "run_name": "lm.cli:run_name",
-    "workers": "lm.sweeps.cores:num_workers",
+    "run_name": "lm.sweeps.sweep_dir:name_in_sweep",
+    "unfinished_sweep": "lm.sweeps.sweep_dir:unfinished_sweep",
 }
 """The function of each resolver as "module:function". It is imported when a config needs it."""
 

@@ -121,8 +121,9 @@ class RunDir:
         self.results = results
 
     def write_outcome(self, status: str, error: str) -> None:
-        """Write the `results.json` of a run that has no results."""
-        self.write_results({"status": status, "error": error})
+        """Write the `results.json` of a run that has no results. Those of a finished run stay."""
+        if not RunDir(self.folder).finished:
+            self.write_results({"status": status, "error": error})
 
     def delete_results(self) -> None:
         """Delete `results.json`, because training continues."""

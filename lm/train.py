@@ -10,6 +10,7 @@ python -m lm.train --cfg job --resolve                     # show all options wi
 
 import os
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -20,7 +21,7 @@ from lm.sweeps.sweep_job import run_job
 
 
 @command("train", literal=("data.dir", "resume"))
-def main(config: DictConfig) -> float:
+def main(config: DictConfig) -> Any:
     """Train the config; return the validation perplexity, which a sweeper may minimise."""
     hydra = HydraConfig.get()
     os.chdir(hydra.runtime.cwd)  # with hydra.job.chdir=true, too, relative folders are those of the command line

@@ -1,46 +1,19 @@
-"""Sweeps in which something goes wrong that is not the project's: disk, memory, a damaged file, another sweep."""
+"""Sweeps on machines that fail: a full disk, no memory, a damaged file, killed processes, another sweep."""
 
 import errno
-import json
 import os
 import resource
 import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 from pkgutil import resolve_name
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from lm.run_dir import RunDir
 from tests.conftest import no_file_larger_than
-
-ROOT = Path(__file__).parents[1]
-
-
-def start(*words, preexec_fn=None, **environment):
-    """Start `python -m lm.train <words>` in a process, and a process group, of its own."""
-    command = [sys.executable, "-m", "lm.train", *map(str, words)]
-    settings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"} | environment
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    group = {"preexec_fn": preexec_fn, "start_new_session": True}
-    return subprocess.Popen(command, cwd=ROOT, env=settings, **pipe, **group)
-
-
-def run_of(sweep, value):
-    """Return the run of a sweep whose name starts with `value`."""
-    [folder] = sweep.glob(f"{value},*")
-    return RunDir(folder)
-
-
-def statuses(sweep):
-    """Return the status of each run by the first option of its name."""
-    return {
-        path.parent.name.split(",")[0]: json.loads(path.read_text())["status"] for path in sweep.glob("*/results.json")
-    }
+from tests.processes import children_of, process_of, run_of, start, statuses, wait_for_file, wait_until
 
 
 def hidden_files(folder):
@@ -48,15 +21,15 @@ def hidden_files(folder):
 
 
 def limit_files():
-    """Have the kernel refuse larger files in a process and all that it starts."""
+    """Let the kernel refuse larger files in a process and all that it starts."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
 
 def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command, small, tmp_path):
     sweep, others = tmp_path / "sweep", (word for word in small if "hidden" not in word)
     words = ("-m", "hidden_size=64,16", *others, f"hydra.sweep.dir={sweep}")
-    process = start(*words, preexec_fn=limit_files)
-    told = process.communicate()[0]
+    process = start(*words, prepare=limit_files)
+    output = process.communicate()[0]
     assert process.returncode == 1
     assert statuses(sweep) == {"hidden_size=64": "failed", "hidden_size=16": "finished"}
     failed = run_of(sweep, "hidden_size=64")
@@ -64,14 +37,16 @@ def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command
     sentence = f"expected to use the file or folder '{best}', found: File too large"
     assert sentence in failed.results["error"]
     assert sentence in (sweep / "report.md").read_text()
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     assert not list(failed.checkpoints.iterdir())
     assert not hidden_files(sweep)
     assert run_command("lm.train", *words) == 0
     assert set(statuses(sweep).values()) == {"finished"}
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_to_go_on_from(run_command, small, tmp_path, capsys):
+def test_a_run_resumes_from_the_checkpoint_before_the_one_that_could_not_be_written(
+    run_command, small, tmp_path, capsys
+):
     words = (*small, "cell=gru", "dropout=0.25", "seed=5")  # whose third epoch is far better than the two before
     run, whole = RunDir(tmp_path / "run"), RunDir(tmp_path / "whole")
     run_command("lm.train", *words, "hydra.run.dir=run")
@@ -87,28 +62,28 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before_to_go_on_from
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def test_where_not_even_a_failure_can_be_written_it_is_told_and_the_sweep_goes_on(
+def test_a_failure_that_cannot_be_written_is_printed_and_the_sweep_continues(
     run_command, small, tmp_path, monkeypatch, capsys
 ):
     def full(run, results):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.results_path))
 
-    def here(work, *arguments, stop):
-        resolve_name(work)(*arguments)
-        return 0
+    def here(function, *arguments):
+        resolve_name(function)(*arguments)
+        return SimpleNamespace(exitcode=0)
 
     with monkeypatch.context() as patch:
-        patch.setattr("lm.sweeps.sweep_job.run_in_subprocess", here)
+        patch.setattr("lm.sweeps.sweep_job.start_process", here)
         patch.setattr(RunDir, "write_results", full)
         assert run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep") == 1
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for seed in (1, 2):
         run = run_of(tmp_path / "sweep", f"seed={seed}")
-        assert f"'{run.results_path}', found: No space left on device; make room for it" in told
-        assert f"- `{run.folder.name}`: running or interrupted" in told
+        assert f"'{run.results_path}', found: No space left on device; make room for it" in output
+        assert f"- `{run.name}`: running or interrupted" in output
 
 
-def test_a_sweep_without_its_report_has_not_ended_well(run_command, small, tmp_path, capsys):
+def test_a_sweep_without_its_report_exits_with_status_1(run_command, small, tmp_path, capsys):
     (tmp_path / "sweep" / "report.md").mkdir(parents=True)
     assert run_command("lm.train", "-m", *small, "hydra.sweep.dir=sweep") == 1
     assert "the sweep's report could not be written: IsADirectoryError" in capsys.readouterr().out
@@ -118,19 +93,18 @@ def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, small, tmp
     sweep, words = tmp_path / "sweep", ("-m", "seed=1,2,3", *small, "hydra.sweep.dir=sweep")
     assert run_command("lm.train", *words) == 0
     first, second, third = (run_of(sweep, f"seed={seed}") for seed in (1, 2, 3))
-    for broken_off in (second, third):
-        broken_off.results_path.unlink()
+    for interrupted in (second, third):
+        interrupted.results_path.unlink()
     second.last.write_bytes(second.last.read_bytes()[:1000])
     before = first.results_path.stat().st_mtime_ns
     assert run_command("lm.train", *words) == 1
-    assert second.results["status"] == "failed"
-    assert f"found '{second.last}' damaged" in second.results["error"]
-    assert "delete it and train the run again" in (sweep / "report.md").read_text()
-    assert third.results["status"] == "finished"
+    assert statuses(sweep) == {"seed=1": "finished", "seed=2": "failed", "seed=3": "finished"}
+    assert f"found '{second.last}' damaged" in run_of(sweep, "seed=2").results["error"]
+    assert "damaged" in (sweep / "report.md").read_text()
     assert first.results_path.stat().st_mtime_ns == before
     second.last.unlink()
     assert run_command("lm.train", *words) == 0
-    assert second.results["status"] == "finished"
+    assert statuses(sweep)["seed=2"] == "finished"
 
 
 def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, tmp_path):
@@ -139,8 +113,15 @@ def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, 
     run = run_of(tmp_path / "sweep", "seed=1")
     run.last.write_bytes(b"")
     assert run_command("lm.train", *words) == 0
-    assert run.results["status"] == "finished"
+    assert run.finished
     assert f"found '{run.last}' damaged" in (run.folder / "train.log").read_text()
+
+
+def test_results_outlive_a_corpus_that_has_gone(run_command, small, tmp_path):
+    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+    run_command("lm.train", *words)
+    run_command("lm.train", *words, "data.dir=nowhere")
+    assert set(statuses(tmp_path / "sweep").values()) == {"finished"}
 
 
 def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command, small, tmp_path):
@@ -148,9 +129,9 @@ def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command
     words = ("hidden_size=4000000,16", "embedding_size=16", *(word for word in small if "hidden" not in word))
     assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
     assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
-    error = run_of(tmp_path / "sweep", "hidden_size=4000000").results["error"]
-    assert "found it too small for 256000000000000 bytes: type a smaller hidden_size or batch_size" in error
-    assert "Traceback" not in (run_of(tmp_path / "sweep", "hidden_size=4000000").folder / "train.log").read_text()
+    run = run_of(tmp_path / "sweep", "hidden_size=4000000")
+    assert "found it too small for 256000000000000 bytes: type a smaller" in run.results["error"]
+    assert "Traceback" not in (run.folder / "train.log").read_text()
 
 
 def test_a_single_run_too_large_for_the_memory_ends_in_one_sentence(run_command, small, capsys):
@@ -158,58 +139,53 @@ def test_a_single_run_too_large_for_the_memory_ends_in_one_sentence(run_command,
     assert capsys.readouterr().err.startswith("error: expected the model and its batches to fit into memory")
 
 
-def wait_for(process, folder, pattern):
-    """Wait until the process has written a file of that name."""
-    deadline = time.monotonic() + 300
-    while not list(folder.glob(pattern)):
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("launcher", ["basic", "local", "gpus"])
-def test_a_run_killed_for_memory_stops_no_other_and_is_named(run_command, small, tmp_path, launcher):
-    """The kernel's out-of-memory killer sends SIGKILL to the process that holds most."""
+def test_a_run_that_is_killed_stops_no_other_and_is_named(run_command, small, tmp_path, launcher):
+    """The kernel sends SIGKILL to the process that holds most memory when it runs out."""
     sweep = tmp_path / "sweep"
     words = ("-m", "seed=1,2,3", *small, "epochs=20", "trainer.limit_train_batches=0.2", f"hydra.sweep.dir={sweep}")
     process = start(*words, f"hydra/launcher={launcher}")
-    wait_for(process, sweep, "seed=1,*/checkpoints/last.ckpt")
+    wait_for_file(process, sweep, "seed=1/checkpoints/last.ckpt")
     os.kill(process_of(run_of(sweep, "seed=1")), signal.SIGKILL)
-    told = process.communicate()[0]
-    assert process.returncode == 1, told
+    output = process.communicate()[0]
+    assert process.returncode == 1, output
     assert statuses(sweep) == {"seed=1": "failed", "seed=2": "finished", "seed=3": "finished"}
-    assert run_of(sweep, "seed=1").results["error"].startswith("killed by SIGKILL, as where memory is used up")
+    assert run_of(sweep, "seed=1").results["error"].startswith("killed by SIGKILL, probably out of memory")
     assert "killed by SIGKILL" in (sweep / "report.md").read_text()
-    assert "Traceback" not in told
-    assert run_command("lm.train", *words) == 0  # by whichever launcher
+    assert "Traceback" not in output
+    assert run_command("lm.train", *words) == 0  # with any launcher
     assert set(statuses(sweep).values()) == {"finished"}
 
 
-def process_of(run):
-    """Return the process that writes to the run's log."""
-    [process] = [
-        int(path.name) for path in Path("/proc").glob("[0-9]*") if run.folder / "train.log" in open_files(path)
-    ]
-    return process
-
-
-def open_files(process):
-    with suppress(OSError):  # it has ended meanwhile
-        return [link.readlink() for link in (process / "fd").iterdir()]
-    return []
-
-
-def test_the_runs_of_a_sweep_that_is_killed_end_with_a_checkpoint_and_go_on(run_command, small, tmp_path):
+@pytest.mark.parametrize("launcher", ["basic", "local"])
+def test_the_runs_of_a_sweep_that_is_killed_write_a_checkpoint_and_nothing_is_left(
+    run_command, small, tmp_path, launcher
+):
     sweep = tmp_path / "sweep"
     words = ("-m", "seed=1,2", *small, "epochs=20", f"hydra.sweep.dir={sweep}")
-    process = start(*words)
-    wait_for(process, sweep, "seed=2,*/checkpoints/last.ckpt")
+    process = start(*words, f"hydra/launcher={launcher}")
+    wait_for_file(process, sweep, "seed=1/checkpoints/last.ckpt")
+    descendants = children_of(process.pid)
     process.send_signal(signal.SIGKILL)
-    process.communicate()  # until the last process that could write to it is gone
-    assert statuses(sweep) == {"seed=1": "finished", "seed=2": "interrupted"}
-    assert 0 < run_of(sweep, "seed=2").checkpoint("last")["epoch"] < 20
+    process.communicate()  # until no process can write to it
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in descendants))
+    assert statuses(sweep)["seed=1"] == "interrupted"
+    assert 0 < run_of(sweep, "seed=1").checkpoint("last")["epoch"] < 20
     assert run_command("lm.train", *words) == 0
     assert statuses(sweep) == {"seed=1": "finished", "seed=2": "finished"}
+
+
+def test_a_folder_in_which_a_sweep_trains_is_refused_to_others(small, tmp_path):
+    words = ("-m", "seed=1,2", *small, "epochs=20", f"hydra.sweep.dir={tmp_path}/sweep")
+    first = start(*words)
+    wait_for_file(first, tmp_path, "sweep/seed=1/epochs.csv")
+    second = start(*words, "hydra/launcher=local")
+    output = second.communicate()[0]
+    assert second.returncode == 1
+    assert output.startswith("error: expected a folder that no other process writes to, found ")
+    first.send_signal(signal.SIGTERM)
+    first.communicate()
+    assert first.returncode == 128 + signal.SIGTERM
 
 
 def test_two_sweeps_at_once_on_one_new_cache_do_not_disturb_each_other(small, tmp_path):

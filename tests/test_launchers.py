@@ -12,7 +12,7 @@ import torch
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
-from tests.test_failures import run_of, start, statuses, wait_for
+from tests.processes import run_of, start, statuses, wait_for_file
 from tests.test_resume import untimed
 
 GRID = ("cell=lstm,gru", "dropout=0.25", "num_threads=1")
@@ -73,7 +73,7 @@ def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_the_sweep_goes_on_exactly(
 ):
     words, sweep = (*words_of(corpus_folder), LONG, f"hydra/launcher={launcher}"), tmp_path / "sweep"
     process = start(*words, f"hydra.sweep.dir={sweep}")
-    wait_for(process, sweep, "cell=lstm*/checkpoints/last.ckpt")
+    wait_for_file(process, sweep, "cell=lstm*/checkpoints/last.ckpt")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
     told = process.communicate()[0]
     assert process.returncode == 1, told
@@ -89,7 +89,7 @@ def test_ctrl_c_while_a_worker_is_between_two_runs_ends_as_at_any_other_time(cor
     """It is there when it writes the report, which takes longer than to start a run."""
     sweep = tmp_path / "sweep"
     process = start(*words_of(corpus_folder), "seed=1,2,3", "hydra/launcher=local", f"hydra.sweep.dir={sweep}")
-    wait_for(process, sweep, "*/results.json")
+    wait_for_file(process, sweep, "*/results.json")
     os.killpg(process.pid, signal.SIGINT)
     told = process.communicate()[0]
     assert process.returncode == 1, told
@@ -131,7 +131,7 @@ def test_slurm_gets_a_job_for_each_run_with_a_gpu_a_time_and_a_way_back(corpus_f
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     words = ("hydra/launcher=slurm", "hydra.launcher.partition=gpu", f"hydra.sweep.dir={sweep}")
     process = start(*words_of(corpus_folder), *words, PATH=path, TAKEN=str(taken))
-    wait_for(process, tmp_path, "taken.sh")
+    wait_for_file(process, tmp_path, "taken.sh")
     while "srun" not in taken.read_text():
         assert process.poll() is None
     process.kill()  # it would wait for the jobs

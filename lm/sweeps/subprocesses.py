@@ -1,68 +1,62 @@
-"""A process for each run, so that one that is killed, for want of memory say, takes no other with it.
+"""A process for each run, so that one that is killed, because memory runs out for example, ends no other run.
 
-The first asks for a process that loads all modules once; each is then forked off that one within milliseconds.
+A fork server loads all modules once. Each process is then forked from it within milliseconds.
 """
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
-from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from multiprocessing.resource_tracker import ensure_running
 from pkgutil import resolve_name
 from typing import Any
 
-SECONDS = 0.5
-"""From one look at whether to stop to the next."""
+TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
+"""A terminal sends these to all processes. The sweep's first process answers them, and stops the runs by SIGTERM."""
 
 
-def run_in_subprocess(work: str, *arguments: Any, stop: Callable[[], bool]) -> int:
-    """Call a function with these arguments in a process of its own, and wait for it; return how that ended.
+def start_process(function: str, *arguments: Any) -> BaseProcess:
+    """Call a function in a process of its own, which gets SIGTERM when this process ends.
 
     Args:
-        work: the function's name, as `module:function`; the module is loaded once for all processes.
-        arguments: what can be pickled.
-        stop: asked again and again; where it says yes, the process gets one SIGTERM.
+        function: its name as "module:function". The module is loaded once for all processes.
+        arguments: any that can be pickled.
 
     Returns:
-        The exit status: 0, or a negative number where a signal killed it.
+        The process; its `exitcode` is negative if a signal has killed it.
     """
-    process = _context(work.partition(":")[0]).Process(target=_work, args=(dict(os.environ), work, arguments))
-    process.start()
+    context = _context(function.partition(":")[0])
+    process = context.Process(target=_call, args=(dict(os.environ), function, arguments))
+    ensure_running()  # it unblocks SIGINT when it starts a process of its own
+    # Blocked signals stay blocked in the fork server, which SIGINT would end while it loads its modules.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
-        return _wait(process, stop)
-    except BaseException:  # this process is told to end at once
-        process.kill()
-        process.join()
-        raise
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return process
+
+
+def ignore_terminal_signals() -> None:
+    """Ignore the signals that a terminal sends, for the rest of this process."""
+    for number in TERMINAL_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _context(preload: str) -> ForkServerContext | SpawnContext:
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    # New processes are told the default, too, and joblib's workers have one that nobody else knows.
-    multiprocessing.set_start_method("forkserver" if forks else "spawn", force=True)
-    multiprocessing.set_forkserver_preload([preload])
-    return multiprocessing.get_context("forkserver") if forks else multiprocessing.get_context("spawn")
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    if method == "forkserver":
+        multiprocessing.set_forkserver_preload([preload])
+    return multiprocessing.get_context(method)  # type: ignore[return-value]
 
 
-def _wait(process: BaseProcess, stop: Callable[[], bool]) -> int:
-    told = False
-    while not wait([process.sentinel], timeout=SECONDS):
-        if not told and stop():
-            process.terminate()
-            told = True
-    process.join()
-    assert process.exitcode is not None
-    return process.exitcode
-
-
-def _work(environment: dict[str, str], work: str, arguments: tuple[Any, ...]) -> None:
-    os.environ.update(environment)  # the process that this one is forked off may have started with another
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which then tells its runs
+def _call(environment: dict[str, str], function: str, arguments: tuple[Any, ...]) -> None:
+    os.environ.update(environment)  # the fork server has started with an earlier one
+    ignore_terminal_signals()
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    resolve_name(work)(*arguments)
+    resolve_name(function)(*arguments)
 
 
 def _end_with_parent() -> None:

@@ -1,67 +1,163 @@
-"""What happens around a sweep: it looks at its folder, listens for signals, and says what it makes of the machine."""
+"""What Hydra calls before and after runs: their folder gets one writer, and signals stop all runs of a sweep."""
 
+import os
 import signal
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from lm.cli import one_line
-from lm.overrides import escape_interpolations, quote_value
+from lm.cli import ON_EXIT, exit_on_user_error
+from lm.folders import create_folder, locked, remove_unused
+from lm.output import plural
+from lm.overrides import escape_interpolations, quote_override, quote_value
 from lm.sweeps.cores import cores_per_run, num_workers
+from lm.sweeps.launchers import register
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.sweep_dir import check_folder
+from lm.sweeps.sweep_dir import check_folder, names_by_options
+from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, option_name
+from lm.training.signals import on_stop_signals
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+class FolderCallback(Callback):
+    """Gives a single run a folder to which no other process writes, and a sweep its launcher."""
 
-class SweepCallback(Callback):
-    """Has all runs stop where the sweep gets SIGINT or SIGTERM; a second SIGINT ends it at once.
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Create the run's folder, or lock the one that the user has named."""
+        from pytorch_lightning.utilities import rank_zero_only  # a sweep's first process does without it
 
-    It also makes the sweep's folder absolute, for workers may stand in another one, and refuses that of another sweep.
-    """
+        if getattr(rank_zero_only, "rank", 0) == 0:
+            with exit_on_user_error(), open_dict(config):
+                named = config.get("resume") is not None or _is_typed(config, "hydra.run.dir")
+                config.hydra.run.dir = escape_interpolations(str(claim(Path(config.hydra.run.dir), named)))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Look at the folder, and listen."""
-        sweep = Path(config.hydra.sweep.dir).resolve()
-        typed, params = config.hydra.overrides.task, config.hydra.sweeper.params
-        try:
-            check_folder(sweep, typed, params)
-        except ValueError as error:
-            sys.exit(f"error: {one_line(error)}")  # Hydra lets nothing else through
-        fix_sweep_folder(config, sweep)
+        """Register the launcher `local`, if it is chosen: workers on other machines could not import it."""
+        if config.hydra.runtime.choices["hydra/launcher"] == "local":
+            register()
+
+
+class SweepCallback(FolderCallback):
+    """Prepares a sweep's folder, and stops its runs on `STOP_SIGNALS`. A second SIGINT ends it at once."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the sweep, claim its folder and handle signals."""
+        super().on_multirun_start(config)
+        with exit_on_user_error():
+            options = remove_duplicates(config)
+            check_sweepable(config, options)
+            sweep = claim(Path(config.hydra.sweep.dir), _is_typed(config, "hydra.sweep.dir")).resolve()
+            check_folder(sweep, options)
+        names_by_options.cache_clear()
         self.stop = StopFile(sweep)
         self.stop.clear()
-        self._handlers: dict[int, Any] = {number: signal.signal(number, self._note) for number in SIGNALS}
-        if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
-            at_once, each = num_workers(typed, params), cores_per_run(typed, params)
-            print(f"no GPU found here: {at_once} runs at a time, {each} of the processor's cores each", flush=True)
+        ON_EXIT.callback(self.stop.clear)
+        ON_EXIT.callback(self._exit_on_signal)
+        ON_EXIT.enter_context(on_stop_signals(self._stop))
+        set_for_runs(config, sweep, options)
+        os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # Ray drops lines that are alike but for their numbers
+        print(describe_sweep(config, sweep, options), flush=True)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            signal.signal(number, self._handlers[number])  # clusters may send several SIGTERM and mean one
+    def _stop(self, number: int) -> None:
         self.stop.write(signal.Signals(number).name)
-        print(f"\n{signal.Signals(number).name}: the runs stop, each with a checkpoint", flush=True)
+        with suppress(RuntimeError):  # the signal has interrupted another print
+            print(f"\n{signal.Signals(number).name}: the runs stop, each with a checkpoint", flush=True)
 
-    def _listen_no_longer(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
+    def _exit_on_signal(self) -> None:
+        if number := self.stop.signal():
+            sys.exit(128 + number)  # the status that shells use, instead of that of unfinished runs
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Go back to how it was; where the folder is another sweep's, say so and nothing else."""
-        self._listen_no_longer()
-        reason = self.stop.reason()
-        self.stop.clear()
-        if reason is not None and reason not in signal.Signals.__members__:
-            sys.exit(f"error: {reason}")
+        """Exit with a sentence, and without a report, if a run has found that the folder is of another sweep."""
+        if refusal := self.stop.refusal():
+            sys.exit(f"error: {refusal}")
+        if "ray" in sys.modules:
+            time.sleep(1)  # Ray prints the lines of its workers later, and the table is to be the last
 
 
-def fix_sweep_folder(config: DictConfig, folder: Path) -> None:
-    """Set the sweep's folder for this process, and for the runs, whose config is composed anew by what was typed."""
+def claim(folder: Path, named: bool) -> Path:
+    """Return a folder that this process alone writes to until the command ends.
+
+    It gets a suffix if it exists already, unless the user has named it.
+
+    Raises:
+        FolderInUse: if another process writes to the named folder.
+    """
+    existed = named and folder.exists()
+    if named:
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        folder = create_folder(folder)
+    if not existed:
+        ON_EXIT.callback(remove_unused, folder)
+    ON_EXIT.enter_context(locked(folder))
+    return folder
+
+
+def _is_typed(config: DictConfig, key: str) -> bool:
+    return any(override.partition("=")[0] == key for override in config.hydra.overrides.hydra)
+
+
+def remove_duplicates(config: DictConfig) -> SweepOptions:
+    """Leave each value of a swept option once, with a note, and return the options of the sweep."""
+    overrides, params = config.hydra.overrides.task, OmegaConf.select(config, "hydra.sweeper.params")
+    duplicates = SweepOptions.parse(overrides, params).duplicates()
+    for key, values in duplicates.items():
+        print(f"{key}= has equal values: the sweep trains each of {','.join(values)} once", flush=True)
+        with open_dict(config):
+            if params is not None and key in params:
+                params[key] = ",".join(values)
+            for index, override in enumerate(overrides):
+                if option_name(override) == key:
+                    overrides[index] = f"{override.partition('=')[0]}={','.join(values)}"
+    return SweepOptions.parse(overrides, params)
+
+
+def check_sweepable(config: DictConfig, options: SweepOptions) -> None:
+    """Check what all runs of a sweep have in common.
+
+    Raises:
+        ValueError: if the sweep resumes one run, sweeps where files are, or gives a run several devices, of which
+            Lightning would let each one run the whole sweep.
+    """
+    if config.resume is not None:
+        advice = quote_override("hydra.sweep.dir", config.resume)
+        raise ValueError(f"expected one run to resume, found a sweep: type {advice}")
+    for key in options.swept.keys() & set(EXCLUDED_FROM_RUN_NAME):
+        raise ValueError(f"expected one {key}= for all runs of a sweep, found several: type a sweep for each")
+    for devices in options.swept.get("trainer.devices") or [config.trainer.devices]:
+        if str(devices) != "1" and not (isinstance(devices, ListConfig) and len(devices) == 1):
+            raise ValueError(
+                f"expected one device for each run of a sweep, found trainer.devices={devices}: "
+                "type trainer.devices=1, or each run by itself, without -m"
+            )
+
+
+def set_for_runs(config: DictConfig, sweep: Path, options: SweepOptions) -> None:
+    """Set what runs must know of their sweep, here and in their configs, which Hydra composes from the overrides."""
+    sweep_dir = escape_interpolations(str(sweep))
+    swept = ",".join(quote_value(key) for key in options.swept)
     with open_dict(config):
-        config.hydra.sweep.dir = escape_interpolations(str(folder))
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quote_value(str(folder))}")
+        config.hydra.sweep.dir = sweep_dir
+        config.hydra.overrides.hydra += [
+            f"hydra.sweep.dir={quote_value(str(sweep))}",
+            f"+hydra.callbacks.sweep.swept=[{swept}]",
+            f"+hydra.callbacks.sweep.num_runs={options.num_runs or 'null'}",
+            f"+hydra.callbacks.sweep.started={time.time()}",
+        ]
+
+
+def describe_sweep(config: DictConfig, sweep: Path, options: SweepOptions) -> str:
+    """Return the line that announces a sweep."""
+    count = "runs" if options.num_runs is None else plural(options.num_runs, "run")
+    verb = "resuming" if (sweep / "multirun.yaml").exists() else "training"
+    line = f"{verb} {count} in {sweep}"
+    if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
+        each = cores_per_run(config.hydra.overrides.task, OmegaConf.select(config, "hydra.sweeper.params"))
+        workers = num_workers(options.num_runs)
+        line += f"\nno GPU found here: {plural(workers, 'run')} at a time, {plural(each, 'core')} each"
+    return line

@@ -1,37 +1,46 @@
-"""A sweep's folder that is gone on with: what is finished there has to be of the same sweep."""
+"""The folder of a sweep: whose runs are in it, what they are called, and which sweep can be resumed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-from lm.cli import named_options
-from lm.run_dir import RunDir
-from lm.sweeps.cores import swept_options
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from lm.run_dir import RunDir, find_runs
+from lm.run_files import parse_yaml
+from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, run_name, run_options
 
 
-def check_folder(sweep: Path, typed: Sequence[str], params: Mapping[str, str] | None) -> None:
-    """Make sure that the runs finished in a folder differ from those to come only in what is, or was, swept.
+def runs_in(sweep: Path) -> list[RunDir]:
+    """Return the runs in a sweep's folder, which need not exist."""
+    try:
+        return find_runs(sweep)
+    except FileNotFoundError:
+        return []
 
-    Args:
-        sweep: the folder, which need not be there.
-        typed: the options of the sweep to come.
-        params: the options that its config sweeps.
+
+def check_folder(sweep: Path, options: SweepOptions) -> None:
+    """Check that the finished runs in a folder differ from those of a sweep only in what is, or was, swept.
 
     Raises:
-        ValueError: where they differ in something else; nothing has been written then.
+        ValueError: if they differ in something else.
     """
-    finished = [run for path in sorted(sweep.glob("*/results.json")) if (run := RunDir(path.parent)).finished]
-    free = swept_options(typed, params).keys() | _varied(finished)
-    fixed = {key: value for key, value in named_options(typed).items() if key not in free}
+    finished = [run for run in runs_in(sweep) if run.finished]
+    free = options.swept.keys() | _varied(finished)
     for run in finished:
-        found = named_options(run.overrides)
-        for key in sorted((fixed.keys() | found.keys()) - free):
-            if fixed.get(key) != found.get(key):
-                raise ValueError(_difference(run, key, found.get(key), fixed.get(key)))
+        found = run_options(run.overrides)
+        expected = {key: value for key, value in options.constants.items() if key not in EXCLUDED_FROM_RUN_NAME}
+        for key in sorted((expected.keys() | found.keys()) - free):
+            if expected.get(key) != found.get(key):
+                raise ValueError(_difference(run, key, found.get(key), expected.get(key)))
 
 
 def _varied(runs: Sequence[RunDir]) -> set[str]:
     """Return the options in which runs differ from each other: these were swept."""
-    options = [named_options(run.overrides) for run in runs]
+    options = [run_options(run.overrides) for run in runs]
     return {key for found in options for key in found if any(found[key] != other.get(key) for other in options)}
 
 
@@ -42,3 +51,42 @@ def _difference(run: RunDir, key: str, trained: str | None, asked: str | None) -
     return (
         f"expected {expected} as '{run.folder}' was trained with, found {found}: {advice}, or another hydra.sweep.dir="
     )
+
+
+def name_in_sweep(overrides: Sequence[str], swept: Collection[str] | None, sweep: str) -> str:
+    """Return the folder of a run in its sweep: that of the run with the same options, or else a new name."""
+    return names_by_options(sweep).get(frozenset(run_options(overrides).items())) or run_name(overrides, swept)
+
+
+@cache
+def names_by_options(sweep: str) -> dict[frozenset[tuple[str, str]], str]:
+    """Return the names of the runs that are in a sweep's folder when this process first looks."""
+    return {frozenset(run_options(run.overrides).items()): run.name for run in runs_in(Path(sweep))}
+
+
+def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None) -> str:
+    """Return the newest folder in `multirun/` with unfinished runs of the same sweep, in whatever order it is typed.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    options = SweepOptions.parse(overrides, params)
+    configs = sorted(Path("multirun").glob("*/multirun.yaml"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for config in configs:
+        saved = saved_options(config)
+        finished = sum(run.finished for run in runs_in(config.parent))
+        if saved and saved.same_runs(options) and finished < (options.num_runs or finished + 1):
+            return str(config.parent)
+    raise FileNotFoundError(
+        "expected a sweep of these options in multirun/ with unfinished runs, found none: type it without RESUME=1"
+    )
+
+
+def saved_options(path: Path) -> SweepOptions | None:
+    """Return the options of the sweep with this `multirun.yaml`, or None if the file is damaged."""
+    try:
+        config = parse_yaml(path.read_text(encoding="utf-8"))
+        overrides = OmegaConf.select(config, "hydra.overrides.task")
+        return SweepOptions.parse(overrides, OmegaConf.select(config, "hydra.sweeper.params"))
+    except (OSError, ValueError, TypeError, YAMLError, OmegaConfBaseException, HydraException):
+        return None

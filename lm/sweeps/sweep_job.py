@@ -1,122 +1,173 @@
-"""One run's turn in a sweep, wherever the launcher has put it."""
+"""One run of a sweep, in whatever process its launcher starts it."""
 
 import logging
 import math
 import os
 import signal
+import time
+from collections.abc import Collection
+from datetime import timedelta
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from hydra.conf import HydraConf
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import one_line
-from lm.overrides import quote_override
 from lm.run_dir import RunDir
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.subprocesses import run_in_subprocess
+from lm.sweeps.subprocesses import ignore_terminal_signals, start_process
+from lm.sweeps.sweep_dir import runs_in
 
 log = logging.getLogger(__name__)
 
-IN_TURN = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+BASIC, LOCAL = "hydra._internal.core_plugins.basic_launcher.BasicLauncher", "hydra_plugins.lm.LocalLauncher"
+"""The launchers that work in the sweep's first process."""
+
+POLL_SECONDS = 0.5
+"""The time between two looks at the stop file."""
 
 
-def run_job(config: DictConfig, hydra: HydraConf) -> float:
-    """Train a run in a process of its own; return its validation perplexity, not a number where it has none.
+class SweepJob:
+    """A run that trains in a process of its own. It does not start if its sweep is stopping.
 
-    Where the sweep is to stop, the run does, or does not start.
+    Args:
+        config: the composed config of the run.
+        hydra: Hydra's part of it.
     """
-    folder = Path(hydra.runtime.output_dir)
-    stop = StopFile(folder.parent)
-    if refusal := check_sweepable(config):
-        stop.write(refusal)
-    if (reason := stop.reason()) is not None:
-        record_stop(folder, reason)
-        return math.nan
-    os.chdir(hydra.runtime.cwd)  # other machines' workers may stand elsewhere
-    leave_ctrl_c_to_the_sweep()
-    status = run_in_subprocess(
-        "lm.sweeps.training_job:train_in_sweep",
-        *(side_by_side(config, hydra), folder, job_logging(hydra, folder.name)),
-        stop=lambda: stop.reason() is not None,
-    )
-    if (reason := stop.reason()) is not None:
-        record_stop(folder, reason)
-    elif status != 0:
-        record_failure(folder, status)
-    return validation_perplexity(RunDir(folder))
+
+    def __init__(self, config: DictConfig, hydra: HydraConf) -> None:
+        sweep = Path(hydra.sweep.dir)
+        self.run, self.stop = RunDir(Path(hydra.runtime.output_dir)), StopFile(sweep)
+        self.process: BaseProcess | None = None
+        self._terminated = False
+        if self.stop.reason() is None:
+            log.info(describe_start(hydra, self.run))
+            os.chdir(hydra.runtime.cwd)  # workers on other machines may start elsewhere
+            arguments = (hide_progress_bar(config, hydra), self.run.folder, sweep, job_logging(hydra, self.run))
+            self.process = start_process("lm.sweeps.training_job:train_in_sweep", *arguments)
+
+    def ended(self) -> bool:
+        """Return whether the process has ended. If the sweep stops, the process gets one SIGTERM."""
+        if self.process is None:
+            return True
+        if not self._terminated and self.stop.reason() is not None:
+            self._terminated = True
+            self.process.terminate()
+        return self.process.exitcode is not None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.join()
+
+    def finish(self) -> float:
+        """Record how the run ended, unless it has done so itself; return its validation perplexity, or nan."""
+        status = 0 if self.process is None else self.process.exitcode
+        if self.stop.reason() is not None:
+            record_stop(self.run, self.stop)
+        elif status:
+            record_failure(self.run, status)
+        results = RunDir(self.run.folder)
+        return float(results.results["best"]["valid_ppl"]) if results.finished else math.nan
 
 
-def check_sweepable(config: DictConfig) -> str | None:
-    """Return what a sweep can't have: one run's folder, or several devices for a run.
+def run_job(config: DictConfig, hydra: HydraConf) -> float | SweepJob:
+    """Train a run; return its validation perplexity, or nan. With several runs at a time, return the job at once."""
+    launcher = str(hydra.launcher._target_)
+    if launcher == LOCAL:
+        return SweepJob(config, hydra)
+    if launcher != BASIC:
+        ignore_terminal_signals()
+    job = SweepJob(config, hydra)
+    try:
+        wait_for_any([job])
+    except BaseException:  # a second Ctrl-C
+        job.kill()
+        raise
+    return job.finish()
 
-    Lightning would have each further device run the whole sweep.
-    """
-    devices = config.trainer.devices
-    if config.resume is not None:
-        return f"expected one run to resume, found a sweep: type {quote_override('hydra.sweep.dir', config.resume)}"
-    if devices not in (1, "1") and not (isinstance(devices, ListConfig) and len(devices) == 1):
-        return (
-            f"expected one device for each run of a sweep, found trainer.devices={devices}: "
-            "type trainer.devices=1, or each run by itself, without -m"
-        )
-    return None
+
+def wait_for_any(jobs: Collection[SweepJob]) -> list[SweepJob]:
+    """Wait until at least one job has ended; return those that have."""
+    while not (ended := [job for job in jobs if job.ended()]):
+        wait([job.process.sentinel for job in jobs if job.process is not None], timeout=POLL_SECONDS)
+    return ended
 
 
-def side_by_side(config: DictConfig, hydra: HydraConf) -> DictConfig:
-    """Return the config without a progress bar where other runs write to the same terminal at the same time."""
+def describe_start(hydra: HydraConf, run: RunDir) -> str:
+    """Return the line that announces a run: its position in the sweep, its name, and the time left if it is known."""
+    sweep: Any = OmegaConf.select(hydra, "callbacks.sweep") or {}  # type: ignore[arg-type]
+    of = f" of {sweep.num_runs}" if sweep.get("num_runs") else ""
+    left = time_left(Path(hydra.sweep.dir), sweep.num_runs, sweep.started) if of else None
+    return f"run {hydra.job.num + 1}{of}: {run.name}" + (f" (about {left} left for the sweep)" if left else "")
+
+
+def time_left(sweep: Path, num_runs: int, started: float) -> timedelta | None:
+    """Return the time until the sweep ends, as the runs that have ended since it started predict it."""
+    runs = [run for run in runs_in(sweep) if run.results_path.exists()]
+    new = [run for run in runs if run.results_path.stat().st_mtime >= started]
+    if not new:
+        return None
+    remaining = num_runs - sum(run.finished or run in new for run in runs)
+    return timedelta(seconds=round((time.time() - started) / len(new) * remaining))
+
+
+def hide_progress_bar(config: DictConfig, hydra: HydraConf) -> DictConfig:
+    """Return the config without a progress bar if other runs print at the same time."""
     if not is_sequential(hydra):
         config.trainer.enable_progress_bar = False
     return config
 
 
-def job_logging(hydra: HydraConf, name: str) -> dict[str, Any]:
-    """Return how a run logs, as `logging.config` takes it; among others at the same time, it gives its name."""
+def job_logging(hydra: HydraConf, run: RunDir) -> dict[str, Any]:
+    """Return how a run logs, for `logging.config`: each line with its name if other runs print at the same time."""
     found: dict[str, Any] = OmegaConf.to_container(hydra.job_logging, resolve=True)  # type: ignore[assignment]
     if not is_sequential(hydra):
-        found["formatters"]["plain"]["format"] = f"{name}: %(message)s"
+        found["formatters"]["plain"] = {"()": f"{__name__}.PrefixFormatter", "prefix": f"{run.name}: "}
     return found
 
 
+class PrefixFormatter(logging.Formatter):
+    """Starts every line of a message with a prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__()
+        self.prefix = prefix
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message, line by line."""
+        return "\n".join(self.prefix + line for line in super().format(record).splitlines())
+
+
 def is_sequential(hydra: HydraConf) -> bool:
-    """Say whether the sweep's runs come one after the other."""
-    return str(hydra.launcher._target_) == IN_TURN
+    """Return whether the runs of the sweep train one after the other."""
+    return str(hydra.launcher._target_) == BASIC
 
 
-def record_failure(folder: Path, status: int) -> None:
-    """Write down that a run's process has ended without a word of its own."""
+def record_failure(run: RunDir, status: int) -> None:
+    """Record that the process of a run has ended without an outcome."""
     if status == -signal.SIGKILL:
-        error = "killed by SIGKILL, as where memory is used up: type fewer runs at a time, or a smaller batch_size"
+        error = "killed by SIGKILL, probably out of memory: type fewer runs at a time, or a smaller batch_size"
     else:
         error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
-    log.error(f"{folder.name} failed: {error}")
-    write_outcome(folder, "failed", error)
+    log.error(f"{run.folder.name} failed: {error}")
+    record(run, "failed", error)
 
 
-def record_stop(folder: Path, reason: str) -> None:
-    """Write down that a signal has stopped the sweep, where the run has not done so, as before its first step."""
-    if reason in signal.Signals.__members__ and not (folder / "results.json").exists():
-        begun = (folder / "checkpoints" / "last.ckpt").is_file()
-        write_outcome(folder, "interrupted" if begun else "not started", f"the sweep was stopped by {reason}")
+def record_stop(run: RunDir, stop: StopFile) -> None:
+    """Record that a signal has stopped the sweep, unless the run has recorded an outcome, as it does while training."""
+    if (number := stop.signal()) and not run.results_path.exists():
+        status = "interrupted" if run.has_checkpoint else "not started"
+        record(run, status, f"the sweep was stopped by {number.name}")
 
 
-def write_outcome(folder: Path, status: str, error: str) -> None:
-    """Write the `results.json` of a run that could not do it; where that fails, too, say so."""
+def record(run: RunDir, status: str, error: str) -> None:
+    """Record an outcome; if not even that can be written, log why."""
     try:
-        RunDir(folder).write_outcome(status, error)
+        run.write_outcome(status, error)
     except OSError as failure:
         log.error(one_line(failure))
-
-
-def validation_perplexity(run: RunDir) -> float:
-    """Return the best validation perplexity of a finished run, nan for any other."""
-    return float(run.results["best"]["valid_ppl"]) if run.finished else math.nan
-
-
-def leave_ctrl_c_to_the_sweep() -> None:
-    """Ignore SIGINT where this is not the sweep's first process, which listens itself.
-
-    That is for good: a worker that ended between two runs, as it writes a report, would end the sweep without a word.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)

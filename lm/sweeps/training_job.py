@@ -22,13 +22,14 @@ from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import make_source
 from lm.evaluation.final_results import final_results
+from lm.folders import FolderInUse, locked
 from lm.generation.log_samples import LogSamples
-from lm.output import prepare_streams
+from lm.output import prepare_streams, print_note
 from lm.overrides import typed_command
 from lm.run_dir import FINISHED, RunDir
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
-from lm.training.checkpointing import Diverged, Interrupted
+from lm.training.checkpointing import Diverged
 from lm.training.hardware import (
     configure_malloc,
     describe_device,
@@ -39,6 +40,7 @@ from lm.training.hardware import (
 )
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.resume import RunMismatch, check_resumable, metadata
+from lm.training.signals import Interrupted
 from lm.training.trainer import check_trainer_options, fit, log_hyperparameters
 
 log = logging.getLogger(__name__)
@@ -161,24 +163,36 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
         return float(train(*job)["best"]["valid_ppl"])
     except Interrupted as stop:
         run.write_outcome("interrupted", str(stop))
-        sys.exit(f"{stop}; to resume, type: {typed_command('lm.train', ('resume', run.folder))}")
+        print_note(f"{stop}; to resume, type: {typed_command('lm.train', ('resume', run.folder))}")
+        sys.exit(stop.exit_status)
     except Diverged as error:
         run.write_outcome("diverged", str(error))
         sys.exit(f"error: {error}")
 
 
-def train_in_sweep(composed: DictConfig, folder: Path, job_logging: dict[str, Any]) -> None:
-    """Train one run of a sweep, in a process of its own; whatever happens is written down, so that the others go on."""
+def train_in_sweep(composed: DictConfig, folder: Path, sweep: Path, job_logging: dict[str, Any]) -> None:
+    """Train one run of a sweep, in a process of its own. Every outcome is recorded, and the other runs continue.
+
+    Args:
+        composed: the composed config of the run.
+        folder: the run's folder.
+        sweep: the sweep's folder.
+        job_logging: how the run logs, for `logging.config`.
+    """
     prepare_streams()
     logging.config.dictConfig(job_logging)
-    run, sweep = RunDir(folder), folder.parent
+    run = RunDir(folder)
     try:
-        train(*train_arguments(composed, run))
+        with locked(folder):
+            train(*train_arguments(composed, run))
     except Interrupted as stop:
-        log.info(f"{run.folder.name} {stop}")
-        run.write_outcome("interrupted", str(stop))
+        reason = StopFile(sweep).signal()
+        log.info(f"{run.folder.name} stopped by {reason.name}" if reason else f"{run.folder.name} {stop}")
+        run.write_outcome("interrupted", f"stopped by {reason.name}" if reason else str(stop))
+    except FolderInUse as error:
+        log.error(one_line(error))  # the other process writes the outcome
     except RunMismatch as error:
-        StopFile(sweep).write(str(error))  # the whole sweep is meant for another folder: what is there stays as it is
+        StopFile(sweep).write(str(error))  # the folder is of another sweep, whose runs stay as they are
     except Exception as error:
         expected = isinstance(error, (*USER_ERRORS, Diverged))
         told = one_line(error) if expected else str(error)

@@ -18,16 +18,13 @@ from torch import Tensor
 from lm.atomic_files import write_atomically
 from lm.training.distributed import all_reduce_max, all_reduce_sum
 from lm.training.lightning_module import LanguageModelModule
+from lm.training.signals import Interrupted
 
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 TIME = 1
 """The reason for a checkpoint where it is no signal: less than the number of each, as the largest counts."""
-
-
-class Interrupted(Exception):
-    """The run was told to stop, and has written a checkpoint to go on from."""
 
 
 class Diverged(Exception):
@@ -112,7 +109,7 @@ class LastCheckpoint(pl.Callback):
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()
         if reason != TIME:
-            raise Interrupted(f"stopped by {signal.Signals(reason).name}")
+            raise Interrupted(signal.Signals(reason).name)
 
 
 class StopOnNonFiniteLoss(pl.Callback):

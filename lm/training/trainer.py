@@ -21,11 +21,12 @@ from lm.data.sentences import Sentences
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
 from lm.training.best_checkpoint import BestCheckpoint
-from lm.training.checkpointing import AtomicCheckpointIO, Diverged, Interrupted, LastCheckpoint, StopOnNonFiniteLoss
+from lm.training.checkpointing import AtomicCheckpointIO, Diverged, LastCheckpoint, StopOnNonFiniteLoss
 from lm.training.epoch_log import EpochLog, ProgressBar
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.profiling import NoOpProfiler
 from lm.training.resume import metadata
+from lm.training.signals import Interrupted
 
 log = logging.getLogger(__name__)
 

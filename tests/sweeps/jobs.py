@@ -1,4 +1,4 @@
-"""Work for processes of their own."""
+"""Functions for processes of their own."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-import lm.sweeps.training_job  # noqa: F401  # what is loaded first is loaded for all later processes: sweeps' need this, too
+import lm.sweeps.training_job  # noqa: F401  # the fork server loads what the first process needs, and sweeps need this
 
 
 def write(path, name):
@@ -22,11 +22,17 @@ def be_killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def wait_until_told(started, told):
-    """Say that it has started, and, when it is told to end by SIGTERM, that it was."""
+def write_ignored_signals(path):
+    """Write which of the signals that stop a process this one ignores."""
+    numbers = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+    Path(path).write_text(" ".join(one.name for one in numbers if signal.getsignal(one) is signal.SIG_IGN))
+
+
+def wait_for_sigterm(started, stopped):
+    """Write a file, and another one on SIGTERM."""
 
     def on_signal(number, frame):
-        told.write_text(signal.Signals(number).name)
+        stopped.write_text(signal.Signals(number).name)
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, on_signal)

@@ -2,57 +2,71 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from lm.sweeps.subprocesses import run_in_subprocess
+from lm.sweeps.subprocesses import start_process
+from tests.processes import ROOT, children_of, wait_until
 
 JOBS = "tests.sweeps.jobs"
 
 
-def never():
-    return False
-
-
 @pytest.mark.parametrize(
-    ("work", "arguments", "status"), [("end", [0], 0), ("end", [3], 3), ("be_killed", [], -signal.SIGKILL)]
+    ("function", "arguments", "status"), [("end", [0], 0), ("end", [3], 3), ("be_killed", [], -signal.SIGKILL)]
 )
-def test_how_a_process_ended_is_known_and_this_one_lives_on(work, arguments, status):
-    assert run_in_subprocess(f"{JOBS}:{work}", *arguments, stop=never) == status
+def test_the_exit_code_of_a_process_is_known_and_this_one_continues(function, arguments, status):
+    process = start_process(f"{JOBS}:{function}", *arguments)
+    process.join()
+    assert process.exitcode == status
 
 
-def test_each_process_has_this_ones_environment_as_it_is_now(tmp_path, monkeypatch):
-    found = []
+def test_each_process_has_the_environment_of_its_start(tmp_path, monkeypatch):
     for value in ("one", "other"):
         monkeypatch.setenv("LM_FOR_A_TEST", value)
-        assert run_in_subprocess(f"{JOBS}:write", tmp_path / value, "LM_FOR_A_TEST", stop=never) == 0
-        found.append((tmp_path / value).read_text())
-    assert found == ["one", "other"]
+        start_process(f"{JOBS}:write", tmp_path / value, "LM_FOR_A_TEST").join()
+        assert (tmp_path / value).read_text() == value
 
 
-def test_a_process_is_told_once_to_stop_and_waited_for(tmp_path):
-    started, told = tmp_path / "started", tmp_path / "told"
-    assert run_in_subprocess(f"{JOBS}:wait_until_told", started, told, stop=started.exists) == 0
-    assert told.read_text() == "SIGTERM"
+def test_a_terminals_signals_are_left_to_the_first_process(tmp_path):
+    start_process(f"{JOBS}:write_ignored_signals", tmp_path / "ignored").join()
+    assert (tmp_path / "ignored").read_text() == "SIGINT SIGHUP"
 
 
-def test_a_process_is_told_to_end_when_the_one_that_waits_for_it_is_killed(tmp_path):
-    started, told = tmp_path / "started", tmp_path / "told"
+def test_signals_are_blocked_only_while_a_process_starts(tmp_path):
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    start_process(f"{JOBS}:end", 0).join()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
+def test_ctrl_c_while_the_fork_server_starts_reaches_the_first_process_alone(tmp_path):
+    """All processes of a terminal get the signal, the fork server while it loads its modules."""
     program = (
-        "from pathlib import Path; from lm.sweeps.subprocesses import run_in_subprocess; "
-        f"run_in_subprocess('{JOBS}:wait_until_told', Path('{started}'), Path('{told}'), stop=lambda: False)"
+        "import os, signal; from pathlib import Path; from lm.sweeps.subprocesses import start_process; "
+        "signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True)); "
+        f"process = start_process('{JOBS}:write', Path('{tmp_path}/started'), 'HOME'); "
+        "os.killpg(0, signal.SIGINT); process.join(); print(process.exitcode)"
     )
-    waiting = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
-    wait_for(started)
-    os.kill(waiting.pid, signal.SIGKILL)
-    waiting.wait()
-    wait_for(told)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, start_new_session=True, capture_output=True, text=True
+    )
+    assert ended.stdout == "interrupted\n0\n", ended.stderr
+    assert ended.stderr == ""
+    assert (tmp_path / "started").exists()
 
 
-def wait_for(path):
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_processes_get_sigterm_when_the_one_that_started_them_is_killed(tmp_path):
+    started, stopped = tmp_path / "started", tmp_path / "stopped"
+    program = (
+        "from pathlib import Path; from lm.sweeps.subprocesses import start_process; "
+        f"start_process('{JOBS}:wait_for_sigterm', Path('{started}'), Path('{stopped}')).join()"
+    )
+    first = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+    wait_until(started.exists)
+    descendants = children_of(first.pid)
+    assert descendants
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    wait_until(stopped.exists)
+    assert stopped.read_text() == "SIGTERM"
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in descendants))
