@@ -10,48 +10,26 @@ It trains for `steps` steps as `python -m lm.train` does, prints what a step tak
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from lm.atomic_files import write_atomically, write_json
-from lm.benchmark.benchmark_job import Job
+from lm.benchmark.benchmark_job import OWN_OPTIONS, Job
 from lm.benchmark.benchmark_report import page, results_of
 from lm.benchmark.comparison import compare
 from lm.benchmark.timing import seconds_to_first_step
-from lm.checks import check_whole
 from lm.cli import command
-from lm.config import Config, MachineConfig
-from lm.sweeps.training_job import trainer_options
 from lm.training.hardware import explain_out_of_memory
 
-OWN_OPTIONS = ("steps", "rounds", "vocabulary_size", "startup_repeats")
-"""The options that `lm.train` does not have."""
 
-
-def job_of(composed: DictConfig) -> Job:
-    """Return what the config asks to measure.
-
-    Raises:
-        ValueError: if it cannot be measured.
-    """
-    check_whole("startup_repeats", composed.startup_repeats, 3, least=0, most=100)
-    machine = MachineConfig.from_hydra(composed)
-    if machine.resume is not None:
-        raise ValueError(f"expected a new model to measure, found resume={machine.resume}: leave it out")
-    machine = replace(machine, trainer=trainer_options(machine.trainer))
-    own_options = {name: composed[name] for name in ("vocabulary_size", "steps", "rounds")}
-    return Job(Config.from_hydra(composed), machine, **own_options)
-
-
-def startup_seconds(composed: DictConfig, overrides: Sequence[str]) -> list[float]:
+def startup_seconds(job: Job, overrides: Sequence[str]) -> list[float]:
     """Return the seconds to the first step of each of `startup_repeats` runs; none on random ids."""
-    if composed.vocabulary_size is not None:
+    if job.vocabulary_size is not None:
         return []
     of_training = [override for override in overrides if override.lstrip("+").partition("=")[0] not in OWN_OPTIONS]
-    return [seconds_to_first_step(of_training) for _ in range(composed.startup_repeats)]
+    return [seconds_to_first_step(of_training) for _ in range(job.startup_repeats)]
 
 
 @command("benchmark", literal=("data.dir", "resume"))
@@ -59,9 +37,9 @@ def startup_seconds(composed: DictConfig, overrides: Sequence[str]) -> list[floa
 def main(composed: DictConfig) -> None:
     """Measure what the config asks for, print it and save it."""
     hydra = HydraConfig.get()
-    job, folder = job_of(composed), Path(hydra.runtime.output_dir)
+    job, folder = Job.from_hydra(composed), Path(hydra.runtime.output_dir)
     corpus = job.corpus()
-    startup = startup_seconds(composed, hydra.overrides.task)
+    startup = startup_seconds(job, hydra.overrides.task)
     results = results_of(job, corpus, compare(job), startup)
     write_json(folder / "benchmark.json", results)
     with write_atomically(folder / "benchmark.md") as file:

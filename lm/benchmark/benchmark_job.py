@@ -1,10 +1,11 @@
 """What a benchmark measures: a model, its corpus and machine, and the number of steps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import torch
+from omegaconf import DictConfig
 
 from lm.checks import check_choice, check_whole
 from lm.config import Config, MachineConfig
@@ -17,6 +18,9 @@ from lm.training.hardware import resolve_device
 
 WARMUP_STEPS = 3
 """Steps at the start of each round that are not measured: the caches still hold another process's data."""
+
+OWN_OPTIONS = ("vocabulary_size", "steps", "rounds", "startup_repeats")
+"""The options that `lm.train` does not have."""
 
 MAX_STEPS, MAX_VOCABULARY_SIZE = 100_000, 10_000_000
 """What fits into memory as random ids and as the words of a vocabulary."""
@@ -32,6 +36,7 @@ class Job:
         vocabulary_size: measure on random ids of this many words; None: on the corpus.
         steps: measured steps of each variant.
         rounds: the steps are divided into this many rounds; after each, the next variant takes its turn.
+        startup_repeats: runs of `lm.train` that measure the time to the first step.
 
     Raises:
         ValueError: if an option has a value that cannot be measured.
@@ -42,11 +47,24 @@ class Job:
     vocabulary_size: int | None
     steps: int
     rounds: int
+    startup_repeats: int
+
+    @classmethod
+    def from_hydra(cls, composed: DictConfig) -> "Job":
+        """Return what a composed config asks to measure."""
+        from lm.sweeps.training_job import trainer_options  # here, since a baseline does without Lightning
+
+        machine = MachineConfig.from_hydra(composed)
+        if machine.resume is not None:
+            raise ValueError(f"expected a new model to measure, found resume={machine.resume}: leave it out")
+        machine = replace(machine, trainer=trainer_options(machine.trainer))
+        return cls(Config.from_hydra(composed), machine, **{name: composed[name] for name in OWN_OPTIONS})
 
     def __post_init__(self) -> None:
         check_whole("rounds", self.rounds, 10, most=MAX_STEPS)
         check_whole("steps", self.steps, max(200, self.rounds), least=self.rounds, most=MAX_STEPS)
         check_whole("vocabulary_size", self.vocabulary_size, 10_000, least=3, most=MAX_VOCABULARY_SIZE, optional=True)
+        check_whole("startup_repeats", self.startup_repeats, 3, least=0, most=100)
         # The baseline reads streams and needs a cell of PyTorch. Other precisions need a plugin of the Trainer.
         check_choice("data.batching", self.config.batching, ("streams",))
         get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)

@@ -1,4 +1,4 @@
-"""The benchmarks of a sweep -> one table: how the time and the memory of a step grow with the model.
+"""What Hydra calls: a check before benchmarks, and after those of a sweep a table of how a step grows with the model.
 
 A model whose MFU stays the same takes time in proportion to its FLOPs.
 """
@@ -7,14 +7,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from lm.atomic_files import write_atomically
+from lm.benchmark.benchmark_job import Job
 from lm.benchmark.benchmark_report import GIGA, MEGA, Results, model_in_words, table
 from lm.benchmark.loops import BASELINE, LIGHTNING
 from lm.benchmark.timing import Part
+from lm.sweeps.config_check import ConfigCheck
+from lm.training.hardware import explain_out_of_memory
 
 PARTS = (Part.RECURRENT, Part.SOFTMAX, Part.UPDATE)
 
@@ -45,6 +49,16 @@ def _row(results: Results) -> list[str]:
         f"{baseline['peak_memory'] / MEGA:,.0f}",
         f"{lightning['peak_memory'] / MEGA:,.0f}",
     ]
+
+
+class JobCheck(ConfigCheck):
+    """Ends the command with one sentence, before anything is written, if it asks for what cannot be measured."""
+
+    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> None:
+        """Check a benchmark and its corpus."""
+        with explain_out_of_memory():
+            Job.from_hydra(compose(config_name, overrides)).corpus()
+        super().check_run(config_name, overrides, hydra)
 
 
 class ScalingCallback(Callback):

@@ -63,7 +63,7 @@ class ConfigCheck(Callback):
     @exit_on_user_error()
     def on_run_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
         """Check the options of a single run."""
-        check_run(config_name, list(config.hydra.overrides.task), config.hydra)
+        self.check_run(config_name, list(config.hydra.overrides.task), config.hydra)
 
     @exit_on_user_error()
     def on_multirun_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
@@ -74,11 +74,15 @@ class ConfigCheck(Callback):
         first: Exception | None = None
         for overrides in islice(runs_of(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED):
             try:
-                return check_run(config_name, overrides, config.hydra)
+                return self.check_run(config_name, overrides, config.hydra)
             except USER_ERRORS as error:
                 first = first or error
         if first is not None:
             raise first
+
+    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> None:
+        """Check a run, as `check_run` does."""
+        check_run(config_name, overrides, hydra)
 
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:

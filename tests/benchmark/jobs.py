@@ -19,12 +19,21 @@ TRAINER = {
 }  # fmt: skip
 
 
-def small_job(vocabulary_size=30, steps=4, rounds=2, precision="32-true", num_threads=None, trainer=None, **config):
+def small_job(
+    vocabulary_size=30,
+    steps=4,
+    rounds=2,
+    precision="32-true",
+    num_threads=None,
+    startup_repeats=3,
+    trainer=None,
+    **config,
+):
     machine = MachineConfig(
         precision=precision, num_threads=num_threads, gpus_per_run=0, checkpoint_every_minutes=10, resume=None,
         trainer=TRAINER | (trainer or {}),
     )  # fmt: skip
-    return Job(replace(CONFIG, **config), machine, vocabulary_size, steps, rounds)
+    return Job(replace(CONFIG, **config), machine, vocabulary_size, steps, rounds, startup_repeats)
 
 
 def a_round(*steps_ms):

@@ -1,10 +1,14 @@
+import math
 import pickle
 from functools import partial
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
-from lm.benchmark.benchmark_job import WARMUP_STEPS, random_corpus
+from lm.benchmark.benchmark_job import WARMUP_STEPS, Job, random_corpus
+from lm.cli import CONFIGS
 from lm.models.cells import CELLS
 from tests.benchmark.jobs import small_job
 from tests.toy_cell import TOY
@@ -68,3 +72,25 @@ def test_a_text_that_is_too_short_for_any_step_is_refused(monkeypatch):
     monkeypatch.setattr("lm.benchmark.benchmark_job.load_corpus", lambda source: random_corpus(30, 81))
     with pytest.raises(ValueError, match="found 3: use a longer text"):
         small_job(vocabulary_size=None, source={"name": "synthetic"}).corpus()
+
+
+@pytest.fixture(scope="module")
+def config():
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("benchmark")
+
+
+BAD = ["abc", "", True, 1.5, -1, math.nan, math.inf, [1, 2], {"a": 1}, 10**20]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(name, value) for name in ("steps", "rounds", "vocabulary_size", "startup_repeats") for value in BAD]
+    + [(name, None) for name in ("steps", "rounds", "startup_repeats")]
+    + [(name, 0) for name in ("steps", "rounds", "vocabulary_size")]
+    + [("vocabulary_size", 2), ("steps", 9), ("rounds", 201)],
+)
+def test_a_bad_value_of_its_own_options_is_refused_in_one_sentence(config, name, value):
+    expected = "steps" if name == "rounds" and value == 201 else name
+    with pytest.raises(ValueError, match=f"^expected {expected} to be a whole number of at .*: type {expected}="):
+        Job.from_hydra(OmegaConf.merge(config, {name: value}))
