@@ -25,9 +25,13 @@ def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write plain values, indented, as `write_atomically` does and with its errors."""
+    """Write plain values, indented, as `write_atomically` does and with its errors.
+
+    Raises:
+        ValueError: for a number that is not finite, which JSON cannot express.
+    """
     with write_atomically(path) as file:
-        json.dump(values, file, indent=2)
+        json.dump(values, file, indent=2, allow_nan=False)
         file.write("\n")
 
 

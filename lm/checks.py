@@ -1,7 +1,8 @@
 """Checks of an option's value; each raises a ValueError of one sentence: expected, found, what to type instead."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any, get_type_hints
 
 MAX_WHOLE = 2**31 - 1
 """The largest whole number of an option that names no other: sizes and counts beyond it fit no memory."""
@@ -38,16 +39,23 @@ def check_number(
         raise unexpected(name, f"a number{described}{_or_null(optional)}", value, example)
 
 
-def check_flag(name: str, value: object) -> None:
-    """Raise a ValueError unless `value` is true or false."""
-    if not isinstance(value, bool):
-        raise unexpected(name, "true or false", value, "true")
+def check_flag(name: str, value: object, optional: bool = False) -> None:
+    """Raise a ValueError unless `value` is true or false; None passes if `optional`."""
+    if not isinstance(value, bool) and not (value is None and optional):
+        raise unexpected(name, f"true or false{_or_null(optional)}", value, "true")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raise a ValueError unless `value` is one of the choices; the first one is the advice."""
     if not isinstance(value, str) or value not in choices:
         raise unexpected(name, f"one of {', '.join(choices)}", value, next(iter(choices)))
+
+
+def check_fields(config: Any, key: Callable[[str], str] = str) -> None:
+    """Run the check in the annotation of every field of a dataclass; `key` returns what is typed for a field."""
+    for name, hint in get_type_hints(type(config), include_extras=True).items():
+        for check in getattr(hint, "__metadata__", ()):
+            check(key(name), getattr(config, name))
 
 
 def unexpected(name: str, wanted: str, value: object, example: object) -> ValueError:

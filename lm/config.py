@@ -7,14 +7,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.checks import check_choice, check_flag, check_number, check_whole, unexpected
+from lm.checks import check_choice, check_fields, check_flag, check_number, check_whole, unexpected
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
 from lm.run_dir import RunDir
+from lm.trainer_config import TrainerConfig
 
 if TYPE_CHECKING:
     from lm.data.batching import Batching  # imports PyTorch, which checking a config does not need
@@ -72,7 +73,7 @@ class Config:
     optimizer_options: dict[str, Any]
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        check_fields(self, config_key)
         check_choice("data", self.source.get("name"), SOURCES)
         if self.tie_weights and self.embedding_size != self.hidden_size:
             raise ValueError(
@@ -132,8 +133,9 @@ class MachineConfig:
     num_threads: Annotated[int | None, partial(check_whole, example=2, most=MAX_THREADS, optional=True)]
     gpus_per_run: Annotated[float, partial(check_number, example=1, least=0, below=MAX_THREADS)]
     checkpoint_every_minutes: Annotated[float, partial(check_number, example=10, above=0)]
+    score_train: Annotated[bool | None, partial(check_flag, optional=True)]
     resume: str | None
-    trainer: dict[str, Any]
+    trainer: TrainerConfig
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -143,14 +145,7 @@ class MachineConfig:
         """Return the typed options of a composed config."""
         values = plain(config)
         typed: dict[str, Any] = {name: values.get(name) for name in _names(cls)}
-        return cls(**typed)
-
-
-def check_fields(config: Any) -> None:
-    """Run the check of every field that has one."""
-    for name, hint in get_type_hints(type(config), include_extras=True).items():
-        for check in getattr(hint, "__metadata__", ()):
-            check(config_key(name), getattr(config, name))
+        return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
 
 
 def config_key(name: str) -> str:

@@ -97,3 +97,21 @@ def printable(text: str) -> str:
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun, as `1 word` and `1,200 words`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def short(number: float) -> str:
+    """Return a number of at least 0 in at most eight characters, as `905.54` and `1.2e+200`."""
+    text = f"{number:.2f}"
+    return text if len(text) <= 8 else f"{number:.1e}"
+
+
+class LogFile(logging.FileHandler):
+    """A log file. What cannot be written, as on a read-only disk, is on the terminal only."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        with suppress(OSError):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Print no traceback."""

@@ -131,6 +131,12 @@ class RunDir:
         self._damage.pop(self.results_path, None)
         self.results = {}
 
+    def delete_temporary_files(self) -> None:
+        """Delete what `write_atomically` left here when an earlier process was killed."""
+        for path in (self.best, self.last, self.results_path, self.epochs_path):
+            for temporary in path.parent.glob(f".{path.name}.*"):
+                temporary.unlink(missing_ok=True)
+
     def is_finished(self, epochs: int) -> bool:
         """Return whether the run has its results after that many epochs."""
         return self.has_checkpoint and self.finished and self.results.get("epochs") == epochs
@@ -140,8 +146,8 @@ class RunDir:
         """The rows of `epochs.csv`, without the cells that are empty and a row that is still being written."""
         return self._read(self.epochs_path, parse_epochs, [])
 
-    def write_epochs(self, rows: Sequence[dict[str, float]]) -> None:
-        """Write `epochs.csv`, whole or not at all."""
+    def write_epochs(self, rows: Sequence[dict[str, float | None]]) -> None:
+        """Write `epochs.csv`, whole or not at all; None becomes an empty cell."""
         with write_atomically(self.epochs_path) as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
             writer.writeheader()

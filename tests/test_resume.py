@@ -1,7 +1,8 @@
-"""Runs that are really killed in the middle of an epoch, and go on as if nothing had happened."""
+"""Runs that are interrupted at any time, and resume as if nothing had happened."""
 
 import csv
 import os
+import random
 import re
 import shutil
 import signal
@@ -12,10 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lm.sweeps.training_job
 from lm.generation.log_samples import LogSamples
 from lm.run_dir import RunDir
+from lm.training.checkpointing import LastCheckpoint
+from lm.training.signals import STOP_SIGNALS
 
 TIMES = ("seconds", "tokens_per_second")
 
@@ -32,7 +36,7 @@ def start(folder, words, checkpoint_every_minutes=1e-9):
 
 
 def wait_for_epochs(process, run, epochs):
-    """Wait until so many epochs are written, and a little longer: then the process is within the next one."""
+    """Wait until that many epochs are written, and a little longer: then the process is within the next one."""
     deadline = time.monotonic() + 300
     while not run.epochs_path.is_file() or len(run.epochs) < epochs:
         assert process.poll() is None, process.stdout.read()
@@ -60,7 +64,7 @@ def assert_same(run, reference):
     ("cell", "number"),
     [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
 )
-def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, monkeypatch, cell, number):
+def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, cell, number):
     words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "num_threads=1")
     threads = torch.get_num_threads()
     run, reference = RunDir(tmp_path / "killed"), RunDir(tmp_path / "whole")
@@ -69,11 +73,12 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, m
     process.send_signal(number)
     output = process.communicate()[0]
     assert process.returncode != 0
-    assert not re.search("weights_only|available", output)  # what Lightning says of itself
+    assert not re.search("weights_only|available", output)  # messages of Lightning
     assert 3 <= len(run.epochs) < 12
     if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
         assert run.results["status"] == "interrupted"
-        assert f"python -m lm.train resume='{run.folder}'" in output
+        assert f"\nstopped by {number.name}; to resume, type: python -m lm.train resume={run.folder}" in output
     try:
         assert run_command("lm.train", f"resume={run.folder}") == 0
         assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
@@ -82,28 +87,205 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, m
     assert_same(run, reference)
 
 
-def signal_at(step):
-    """Return a callback that sends this process SIGTERM during a step, counted from 1."""
+def at_step(step, action):
+    """Return a callback that calls `action` with the Trainer during a step, counted from 1."""
 
-    class SignalAt(LogSamples):
+    class AtStep(LogSamples):
         def on_train_batch_start(self, trainer, *_):
             if trainer.global_step == step - 1:
-                os.kill(os.getpid(), signal.SIGTERM)
+                action(trainer)
 
-    return SignalAt
+    return AtStep
 
 
-@pytest.mark.parametrize("step", [1, 25, 49, 50, 51, 149, 150])
-def test_it_does_not_matter_at_which_of_fifty_steps_an_epoch_is_left(run_command, small, tmp_path, monkeypatch, step):
+def send(number):
+    return lambda trainer: os.kill(os.getpid(), number)
+
+
+def expire(trainer):
+    """Let the time limit be over."""
+    [callback] = [callback for callback in trainer.callbacks if isinstance(callback, LastCheckpoint)]
+    callback._deadline = 0
+
+
+def set_should_stop(trainer):
+    trainer.should_stop = True
+
+
+def crash(trainer):
+    raise RuntimeError("a bug")
+
+
+@pytest.fixture
+def train_until(run_command, monkeypatch):
+    """Return a function that trains as `run_command`, with an action during a step, and returns the exit status."""
+
+    def train(step, action, *words):
+        with monkeypatch.context() as patch:
+            patch.setattr(lm.sweeps.training_job, "LogSamples", at_step(step, action))
+            return run_command("lm.train", *words)
+
+    return train
+
+
+@pytest.fixture(autouse=True)
+def terminal_signals():
+    """Handlers as in a terminal, also if the tests themselves run with signals ignored."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("step", [1, 49, 50, 51, 150])
+def test_a_run_can_stop_at_any_of_fifty_steps_of_an_epoch(run_command, train_until, small, tmp_path, step):
     words = (*small, "cell=gru", "dropout=0.25", "epochs=3")
-    with monkeypatch.context() as patch:
-        patch.setattr(lm.sweeps.training_job, "LogSamples", signal_at(step))
-        assert run_command("lm.train", *words, "hydra.run.dir=stopped") == 1
+    assert train_until(step, send(signal.SIGTERM), *words, "hydra.run.dir=stopped") == 143
     run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
     assert run.checkpoint("last")["global_step"] == step
     assert run_command("lm.train", "resume=stopped") == 0
     assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
     assert_same(run, reference)
+
+
+@pytest.mark.parametrize(
+    ("action", "reason", "status"),
+    [
+        (expire, "trainer.max_time", 1),
+        (set_should_stop, "a callback", 1),
+        (send(signal.SIGINT), "SIGINT", 130),
+        (send(signal.SIGHUP), "SIGHUP", 129),
+        (send(signal.SIGUSR1), "SIGUSR1", 138),
+    ],
+    ids=["max_time", "callback", "SIGINT", "SIGHUP", "SIGUSR1"],
+)
+def test_whatever_stops_training_within_an_epoch_it_resumes_exactly_there(
+    run_command, train_until, small, tmp_path, capsys, action, reason, status
+):
+    words = (*small, "trainer.max_time=00:10:00:00")
+    assert train_until(60, action, *words, "hydra.run.dir=stopped") == status
+    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
+    assert run.results == {"status": "interrupted", "error": f"stopped by {reason}"}
+    assert f"stopped by {reason}; to resume, type: python -m lm.train resume=" in capsys.readouterr().err
+    assert len(run.epochs) == 1
+    assert run_command("lm.train", "resume=stopped") == 0
+    assert "resuming from epoch 2, step 10 of 50\n" in capsys.readouterr().out
+    assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
+    assert_same(RunDir(run.folder), reference)
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once(train_until, small, tmp_path):
+    def interrupt_twice(trainer):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert train_until(60, interrupt_twice, *small, "hydra.run.dir=stopped") == 130
+    assert RunDir(tmp_path / "stopped").checkpoint("last")["global_step"] == 50
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_final_evaluation_interrupts_the_run(
+    run_command, small, tmp_path, monkeypatch, capsys, number
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(lm.sweeps.training_job, "final_results", lambda *_: os.kill(os.getpid(), number))
+        assert run_command("lm.train", *small, "hydra.run.dir=run") == 128 + number
+    run = RunDir(tmp_path / "run")
+    assert run.results["status"] == "interrupted"
+    assert f"stopped by {number.name}; to resume, type: python -m lm.train resume=" in capsys.readouterr().err
+    assert run_command("lm.train", "resume=run") == 0
+    assert RunDir(tmp_path / "run").finished
+
+
+def test_a_crash_is_recorded_and_its_steps_are_not_twice_in_tensorboard(run_command, train_until, small, tmp_path):
+    with pytest.raises(RuntimeError, match="a bug"):
+        train_until(75, crash, *small, "hydra.run.dir=run")
+    run = RunDir(tmp_path / "run")
+    assert run.results == {"status": "failed", "error": "RuntimeError: a bug"}
+    assert "ERROR failed: RuntimeError: a bug" in (run.folder / "train.log").read_text()
+    assert run.checkpoint("last")["global_step"] == 50
+    temporary = [run.checkpoints / ".last.ckpt.abcd1234", run.folder / ".epochs.csv.abcd1234"]
+    for path in temporary:
+        path.write_bytes(b"of a killed process")
+    assert run_command("lm.train", "resume=run") == 0
+    events = EventAccumulator(str(run.folder)).Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == list(range(5, 101, 5))
+    assert not any(path.exists() for path in temporary)
+
+
+def other_shape(checkpoint):
+    checkpoint["state_dict"]["model.decoder.bias"] = torch.zeros(7)
+
+
+def no_optimizer(checkpoint):
+    del checkpoint["optimizer_states"]
+
+
+@pytest.mark.parametrize("damage", [other_shape, no_optimizer])
+def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_command, small, tmp_path, capsys, damage):
+    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
+    run = RunDir(tmp_path / "run")
+    before, checkpoint = run.results_path.read_bytes(), run.checkpoint("last")
+    damage(checkpoint)
+    torch.save(checkpoint, run.last)
+    assert run_command("lm.train", "resume=run", "epochs=3") == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: expected everything that training needs to resume in '{run.last}', found ")
+    assert error.count("\n") == 1
+    assert run.results_path.read_bytes() == before
+    assert run.saved_config().epochs == 2
+
+
+def test_unreadable_best_weights_leave_the_results(run_command, small, tmp_path, capsys):
+    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
+    run = RunDir(tmp_path / "run")
+    before = run.results_path.read_bytes()
+    run.best.write_bytes(run.best.read_bytes()[:1000])
+    assert run_command("lm.train", "resume=run", "epochs=3") == 1
+    assert "best.ckpt' damaged" in capsys.readouterr().err
+    assert run.results_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_a_flipped_bit_in_a_checkpoint_is_found_or_harmless(copy_of_run, name):
+    run, flips = RunDir(copy_of_run), random.Random(1)
+    path = run.checkpoints / f"{name}.ckpt"
+    whole, expected = path.read_bytes(), run.checkpoint(name)
+    found = 0
+    for position in flips.sample(range(len(whole)), 150):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << flips.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            state = run.checkpoint(name)
+        except ValueError:  # one sentence
+            found += 1
+        else:
+            assert_equal(state, expected)
+    assert found > 75
+
+
+def assert_equal(found, expected):
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found["state_dict"][key], value) for key, value in expected["state_dict"].items())
+    assert {key: found[key] for key in ("epoch", "global_step", "metadata", "loops")} == {
+        key: expected[key] for key in ("epoch", "global_step", "metadata", "loops")
+    }
+
+
+def test_a_finished_run_is_said_to_be_finished_where_nothing_can_be_written(
+    run_command, small, tmp_path, monkeypatch, capsys
+):
+    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
+    (tmp_path / "run" / "train.log").unlink()
+    (tmp_path / "run" / "train.log").mkdir()  # so that opening it fails, as on a read-only disk
+    capsys.readouterr()
+    assert run_command("lm.train", "resume=run") == 0
+    shown = capsys.readouterr()
+    assert "finished already: " in shown.out
+    assert shown.err == ""
 
 
 def test_a_folder_that_is_no_run_is_not_resumed(run_command, tmp_path, capsys):
@@ -127,16 +309,14 @@ def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tm
     assert len(RunDir(tmp_path / "run").epochs) == 3
     assert run_command("lm.train", "resume=run", "epochs=2") == 1
     assert run_command("lm.train", "resume=run", "cell=gru") == 1
-    assert "expected options of the run to go on, found cell=" in capsys.readouterr().err
+    assert "expected cell=lstm as 'run' was trained with, found gru: type cell=lstm" in capsys.readouterr().err
 
 
-def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
-    run_command, small, tmp_path, monkeypatch, capsys
+def test_a_run_given_more_epochs_resumes_to_them_without_typing_them_again(
+    run_command, train_until, small, tmp_path, capsys
 ):
     run_command("lm.train", *small, "epochs=1", "hydra.run.dir=run")
-    with monkeypatch.context() as patch:
-        patch.setattr(lm.sweeps.training_job, "LogSamples", signal_at(step=60))  # of fifty in an epoch
-        assert run_command("lm.train", "resume=run", "epochs=3") == 1
+    assert train_until(60, send(signal.SIGTERM), "resume=run", "epochs=3") == 143  # of fifty steps in an epoch
     run = RunDir(tmp_path / "run")
     assert (len(run.epochs), run.saved_config().epochs) == (1, 3)
     # The second epoch has begun: its weights are not those of one epoch.
@@ -147,7 +327,7 @@ def test_a_run_given_more_epochs_goes_on_to_them_without_being_told_again(
 
 
 def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small, tmp_path):
-    words = (*small, "lr=0.5", "epochs_at_full_rate=1", "lr_decay_factor=0.01")  # the first epoch is the best
+    words = (*small, "lr=0.5", "epochs_at_full_rate=1", "lr_decay_factor=0.6")  # the first epoch is the best
     run_command("lm.train", *words, "epochs=2", "hydra.run.dir=run")
     (tmp_path / "run").rename(tmp_path / "moved")
     assert run_command("lm.train", "resume=moved", "epochs=3") == 0
@@ -201,8 +381,8 @@ def test_a_sweep_of_another_corpus_is_refused_and_left_as_it_was(run_command, sm
 
 
 def test_a_run_that_diverges_stops_and_says_what_to_try(run_command, small, tmp_path, capsys):
-    assert run_command("lm.train", *small, "cell=rnn_relu", "lr=1e6", "max_grad_norm=1e9", "hydra.run.dir=run") == 1
+    assert run_command("lm.train", *small, "cell=rnn_relu", "lr=1e5", "max_grad_norm=1e9", "hydra.run.dir=run") == 1
     error = capsys.readouterr().err
     assert "expected a finite loss, found" in error
-    assert "type lr=500000" in error
+    assert "type lr=50000" in error
     assert RunDir(tmp_path / "run").results["status"] == "diverged"

@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import re
 from itertools import pairwise
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, sm
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small, tmp_path, capsys):
+def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small, tmp_path):
     words = (*small, "cell=gru", "data.batching=sentences", "length_conditioning=true", "hydra.run.dir=run")
     assert run_command("lm.train", *words) == 0
     results = RunDir(tmp_path / "run").results
@@ -111,30 +112,6 @@ def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run
         min(row["valid_ppl"] for row in RunDir(tmp_path / "run").epochs)
     )
     assert results["parameters"]["total"] == sum(list(results["parameters"].values())[:-1])
-    capsys.readouterr()
-    assert run_command("lm.evaluate", "run=run", "split=test") == 0
-    shown = capsys.readouterr().out
-    assert f"given its length  {results['best']['test_ppl_given_length']:.4f}: told to the model" in shown
-    assert "state reset" in shown
-    assert "the same" in shown
-    assert run_command("lm.evaluate", "run=run", "text=ada reads a book") == 0
-    assert "the length of each sentence was told to the model" in capsys.readouterr().out
-    assert run_command("lm.generate", "run=run", "length=5", "prompt=ada", "samples=2") == 0
-    shown = capsys.readouterr().out
-    assert "length 5, as asked for: words of a whole text" in shown
-    assert "away from length 5: " in shown
-    assert run_command("lm.generate", "run=run", "beam.width=2") == 0
-    assert "predicted by the model" in capsys.readouterr().out
-    for words, sentence in {
-        (
-            "length=40",
-        ): "expected max_vocab_size to leave room for length=40 and <eos>, found 30: type max_vocab_size=41",
-        ("length=0", "prompt=ada"): "expected length to be a whole number of at least 1, found 0",
-        ("length=1", "prompt=ada reads"): "expected length to be at least the 2 words of the prompt, found 1",
-        ("stop_at_eos=false",): "found stop_at_eos=false: leave it out",
-    }.items():
-        assert run_command("lm.generate", "run=run", *words) == 1
-        assert sentence in capsys.readouterr().err
 
 
 def test_tensorboard_shows_the_run(trained):
@@ -147,7 +124,9 @@ def test_tensorboard_shows_the_run(trained):
     assert [event.step for event in events.Scalars("perplexity/valid")] == [1, 2]
     assert "samples/text_summary" in tags["tensors"]
     assert events.summary_metadata["_hparams_/session_start_info"]
-    assert OmegaConf.load(trained.folder / "hparams.yaml") == trained.checkpoint("best")["metadata"]["settings"]
+    saved = OmegaConf.load(trained.folder / "hparams.yaml")
+    assert (saved["corpus"], saved["precision"], saved["trainer.limit_train_batches"]) == ("text", "32-true", 1.0)
+    assert (saved["hidden_size"], saved["seed"]) == (16, 1)
 
 
 def test_a_run_with_a_checkpoint_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):
@@ -231,18 +210,33 @@ def test_a_run_is_named_by_what_was_typed_for_it():
         (["+trainer.profilr=simple"], "found trainer.profilr=: type +trainer.profiler="),
         (["+trainer.max_tme=1"], "found trainer.max_tme=: type trainer.max_time="),
         (["trainer.profiler=simple"], "To append to your config use +trainer.profiler=simple"),
-        (["+trainer.precision=64-true"], "found trainer.precision=, which this project sets itself: leave it out"),
         (["+data.branching=3"], "expected an option of data=text, found data.branching=: leave it out"),
-        (
-            ["+trainer.gradient_clip_val=1"],
-            "found trainer.gradient_clip_val=, which this project sets itself: leave it",
-        ),
-        (["+trainer.max_epochs=3"], "found trainer.max_epochs=, which this project sets itself: leave it out"),
         (["tie_weights=true", "embedding_size=8"], "expected equal sizes with tie_weights=true"),
         (["length_conditioning=true"], "expected data.batching=sentences with length_conditioning=true, found streams"),
         (["batch_size=100000"], "expected the train split to have more words than batch_size=100000"),
         (["hydra.run.dir=file/run"], "found: Not a directory"),
-        (["trainer.accelerator=abacus"], "invalid accelerator name"),
+        (
+            ["trainer.accelerator=abacus"],
+            "expected trainer.accelerator to be one of auto, cpu, gpu, cuda, mps, tpu, found",
+        ),
+        (
+            ["~trainer.accelerator"],
+            "expected trainer.accelerator to be one of auto, cpu, gpu, cuda, mps, tpu, found null",
+        ),
+        (["trainer.strategy=foo"], "expected trainer.strategy to be what Lightning accepts here"),
+        (["trainer.devices=0"], "expected trainer.devices to be a whole number of at least 1, found 0"),
+        (["trainer.limit_val_batches=0"], "expected trainer.limit_val_batches to be a whole number of batches"),
+        (["trainer.limit_train_batches=0.0001"], "fraction that leaves at least one of 50, found 0.0001"),
+        (["trainer.limit_val_batches=0.0001"], "fraction that leaves at least one of 1, found 0.0001"),
+        (["trainer.max_time=abc"], "expected trainer.max_time to be a time as DAYS:HOURS:MINUTES:SECONDS"),
+        (["+trainer.max_steps=5"], "found trainer.max_steps=: type epochs= instead"),
+        (
+            ["+trainer.val_check_interval=2"],
+            "found trainer.val_check_interval=: type +trainer.check_val_every_n_epoch=",
+        ),
+        (["+trainer.num_nodes=2"], "found trainer.num_nodes=: type trainer.devices= instead"),
+        (["+trainer.check_val_every_n_epoch=3"], "at most epochs=2, found 3: type +trainer.check_val_every_n_epoch=2"),
+        (["score_train=abc"], "expected score_train to be true or false or null, found 'abc'"),
     ],
 )
 def test_bad_input_is_told_in_one_sentence(run_command, small, tmp_path, capsys, words, sentence):
@@ -258,3 +252,59 @@ def test_bad_input_is_told_in_one_sentence(run_command, small, tmp_path, capsys,
 def test_an_unknown_cell_stops_a_sweep_before_its_first_run(run_command, small, tmp_path):
     assert run_command("lm.train", "-m", "cell=lstm,lsmt", *small, "hydra.sweep.dir=sweep") == 1
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_an_epoch_without_validation_has_no_validation_perplexity(run_command, small, tmp_path):
+    words = ("epochs=4", "+trainer.check_val_every_n_epoch=3", "hydra.run.dir=run")
+    assert run_command("lm.train", *small, *words) == 0
+    run = RunDir(tmp_path / "run")
+    with run.epochs_path.open() as file:
+        assert [row["valid_ppl"] != "" for row in csv.DictReader(file)] == [False, False, True, False]
+    events = EventAccumulator(str(run.folder)).Reload()
+    assert [event.step for event in events.Scalars("perplexity/valid")] == [3]
+    assert run.results["best_epoch"] == run.checkpoint("best")["epoch"] + 1 == 3
+    assert run.results["best"] != run.results["last"]
+
+
+@pytest.mark.parametrize("lr", ["500", "5000"])
+def test_a_run_with_a_meaningless_perplexity_has_diverged(run_command, small, tmp_path, capsys, lr):
+    assert run_command("lm.train", *small, f"lr={lr}", "epochs=1", "hydra.run.dir=run") == 1
+    output = capsys.readouterr()
+    results = json.loads((tmp_path / "run" / "results.json").read_text(), parse_constant=pytest.fail)
+    assert results["status"] == "diverged"
+    assert output.err.startswith("error: expected a ")
+    assert "type lr=" in output.err
+    assert all(len(number) <= 8 for number in re.findall(r"[\d.e+]{7,}", output.out.partition("epoch 1/1")[2]))
+
+
+def test_a_run_says_at_its_start_what_it_trains_where(run_command, small, capsys):
+    words = ("epochs=1", "trainer.limit_train_batches=2", "hydra.run.dir=run")
+    assert run_command("lm.train", *small, *words) == 0
+    shown = capsys.readouterr().out
+    for part in ("corpus: text, ", "tokens: train 1,000", "vocabulary: 13", "<unk>", "device: cpu (", "run folder: "):
+        assert part in shown
+
+
+def test_by_default_the_training_split_is_scored_if_training_reads_all_of_it(run_command, small, tmp_path, capsys):
+    words = (*small, "epochs=1")
+    limited = "trainer.limit_train_batches=2"
+    assert run_command("lm.train", *words, limited, "hydra.run.dir=part") == 0
+    assert "perplexity train not scored, valid " in capsys.readouterr().out
+    assert run_command("lm.train", *words, limited, "score_train=true", "hydra.run.dir=scored") == 0
+    assert run_command("lm.train", *words, "score_train=false", "hydra.run.dir=unscored") == 0
+    part, scored, unscored = (RunDir(tmp_path / name).results for name in ("part", "scored", "unscored"))
+    for results in (part, unscored):
+        assert results["best"]["train_ppl"] is results["last"]["train_ppl"] is results["protocol"]["train"] is None
+    assert scored["best"]["train_ppl"] > 1
+    assert scored["protocol"]["train"]["tokens"] == 999
+    assert scored["best"]["test_ppl"] == part["best"]["test_ppl"]
+
+
+def test_bf16_weights_are_chosen_by_a_validation_perplexity_that_is_not_rounded(run_command, small, tmp_path):
+    words = ("precision=bf16-true", "epochs=3", "trainer.limit_train_batches=3", "hydra.run.dir=run")
+    assert run_command("lm.train", *(word for word in small if "precision" not in word), *words) == 0
+    run = RunDir(tmp_path / "run")
+    nats = [math.log(row["valid_ppl"]) * 196 for row in run.epochs]  # of 196 targets
+    assert any(float(torch.tensor(value).bfloat16()) != pytest.approx(value, rel=1e-6) for value in nats)
+    [state] = [state for key, state in run.checkpoint("last")["callbacks"].items() if key.startswith("BestCheckpoint")]
+    assert float(state["best_model_score"]) == min(row["valid_ppl"] for row in run.epochs)

@@ -1,7 +1,7 @@
 """What a benchmark measures: a model, its corpus and machine, and the number of steps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import torch
@@ -52,12 +52,9 @@ class Job:
     @classmethod
     def from_hydra(cls, composed: DictConfig) -> "Job":
         """Return what a composed config asks to measure."""
-        from lm.sweeps.training_job import trainer_options  # here, since a baseline does without Lightning
-
         machine = MachineConfig.from_hydra(composed)
         if machine.resume is not None:
             raise ValueError(f"expected a new model to measure, found resume={machine.resume}: leave it out")
-        machine = replace(machine, trainer=trainer_options(machine.trainer))
         return cls(Config.from_hydra(composed), machine, **{name: composed[name] for name in OWN_OPTIONS})
 
     def __post_init__(self) -> None:
@@ -69,7 +66,7 @@ class Job:
         check_choice("data.batching", self.config.batching, ("streams",))
         get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)
         check_choice("precision", self.machine.precision, ("auto", "32-true"))
-        if (devices := self.machine.trainer["devices"]) not in (1, "1", "auto"):
+        if (devices := self.machine.trainer.devices) not in (1, "auto"):
             raise ValueError(f"expected one device, found {devices}: type trainer.devices=1")
 
     @property
@@ -91,7 +88,7 @@ class Job:
     @property
     def device(self) -> torch.device:
         """The device that Lightning chooses, for the loops without Lightning."""
-        return resolve_device(self.machine.trainer["accelerator"])
+        return resolve_device(self.machine.trainer.accelerator)
 
     def training_batches(self, corpus: Corpus) -> Iterator[Batch]:
         """Yield the batches on their device."""

@@ -7,7 +7,6 @@ lightning      `lm.train` itself: Trainer, progress bar, TensorBoard, checks
 Lightning is imported only where it is used, so that the baseline has the memory of a plain PyTorch process.
 """
 
-import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -34,8 +33,8 @@ from lm.training.hardware import configure_malloc, describe_device, set_precisio
 EVALUATED_TOKENS = 2**17
 """The most tokens that are read to measure the speed of evaluation."""
 
-FIT_ALL_ROUNDS = {"devices": 1, "max_time": None, "max_steps": -1, "limit_val_batches": 0}
-"""Options of the Trainer that could end training before the last round, or interrupt it."""
+NEVER = 1e9
+"""More minutes than a benchmark takes."""
 
 
 class Round(TypedDict):
@@ -191,14 +190,10 @@ class StopBenchmark(Exception):
 
 
 def train_with_trainer(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str, Any]:
-    """Train as `lm.train` does, in a temporary run folder.
-
-    Raises:
-        ValueError: if an option of the Trainer ends training before the last round.
-    """
+    """Train as `lm.train` does, in a temporary run folder."""
     from pytorch_lightning.callbacks import LambdaCallback
 
-    from lm.training.trainer import fit
+    from lm.training.trainer import fit, trainer_arguments
 
     clock, losses = recorder.clock, [torch.zeros(())]
 
@@ -224,7 +219,8 @@ def train_with_trainer(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str
     configure_malloc()
     precision, _ = set_precision(job.machine.precision, job.device)
     # One batch more than is measured: the end of an epoch belongs to no step.
-    limits = FIT_ALL_ROUNDS | {"precision": precision, "limit_train_batches": job.num_batches + 1}
+    options = replace(job.machine.trainer, devices=1, max_time=None, limit_train_batches=job.num_batches + 1)
+    machine = replace(job.machine, trainer=options, checkpoint_every_minutes=NEVER)
     hooks = LambdaCallback(
         on_train_start=on_train_start,
         on_train_batch_start=on_train_batch_start,
@@ -233,8 +229,7 @@ def train_with_trainer(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str
         on_before_optimizer_step=lambda *_: clock.lap(Part.LOOP),
     )
     with tempfile.TemporaryDirectory() as folder, suppress(StopBenchmark):
-        fit(job.config, corpus, RunDir(Path(folder) / "run"), job.machine.trainer | limits, [hooks], math.inf)
-        raise ValueError("expected training until the last round, found an earlier end: leave out options of trainer")
+        fit(job.config, corpus, RunDir(Path(folder) / "run"), machine, trainer_arguments(machine, precision), [hooks])
     return {"peak_memory": peak_memory(job.device)}
 
 

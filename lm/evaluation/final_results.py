@@ -1,7 +1,6 @@
-"""A saved run and its corpus -> the numbers of the table."""
+"""A saved run and its corpus -> the perplexities of `results.json`."""
 
 import logging
-import math
 from statistics import median
 from typing import Any
 
@@ -16,41 +15,49 @@ from lm.run_dir import RunDir
 
 log = logging.getLogger(__name__)
 
+Results = dict[str, EvalResult | None]
+"""One result per split; None for a split that was not scored."""
 
-def score_run(run: RunDir, corpus: Corpus, device: torch.device, name: str = "best") -> dict[str, EvalResult]:
-    """Score all splits with the weights of the checkpoint `best` or `last`, in float32 with the products in force."""
-    model, _, metadata = load_weights(run, name)
+
+def score_run(
+    run: RunDir, corpus: Corpus, device: torch.device, checkpoint: str = "best", score_train: bool = True
+) -> Results:
+    """Score the splits with the weights of a checkpoint, `best` or `last`."""
+    model, _, metadata = load_weights(run, checkpoint)
     model.to(device)
     batching = Config(**metadata["config"]).batches()
-    log.info(f"scoring all of the text with the {name} weights")
-    return {
-        split: evaluate(model, batching.final_evaluation(corpus, split), progress=f"{split} with the {name} weights")
-        for split in SPLITS
+    splits = [split for split in SPLITS if score_train or split != "train"]
+    log.info(f"scoring {', '.join(splits)} with the {checkpoint} weights")
+    return {split: None for split in SPLITS} | {
+        split: evaluate(model, batching.final_evaluation(corpus, split), progress=f"{split}, {checkpoint} weights")
+        for split in splits
     }
 
 
-def final_results(run: RunDir, corpus: Corpus, device: torch.device) -> dict[str, Any]:
-    """Return what `results.json` says of perplexity: of the best weights by validation, of the last, and how measured.
+def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train: bool = True) -> dict[str, Any]:
+    """Return the perplexities of the best and the last weights, and how they were measured.
 
-    This is the only place where training meets the test split.
+    This is the only place where training meets the test split. Without `score_train`, the perplexity and the protocol
+    of the training split are None.
     """
-    epochs = run.epochs
-    best_epoch = min(epochs, key=lambda row: (math.isnan(row["valid_ppl"]), row["valid_ppl"]))["epoch"]
-    best = score_run(run, corpus, device, "best")
-    last = best if best_epoch == epochs[-1]["epoch"] else score_run(run, corpus, device, "last")
+    epochs, best_epoch = run.epochs, run.checkpoint("best")["epoch"] + 1
+    best = score_run(run, corpus, device, "best", score_train)
+    last = best if best_epoch == len(epochs) else score_run(run, corpus, device, "last", score_train)
     return {
         "epochs": len(epochs),
-        "best_epoch": int(best_epoch),
+        "best_epoch": best_epoch,
         "best": _perplexities(best),
         "last": _perplexities(last),
-        "protocol": {split: value.protocol for split, value in best.items()},
+        "protocol": {split: None if result is None else result.protocol for split, result in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }
 
 
-def _perplexities(scores: dict[str, EvalResult]) -> dict[str, float]:
-    told = {f"{split}_ppl_given_length": score.ppl_given_length for split, score in scores.items()}
-    return {f"{split}_ppl": score.ppl for split, score in scores.items()} | {
-        name: value for name, value in told.items() if value is not None
+def _perplexities(results: Results) -> dict[str, float | None]:
+    given_length = {
+        f"{split}_ppl_given_length": result.ppl_given_length
+        for split, result in results.items()
+        if result is not None and result.ppl_given_length is not None
     }
+    return {f"{split}_ppl": None if result is None else result.ppl for split, result in results.items()} | given_length

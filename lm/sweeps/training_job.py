@@ -20,16 +20,16 @@ from lm.cli import USER_ERRORS, one_line
 from lm.config import Config, MachineConfig, resumed
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
-from lm.data.sources import make_source
+from lm.data.sources import SPLITS, make_source
 from lm.evaluation.final_results import final_results
 from lm.folders import FolderInUse, locked
 from lm.generation.log_samples import LogSamples
-from lm.output import prepare_streams, print_note
+from lm.output import prepare_streams, print_note, short
 from lm.overrides import typed_command
 from lm.run_dir import FINISHED, RunDir
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
-from lm.training.checkpointing import Diverged
+from lm.training.divergence import Diverged
 from lm.training.hardware import (
     configure_malloc,
     describe_device,
@@ -40,8 +40,8 @@ from lm.training.hardware import (
 )
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.resume import RunMismatch, check_resumable, metadata
-from lm.training.signals import Interrupted
-from lm.training.trainer import check_trainer_options, fit, log_hyperparameters
+from lm.training.signals import Interrupted, StopRequest, on_stop_signals
+from lm.training.trainer import fit, log_hyperparameters, trainer_arguments
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ Job = tuple[Config, MachineConfig, RunDir, int | None]
 def train(config: Config, machine: MachineConfig, run: RunDir, vocabulary_size: int | None = None) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. An interrupted run resumes.
 
-    With several devices each has a process. All but the first return nothing after training.
+    With several devices this runs in a process per device. Only the first one returns results.
 
     Args:
         config: the model, its training and its corpus.
@@ -62,41 +62,51 @@ def train(config: Config, machine: MachineConfig, run: RunDir, vocabulary_size: 
         vocabulary_size: the size that hidden sizes were matched for; None: any.
 
     Raises:
-        ValueError, FileNotFoundError: if the config asks for what is impossible.
+        ValueError, FileNotFoundError: if the config cannot be trained.
         OSError, MemoryError: if the disk or the memory is too small.
         Interrupted, Diverged: as `fit`.
     """
-    gc.collect()  # cycles may still hold the run before, which may have been too large
+    gc.collect()  # reference cycles may still hold the previous run, which may have been too large
     configure_malloc()
     if machine.num_threads:
         torch.set_num_threads(machine.num_threads)
-        os.environ["OMP_NUM_THREADS"] = str(machine.num_threads)  # or Lightning takes its own number for each device
-    options = trainer_options(machine.trainer)
-    options["precision"], precision = set_precision(machine.precision, resolve_device(options["accelerator"]))
-    log.info(f"precision: {precision}")
+        os.environ["OMP_NUM_THREADS"] = str(machine.num_threads)  # otherwise Lightning chooses a number per device
+    device = resolve_device(machine.trainer.accelerator)
+    lightning_precision, precision = set_precision(machine.precision, device)
+    arguments = trainer_arguments(machine, lightning_precision)
+    check_validated(config, machine)
     corpus = load_corpus(make_source(**config.source))
     check_vocabulary_size(vocabulary_size, corpus)
     if run.has_checkpoint:
         check_resumable(run, metadata(config, corpus))
-        run.save_epochs(config.epochs)
     if run.is_finished(config.epochs):
         log.info(f"finished already: {run.folder}")
         return run.results
-    run.delete_results()
-    trainer = fit(config, corpus, run, options, [LogSamples(corpus.vocabulary)], machine.checkpoint_every_minutes)
-    if not trainer.is_global_zero:
-        return {}
-    results = training_results(config, corpus, run, trainer) | {"precision": precision}
-    log_hyperparameters(trainer, config, results)
+    log.info(describe_start(corpus, run, device, precision))
+    stop = StopRequest()
+    with on_stop_signals(stop):
+        trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary)], stop)
+        if not trainer.is_global_zero:
+            return {}
+        results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
+    log_hyperparameters(trainer, results)
     run.write_results(results)
     log.info(summary(results, run))
     return results
 
 
-def training_results(config: Config, corpus: Corpus, run: RunDir, trainer: pl.Trainer) -> dict[str, Any]:
-    """Return what `results.json` records of a run whose training has ended."""
+def training_results(
+    config: Config, machine: MachineConfig, corpus: Corpus, run: RunDir, trainer: pl.Trainer
+) -> dict[str, Any]:
+    """Return what `results.json` records of a run whose training has ended.
+
+    Raises:
+        Diverged: if a perplexity is not finite.
+    """
     module, device = trainer.lightning_module, trainer.strategy.root_device
     assert isinstance(module, LanguageModelModule)
+    scored = final_results(run, corpus, device, scores_train(machine))
+    check_finite(scored)
     return {
         "status": FINISHED,
         "error": None,
@@ -104,7 +114,7 @@ def training_results(config: Config, corpus: Corpus, run: RunDir, trainer: pl.Tr
         "dropout": config.dropout,
         "seed": config.seed,
         "parameters": module.model.parameter_counts(),
-        **final_results(run, corpus, device),
+        **scored,
         "batching": describe(config.batches().training(corpus)),
         "corpus": describe_corpus(corpus),
         "versions": versions(),
@@ -112,26 +122,55 @@ def training_results(config: Config, corpus: Corpus, run: RunDir, trainer: pl.Tr
     }
 
 
-def summary(results: dict[str, Any], run: RunDir) -> str:
-    """Return what a run came to, in two lines."""
-    best = results["best"]
+def scores_train(machine: MachineConfig) -> bool:
+    """Return whether the final evaluation includes the training split: by default only if training reads all of it."""
+    if machine.score_train is None:
+        return machine.trainer.limit_train_batches == 1.0 and isinstance(machine.trainer.limit_train_batches, float)
+    return machine.score_train
+
+
+def check_finite(scored: dict[str, Any]) -> None:
+    """Check that all perplexities are finite.
+
+    Raises:
+        Diverged: if one is not.
+    """
+    for weights in ("best", "last"):
+        for name, value in scored[weights].items():
+            if value is not None and not math.isfinite(value):
+                raise Diverged(
+                    f"expected a finite perplexity, found {name} {value} with the {weights} weights: type a smaller lr"
+                )
+
+
+def check_validated(config: Config, machine: MachineConfig) -> None:
+    """Check that at least one epoch is validated, without which no weights are the best.
+
+    Raises:
+        ValueError: if none is.
+    """
+    if machine.trainer.check_val_every_n_epoch > config.epochs:
+        raise ValueError(
+            f"expected trainer.check_val_every_n_epoch to be at most epochs={config.epochs}, "
+            f"found {machine.trainer.check_val_every_n_epoch}: type +trainer.check_val_every_n_epoch={config.epochs}"
+        )
+
+
+def describe_start(corpus: Corpus, run: RunDir, device: torch.device, precision: str) -> str:
+    """Return what a run says before it trains."""
+    tokens = ", ".join(f"{split} {len(ids):,}" for split, ids in corpus.splits.items())
+    unk = ", ".join(f"{split} {found['fraction']:.2%}" for split, found in corpus.unk.items())
     return (
-        f"best weights, of epoch {results['best_epoch']}: perplexity train {best['train_ppl']:.2f}, "
-        f"valid {best['valid_ppl']:.2f}, test {best['test_ppl']:.2f}\nall of it: {run.folder}"
+        f"corpus: {corpus.name}, vocabulary: {len(corpus.vocabulary):,}\ntokens: {tokens}; of these <unk>: {unk}\n"
+        f"device: {describe_device(device)}, precision: {precision}\nrun folder: {run.folder}"
     )
 
 
-def trainer_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments for Lightning's Trainer.
-
-    Raises:
-        ValueError: where it has no such argument, or it is not the user's.
-    """
-    check_trainer_options(options)
-    options = dict(options)
-    if options["accelerator"] == "auto" and resolve_device("auto").type == "cpu":
-        options["accelerator"] = "cpu"  # Apple's GPUs have no float64, in which nats are summed
-    return options
+def summary(results: dict[str, Any], run: RunDir) -> str:
+    """Return the perplexities of a finished run, in two lines."""
+    best = {split: results["best"][f"{split}_ppl"] for split in SPLITS}
+    shown = ", ".join(f"{split} {'not scored' if ppl is None else short(ppl)}" for split, ppl in best.items())
+    return f"best weights, of epoch {results['best_epoch']}: perplexity {shown}\nrun folder: {run.folder}"
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
@@ -153,7 +192,7 @@ def train_arguments(composed: DictConfig, run: RunDir) -> Job:
 
 
 def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> float:
-    """Train one run, or go on with it; an interruption or a divergence is written down and told."""
+    """Train or resume one run, and record how it ended."""
     run = RunDir(folder)
     composed = composed if composed.resume is None else resumed(composed, run, typed)
     job = train_arguments(composed, run)
@@ -162,12 +201,34 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
     try:
         return float(train(*job)["best"]["valid_ppl"])
     except Interrupted as stop:
-        run.write_outcome("interrupted", str(stop))
-        print_note(f"{stop}; to resume, type: {typed_command('lm.train', ('resume', run.folder))}")
+        if run.has_checkpoint:
+            run.write_outcome("interrupted", str(stop))
+            print_note(f"{stop}; to resume, type: {typed_command('lm.train', ('resume', run.folder))}")
+        else:
+            print_note(f"{stop} before the first checkpoint")
         sys.exit(stop.exit_status)
     except Diverged as error:
         run.write_outcome("diverged", str(error))
         sys.exit(f"error: {error}")
+    except Exception as error:
+        record_single_failure(run, error)
+        raise
+
+
+def record_single_failure(run: RunDir, error: Exception) -> None:
+    """Record the error of a run that had begun; earlier results stay."""
+    if not run.results_path.exists() and any(run.folder.glob("events.out.tfevents.*")):
+        told = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
+        write_if_possible(run, "failed", told)
+        log_to_file(f"failed: {told}")
+
+
+def log_to_file(message: str) -> None:
+    """Write to the run's `train.log` alone: the terminal shows the error anyway."""
+    record = logging.LogRecord(log.name, logging.ERROR, __file__, 0, message, None, None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def train_in_sweep(composed: DictConfig, folder: Path, sweep: Path, job_logging: dict[str, Any]) -> None:
@@ -210,8 +271,9 @@ def train_rank(job: Job) -> float:
 
 
 def write_if_possible(run: RunDir, status: str, error: str) -> None:
-    """Write how a run failed; where not even that can be written, the report has it as broken off."""
+    """Record how a run failed. Results stay until training continues; a full disk leaves the run unfinished."""
     try:
-        run.write_outcome(status, error)
+        if not RunDir(run.folder).finished:
+            run.write_outcome(status, error)
     except OSError as failure:
         log.error(one_line(failure))

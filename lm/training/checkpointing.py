@@ -1,149 +1,141 @@
-"""Runs that can be stopped at any time: checkpoints within an epoch, and a last one when the process is told to end."""
+"""The two checkpoints of a run: the best weights, and the last state, from which training resumes."""
 
 import logging
 import math
-import signal
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 from lightning_fabric.utilities.types import _PATH
-from torch import Tensor
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from lm.atomic_files import write_atomically
-from lm.training.distributed import all_reduce_max, all_reduce_sum
-from lm.training.lightning_module import LanguageModelModule
-from lm.training.signals import Interrupted
+from lm.training.distributed import all_reduce_max
+from lm.training.signals import STOP_SIGNALS, Interrupted, StopRequest
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TIME = 1
-"""The reason for a checkpoint where it is no signal: less than the number of each, as the largest counts."""
+NOTHING, INTERVAL, CALLBACK, MAX_TIME = range(4)
+"""Reasons for a checkpoint, beside signals; the devices agree on the largest."""
 
-
-class Diverged(Exception):
-    """The loss is no longer a finite number."""
+REASONS = {CALLBACK: "a callback", MAX_TIME: "trainer.max_time"}
+REASONS |= {MAX_TIME + number: number.name for number in STOP_SIGNALS}
+"""What stops training after a checkpoint."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all; Lightning's own way leads through what may be another disk."""
+    """Writes a checkpoint completely or not at all. Lightning's own atomic save uses a temporary folder elsewhere."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
-        """Write beside `path`, then rename.
+        """Write a temporary file beside `path`, then rename it.
 
         Raises:
-            OSError: where that fails, as on a full disk.
+            OSError: if that fails, for example on a full disk.
         """
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(Path(path), "wb") as file:
             try:
                 torch.save(checkpoint, file)
-            except RuntimeError as error:  # PyTorch puts its own, of positions in the file, above the system's
+            except RuntimeError as error:  # PyTorch hides the system's error behind one about positions in the file
                 if isinstance(error.__context__, OSError):
                     raise error.__context__ from None
                 raise
 
 
-class LastCheckpoint(pl.Callback):
-    """Keeps `last.ckpt` young: after each epoch, every few minutes within one, and at once on SIGINT and SIGTERM.
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the weights with the lowest validation perplexity in `best.ckpt`.
 
-    Signals are taken between two steps, so that a checkpoint never holds half an update; a second SIGINT ends at once.
-    With several devices, one that has had a signal stops them all.
+    Args:
+        folder: where the checkpoint is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            "best",
+            monitor="valid_ppl",
+            mode="min",
+            enable_version_counter=False,
+            save_on_train_epoch_end=False,  # after validation, so that a run stopped at the end of an epoch has it
+        )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best score, also if the run's folder was moved, where Lightning would forget it."""
+        assert self.dirpath is not None
+        folder = Path(self.dirpath)
+
+        def here(path: str) -> str:
+            return str(folder / Path(path).name) if path else path
+
+        paths = {key: here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        best_models = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **paths, "best_k_models": best_models, "dirpath": self.dirpath})
+
+
+class LastCheckpoint(pl.Callback):
+    """Writes `last.ckpt` after each epoch, at intervals within an epoch, and before training stops early.
+
+    Training stops early for a signal, for a time limit, or because a callback has set `trainer.should_stop`. It stops
+    between two steps, so that a checkpoint never holds half an update. If one of several devices stops, all stop.
 
     Args:
         path: of the checkpoint.
-        minutes: between two checkpoints within an epoch.
-        every: steps after which several GPUs ask each other, as each has to wait for it; on CPUs it is every step.
+        interval: seconds between two checkpoints within an epoch.
+        time_limit: seconds after which training stops; inf for none.
+        every: steps between two agreements of several GPUs, which wait for each other then; CPUs agree at every step.
+        stop: the stop signals of this process.
 
     Raises:
-        Interrupted: from `Trainer.fit`, where a signal has come.
+        Interrupted: from `Trainer.fit`, after the checkpoint.
     """
 
-    def __init__(self, path: Path, minutes: float, every: int) -> None:
-        self.path, self.seconds, self.every = path, 60 * minutes, every
-        self._saved_at, self._signal = 0.0, 0
-        self._handlers: dict[int, Any] = {}
+    def __init__(self, path: Path, interval: float, time_limit: float, every: int, stop: StopRequest) -> None:
+        self.path, self.interval, self.time_limit, self.every, self.stop = path, interval, time_limit, every, stop
+        self._saved_at, self._deadline = 0.0, math.inf
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock and listen for signals."""
-        self._saved_at, self._signal = time.monotonic(), 0
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python refuses
-            self._handlers = {number: signal.signal(number, self._note) for number in SIGNALS}
+        """Start the clocks. From now on signals wait for the end of a step."""
+        self._saved_at = time.monotonic()
+        self._deadline = self._saved_at + self.time_limit
+        self.stop.deferred = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back to whom they belonged."""
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._signal = number
-        # Clusters may send several SIGTERM, and Lightning would have each wait for other devices, which do not listen.
-        if number == signal.SIGINT:
-            signal.signal(number, self._handlers[number])
+        """Let signals interrupt at once again."""
+        self.stop.deferred = False
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Write a checkpoint if it is time; after an epoch's last step it is left to the epoch's end."""
+        """Write a checkpoint if there is a reason. After the last step of an epoch, `on_train_epoch_end` does it."""
         on_gpus = trainer.world_size > 1 and pl_module.device.type != "cpu"
         if trainer.is_last_batch or (on_gpus and trainer.global_step % self.every):
             return
-        wanted = self._signal or (TIME if time.monotonic() - self._saved_at > self.seconds else 0)
-        if wanted := all_reduce_max(wanted, pl_module.device):
+        if reason := all_reduce_max(self._reason(trainer), pl_module.device):
             steps = f"{batch_idx + 1:,} of {trainer.num_training_batches:,} steps"
             log.info(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}: {steps}, checkpoint")
-            self._save(trainer, wanted)
+            self._save(trainer, reason)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write a checkpoint."""
-        self._save(trainer, all_reduce_max(self._signal or TIME, pl_module.device))
+        """Write a checkpoint. After the last epoch only a signal can still stop the run."""
+        reason = self._reason(trainer)
+        if reason <= MAX_TIME and trainer.current_epoch + 1 == trainer.max_epochs:
+            reason = INTERVAL
+        self._save(trainer, all_reduce_max(reason, pl_module.device))
+
+    def _reason(self, trainer: pl.Trainer) -> int:
+        if self.stop.signal:
+            return MAX_TIME + self.stop.signal
+        if time.monotonic() > self._deadline:
+            return MAX_TIME
+        if trainer.should_stop:
+            return CALLBACK
+        return INTERVAL if time.monotonic() - self._saved_at > self.interval else NOTHING
 
     def _save(self, trainer: pl.Trainer, reason: int) -> None:
         trainer.save_checkpoint(self.path)
         self._saved_at = time.monotonic()
-        if reason != TIME:
-            raise Interrupted(signal.Signals(reason).name)
-
-
-class StopOnNonFiniteLoss(pl.Callback):
-    """Ends a run whose loss is not finite.
-
-    Args:
-        every: steps from one look to the next on a GPU, which has to wait for it; on a CPU every step is looked at.
-
-    Raises:
-        Diverged: from `Trainer.fit`; it says where, what was last finite, and what to try.
-    """
-
-    def __init__(self, every: int) -> None:
-        self.every = every
-        self._last_finite: tuple[float, Tensor] | None = None
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Look at the loss."""
-        assert isinstance(pl_module, LanguageModelModule)
-        every = 1 if outputs["loss"].device.type == "cpu" else self.every
-        if trainer.global_step % every and not trainer.is_last_batch:
-            return
-        nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size / len(batch.targets_TB)
-        if not math.isfinite(nats):
-            raise Diverged(
-                f"expected a finite loss, found {nats} at step {trainer.global_step} ({self._before()}): "
-                f"type lr={pl_module.config.lr / 2:g} or max_grad_norm={pl_module.config.max_grad_norm / 2:g}"
-            )
-        self._last_finite = nats, pl_module.last_norm
-
-    def _before(self) -> str:
-        if self._last_finite is None:
-            return "no step was finite"
-        nats, norm = self._last_finite
-        return f"last finite: perplexity {math.exp(min(nats, 700)):.4g}, gradient norm {norm:.4g}"
+        if reason in REASONS:
+            raise Interrupted(REASONS[reason])

@@ -22,19 +22,19 @@ from lm.training.schedules import make_scheduler
 from lm.training.sgd import total_norm
 
 SUMS = ("train_perplexity.", "valid_perplexity.")
-"""Where a checkpoint's weights begin so, they are running sums, of each device its own."""
+"""Prefixes of a checkpoint's running sums, of which each device has its own."""
 
 
 class LanguageModelModule(pl.LightningModule):
-    """Trains by plain gradient descent with truncated back-propagation through time (Zaremba et al., 2014).
+    """Trains with truncated back-propagation through time (Zaremba et al., 2014).
 
-    On a stream the hidden state is carried from window to window, and starts each epoch at zero; every sentence has one
-    of its own.
+    On a stream the hidden state is carried from batch to batch, and is zero at the start of each epoch. Each sentence
+    starts with a zero hidden state.
 
     Args:
-        model: what is trained.
-        config: rates, epochs and clipping.
-        metadata: plain values that a checkpoint carries along, so that it can be read without the corpus.
+        model: the model to train.
+        config: learning rate, epochs and clipping.
+        metadata: plain values that are saved in each checkpoint, so that it can be read without the corpus.
     """
 
     def __init__(self, model: LanguageModel, config: Config, metadata: dict[str, Any]) -> None:
@@ -44,54 +44,55 @@ class LanguageModelModule(pl.LightningModule):
         self.grad_norm = MeanMetric(nan_strategy="disable", sync_on_compute=False)  # it is the same on all devices
         self.grad_norm.persistent(True)
         self.last_norm = torch.zeros(())
+        self._validated = False
         self._states: dict[str, list[State]] = {}
         self._rng_states: dict[str, Tensor] = {}
 
     @property
     def share(self) -> Shard:
-        """Which of the devices this is that train together; the only one, where no trainer is at work."""
+        """The shard of this device; without a trainer, the whole batch."""
         return UNSHARDED if self._trainer is None else Shard(self._trainer.global_rank, self._trainer.world_size)
 
-    def training_step(self, window: Batch | SentenceBatch, batch_idx: int) -> Tensor:
-        """Return the window's nats a column: their mean times the window's length, as Zaremba's clipping expects it.
+    def training_step(self, batch: Batch | SentenceBatch, batch_idx: int) -> Tensor:
+        """Return the cross-entropy summed over time and averaged over the batch, the scale of Zaremba's clipping.
 
-        A batch of sentences is divided by as many columns, also where it has fewer: so a word weighs the same in all
-        batches, and what it weighs in a stream, and a learning rate means the same for both.
+        A batch with fewer sentences is still divided by `batch_size`. So a word has the same weight in every batch, of
+        sentences and of streams, and a learning rate means the same for both.
 
-        With several devices it is the mean of what each returns, as is the gradient.
+        With several devices, the loss and the gradient are the means of what each device returns.
         """
-        loss, nats, tokens = self._shared_step("train", window, batch_idx)
+        loss, nats, tokens = self._shared_step("train", batch, batch_idx)
         self.train_perplexity.update(nats, tokens)
         return loss * self.share.devices / self.config.batch_size
 
-    def validation_step(self, window: Batch | SentenceBatch, batch_idx: int) -> None:
-        """Add the window to the validation perplexity."""
-        _, nats, tokens = self._shared_step("valid", window, batch_idx)
+    def validation_step(self, batch: Batch | SentenceBatch, batch_idx: int) -> None:
+        """Add the batch to the validation perplexity."""
+        _, nats, tokens = self._shared_step("valid", batch, batch_idx)
         self.valid_perplexity.update(nats, tokens)
 
-    def _shared_step(self, stream: str, window: Batch | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what is to be minimised, the nats and the number of targets; keep a stream's state for its next one.
+    def _shared_step(self, stream: str, batch: Batch | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss to minimise, the nats and the number of targets. Keep the hidden states of a stream.
 
-        A predicted length counts among the nats of its sentence as it is predicted before the first word. So that it
-        can be predicted after a prompt, what is minimised has it as predicted before each of the others, too.
+        The nats include a predicted length as it is predicted before the first word of a sentence. The loss also
+        includes its prediction before every other word, so that a length can be predicted after a prompt.
         """
-        tokens = (window.targets_TB != IGNORE_INDEX).sum()
-        if isinstance(window, SentenceBatch):
-            found = self.model.sentence_loss(window)
+        tokens = (batch.targets_TB != IGNORE_INDEX).sum()
+        if isinstance(batch, SentenceBatch):
+            found = self.model.sentence_loss(batch)
             return found.words + found.length_auxiliary, found.words + found.lengths, tokens
-        # Not in on_train_epoch_start: a run resumed from an epoch's last window skips that hook.
+        # Not in on_train_epoch_start, which a run skips that resumes after the last batch of an epoch.
         before = None if batch_idx == 0 else self._states[stream]
-        nats, after = self.model.total_nats(window.inputs_TB, window.targets_TB, before)
+        nats, after = self.model.total_nats(batch.inputs_TB, batch.targets_TB, before)
         self._states[stream] = detach_states(after)
         return nats, nats, tokens
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Return the optimiser and the schedule that the config names."""
+        """Return the optimiser and the schedule of the config."""
         config = self.config
         optimizer = make_optimizer(
             config.optimizer, self.model.parameters(), self.device, config.lr, **config.optimizer_options
         )
-        # Sparse gradients would stall a GPU, and gradients that several devices share are dense.
+        # Sparse gradients would make a GPU wait, and several devices can only average dense ones.
         on_one_cpu = self.device.type == "cpu" and self.share == UNSHARDED
         self.model.embedding.sparse = on_one_cpu and OPTIMIZERS[config.optimizer].sparse and not config.tie_weights
         return {
@@ -103,7 +104,7 @@ class LanguageModelModule(pl.LightningModule):
         return int(self.trainer.estimated_stepping_batches) // self.config.epochs
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
-        """Clip the gradients of any optimiser to `max_grad_norm`, and keep the norm that they had."""
+        """Clip the gradients of any optimiser to `max_grad_norm`, and record their norm."""
         parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
         norm = total_norm([parameter.grad for parameter in parameters if parameter.grad is not None])
         self.grad_norm.update(norm)
@@ -112,23 +113,31 @@ class LanguageModelModule(pl.LightningModule):
         clip_gradients(optimizer, self.config.max_grad_norm, norm, by_grad_scale)
 
     def on_train_epoch_start(self) -> None:
-        """Start the epoch's sums at zero."""
+        """Reset the sums of the epoch."""
+        self._validated = False
         self.train_perplexity.reset()
         self.grad_norm.reset()
 
     def on_validation_epoch_start(self) -> None:
-        """Start the validation's sums at zero."""
+        """Reset the sums of the validation."""
         self.valid_perplexity.reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Give the validation perplexity to the checkpoints and the progress bar."""
-        # The same on all devices already; Lightning asks to be told so.
-        self.log("valid_ppl", self.valid_perplexity.compute().float(), prog_bar=True, logger=False, sync_dist=True)
+        """Log the validation perplexity for the checkpoints and the progress bar."""
+        self._validated = True
+        # The same on all devices already: sync_dist only silences Lightning's warning. Its mean of this one value would
+        # be rounded to the precision of the weights; the maximum is not.
+        value = self.valid_perplexity.compute()
+        self.log("valid_ppl", value, reduce_fx="max", prog_bar=True, logger=False, sync_dist=True)
+
+    def validation_perplexity(self) -> float | None:
+        """Return the validation perplexity after this epoch, or None if it was not measured."""
+        return float(self.valid_perplexity.compute()) if self._validated else None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what an exact continuation needs beyond the weights, and what the checkpoint is of.
+        """Add the metadata, and what an exact continuation needs beyond the weights.
 
-        Hidden states are those of all columns; of each device there are the random numbers' states and the sums.
+        The hidden states are those of the whole batch. Random states and sums are saved for each device.
         """
         checkpoint["metadata"] = self.metadata
         checkpoint["states"] = concat_states(all_gather(self._states))
@@ -136,11 +145,11 @@ class LanguageModelModule(pl.LightningModule):
         checkpoint["state_dict"] |= _stacked(all_gather(self._sums(checkpoint["state_dict"])))
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up this device's sums; hidden and random states are taken up last of all, when training starts."""
+        """Restore the sums of this device. Hidden and random states are restored when training starts."""
         self._states = checkpoint["states"]
         self._rng_states = saved_rng_states(checkpoint)
         for name, sums in self._sums(checkpoint["state_dict"]).items():
-            # With more devices than there were, some have none; with fewer, some have several.
+            # With more devices than before, some get none; with fewer, some get several.
             own = sums.reshape(-1)[self.share.rank :: self.share.devices]
             checkpoint["state_dict"][name] = own.sum()
 
@@ -149,7 +158,7 @@ class LanguageModelModule(pl.LightningModule):
         return {name: value for name, value in state_dict.items() if name.startswith(SUMS)}
 
     def on_train_start(self) -> None:
-        """Go on with the hidden states and the random numbers of the interrupted run; each device has its own."""
+        """Restore this device's hidden states and random states of an interrupted run."""
         self._states = shard_states(self._states, self.share, self.device)
         restore_rng(self._rng_states, self.config.seed, self.share.rank, self.device)
 

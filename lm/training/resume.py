@@ -3,11 +3,17 @@
 import logging
 from typing import Any
 
+import pytorch_lightning as pl
+
 from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.run_dir import RunDir
 
 log = logging.getLogger(__name__)
+
+
+RESTORED = {"epoch", "global_step", "state_dict", "loops", "callbacks", "optimizer_states", "lr_schedulers", "states"}
+"""The entries of a checkpoint that an exact continuation needs."""
 
 
 class RunMismatch(ValueError):
@@ -46,6 +52,34 @@ def check_resumable(run: RunDir, metadata: dict[str, Any]) -> None:
             )
 
 
+def check_restorable(run: RunDir, module: pl.LightningModule) -> int:
+    """Check that training can resume from the checkpoints, and return the number of steps that were done.
+
+    Raises:
+        ValueError, FileNotFoundError: if a checkpoint is missing, damaged, incomplete, or of a model of another shape.
+    """
+    checkpoint = run.checkpoint("last")
+    if missing := RESTORED - checkpoint.keys():
+        raise _unusable(run, f"no {min(missing)}")
+    shapes, expected = (
+        {name: tuple(value.shape) for name, value in values.items() if name.startswith("model.")}
+        for values in (checkpoint["state_dict"], module.state_dict())
+    )
+    if shapes != expected:
+        name = min(key for key in shapes.keys() | expected.keys() if shapes.get(key) != expected.get(key))
+        raise _unusable(run, f"{name} of shape {shapes.get(name)} instead of {expected.get(name)}")
+    if any(state.get("best_model_path") for state in checkpoint["callbacks"].values()):
+        run.checkpoint("best")  # the final evaluation needs it
+    return int(checkpoint["global_step"])
+
+
+def _unusable(run: RunDir, found: str) -> ValueError:
+    return ValueError(
+        f"expected everything that training needs to resume in '{run.last}', found {found}: "
+        "copy the run folder again, or type another folder"
+    )
+
+
 def _newest(run: RunDir, epochs: int) -> dict[str, Any]:
     """Return the last checkpoint, or the best one of a finished run whose last one is damaged."""
     try:
@@ -53,7 +87,7 @@ def _newest(run: RunDir, epochs: int) -> dict[str, Any]:
     except ValueError as error:
         if not run.is_finished(epochs):
             raise
-        log.warning(f"the results stay, but {error}")
+        log.warning(f"the results are kept, but {error}")
         return run.checkpoint("best")
 
 

@@ -34,7 +34,12 @@ class StopRequest:
         """Handle a signal."""
         self.signal = number
         if not self.deferred:
-            raise Interrupted(signal.Signals(number).name)
+            self.raise_if_stopped()
+
+    def raise_if_stopped(self) -> None:
+        """Raise `Interrupted` if a signal has arrived."""
+        if self.signal:
+            raise Interrupted(signal.Signals(self.signal).name)
 
 
 @contextmanager
@@ -52,11 +57,10 @@ def on_stop_signals(handler: Callable[[int], None]) -> Iterator[None]:
         handler(number)
 
     if threading.current_thread() is threading.main_thread():  # Python refuses handlers in other threads
-        for number in STOP_SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                previous[number] = signal.signal(number, handle)
+        heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        previous |= {number: signal.signal(number, handle) for number in heard}
     try:
         yield
     finally:
-        for number, before in previous.items():
-            signal.signal(number, before)
+        for number, former in previous.items():
+            signal.signal(number, former)

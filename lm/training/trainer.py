@@ -1,126 +1,166 @@
-"""A corpus and config -> a run folder with trained weights."""
+"""A corpus and a config -> a run folder with trained weights."""
 
-import inspect
 import logging
 import signal
 import sys
 import warnings
-from collections.abc import Collection, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.profilers import PassThroughProfiler
 from tabulate import tabulate
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from lm.config import Config
+from lm.checks import unexpected
+from lm.config import Config, MachineConfig
 from lm.data.corpus import Corpus
 from lm.data.datamodule import CorpusDataModule
 from lm.data.sentences import Sentences
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
-from lm.training.best_checkpoint import BestCheckpoint
-from lm.training.checkpointing import AtomicCheckpointIO, Diverged, LastCheckpoint, StopOnNonFiniteLoss
+from lm.training.checkpointing import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
+from lm.training.divergence import Diverged, StopOnNonFiniteLoss
 from lm.training.epoch_log import EpochLog, ProgressBar
+from lm.training.hardware import resolve_device
+from lm.training.hparams import hyperparameters
 from lm.training.lightning_module import LanguageModelModule
-from lm.training.profiling import NoOpProfiler
-from lm.training.resume import metadata
-from lm.training.signals import Interrupted
+from lm.training.resume import check_restorable, metadata
+from lm.training.signals import Interrupted, StopRequest
 
 log = logging.getLogger(__name__)
 
-RESERVED_TRAINER_ARGS = {
-    "callbacks",
-    "enable_model_summary",
-    "gradient_clip_algorithm",  # the task clips, by max_grad_norm, and would look at neither
-    "gradient_clip_val",
-    "logger",
-    "max_epochs",
-    "num_sanity_val_steps",
-    "plugins",
-    "precision",
-    "use_distributed_sampler",
-}
-"""Arguments of Lightning's Trainer that are not the user's: options of this project stand for some."""
+ACCEPTED = {"accelerator": "auto", "devices": 1, "strategy": "auto", "precision": "auto", "profiler": "simple"}
+"""Arguments that only Lightning can check, with a value that it accepts everywhere."""
+
+NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+class NoOpProfiler(PassThroughProfiler):
+    """`PassThroughProfiler`, which also records nothing, without its generator for each of some sixty hooks a step."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Return a context in which nothing is recorded."""
+        return NOTHING
 
 
 def fit(
     config: Config,
     corpus: Corpus,
     run: RunDir,
-    trainer_options: dict[str, Any],
+    machine: MachineConfig,
+    arguments: dict[str, Any],
     callbacks: Sequence[pl.Callback] = (),
-    checkpoint_every_minutes: float = 10,
+    stop: StopRequest | None = None,
 ) -> pl.Trainer:
-    """Train, and keep the best and the last weights in the run's folder; go on from the last if they are there.
+    """Train, and keep the best weights and the last state in the run's folder; resume from the last state, if any.
+
+    With several devices this runs in a process per device. All return; the first one writes.
 
     Args:
         config: the model and its training.
-        corpus: what it learns.
-        run: the folder that everything goes to.
-        trainer_options: arguments of `pytorch_lightning.Trainer`.
-        callbacks: what else is to happen while it trains.
-        checkpoint_every_minutes: between two checkpoints within an epoch.
-
-    With several devices this is called in the process of each, of which the first one writes, and all return.
+        corpus: the text.
+        run: the folder of the run.
+        machine: how it is computed.
+        arguments: those of `trainer_arguments`.
+        callbacks: further callbacks, called before a checkpoint is written.
+        stop: the stop signals of this process.
 
     Raises:
-        ValueError: where the batch can't be shared out among the devices.
-        Interrupted: where the process was told to end; the last checkpoint is of that moment.
-        Diverged: where the loss is no longer finite.
+        ValueError: if the batch cannot be split across the devices, the limits leave no batch, or the checkpoint is
+            damaged.
+        Interrupted: if training stopped early; the last checkpoint is of that moment.
+        Diverged: if it has diverged.
     """
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
     model = LanguageModel(len(corpus.vocabulary), **config.model_arguments())
     log.info(describe_parameters(model))
-    task = LanguageModelModule(model, config, metadata(config, corpus))
-    windows = CorpusDataModule(corpus, config.batches())
-    if isinstance(windows.train, Sentences):
-        log.info(describe_sentences(windows.train))
-    trainer = _trainer(config, run, trainer_options, callbacks, checkpoint_every_minutes)
-    check_devices(trainer.world_size, trainer_options["strategy"], config.batch_size)
-    trainer.precision_plugin.convert_module(
-        task
-    )  # Lightning does it after a checkpoint is loaded, which rounds float64
+    module = LanguageModelModule(model, config, metadata(config, corpus))
+    batches = CorpusDataModule(corpus, config.batches())
+    check_limits(machine, batches)
+    if isinstance(batches.train, Sentences):
+        log.info(describe_sentences(batches.train))
+    resumed_from = check_restorable(run, module) if run.has_checkpoint else None
+    stop = stop or StopRequest()
+    last = LastCheckpoint(
+        run.last,
+        60 * machine.checkpoint_every_minutes,
+        machine.trainer.seconds,
+        machine.trainer.log_every_n_steps,
+        stop,
+    )
+    logger = make_logger(run, hyperparameters(config, machine, corpus, run), resumed_from)
+    trainer = make_trainer(arguments, config.epochs, run, logger, callbacks, last)
+    check_devices(trainer.world_size, machine.trainer.strategy, config.batch_size)
+    # Lightning converts the module only after it has loaded a checkpoint, which would round float64 values.
+    trainer.precision_plugin.convert_module(module)
     try:
-        with logging_redirect_tqdm():  # lines stand above the progress bar, not in it
-            trainer.fit(task, windows, ckpt_path=run.last if run.has_checkpoint else None, weights_only=True)
+        with logging_redirect_tqdm():  # prints lines above the progress bar
+            trainer.fit(module, batches, ckpt_path=run.last if run.has_checkpoint else None, weights_only=True)
     except (Interrupted, Diverged):
-        raise  # in all processes at once
-    except BaseException:
+        raise  # in the processes of all devices at once
+    except BaseException as error:
         if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)  # the other processes, which would wait for this one
+            trainer.strategy.launcher.kill(signal.SIGKILL)  # the other processes would wait for this one
+        if isinstance(error, SystemExit):  # Lightning's answer to a second Ctrl-C
+            raise KeyboardInterrupt from None
         raise
+    stop.raise_if_stopped()
+    if trainer.current_epoch < config.epochs:
+        raise Interrupted("a callback")
     return trainer
 
 
-def check_trainer_options(options: Collection[str]) -> None:
-    """Make sure that Lightning's Trainer takes the options, and that this project does not set them itself.
+def trainer_arguments(machine: MachineConfig, precision: str) -> dict[str, Any]:
+    """Return the arguments of Lightning's Trainer, which has accepted them.
 
     Raises:
-        ValueError: where it does not, or this project does.
+        ValueError: if it refuses one.
     """
-    known = inspect.signature(pl.Trainer).parameters.keys() - RESERVED_TRAINER_ARGS
-    for name in (name for name in options if name not in known):
-        close = [] if name in RESERVED_TRAINER_ARGS else get_close_matches(name, known, n=1)
-        plus = "" if close and close[0] in options else "+"  # for what `conf/` does not write out
-        advice = f"type {plus}trainer.{close[0]}=" if close else "leave it out"
-        found = (
-            f"trainer.{name}=, which this project sets itself" if name in RESERVED_TRAINER_ARGS else f"trainer.{name}="
-        )
-        raise ValueError(f"expected an argument of Lightning's Trainer, found {found}: {advice}")
+    quiet_lightning()
+    arguments = asdict(machine.trainer) | {"precision": precision}
+    del arguments["max_time"]  # `LastCheckpoint` stops within an epoch, so that training resumes exactly
+    if arguments["accelerator"] == "auto" and resolve_device("auto").type == "cpu":
+        arguments["accelerator"] = "cpu"  # GPUs of Apple have no float64, which sums of nats need
+    checked: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
+    for name, value in arguments.items():
+        checked[name] = value
+        if name in ACCEPTED:
+            try:
+                pl.Trainer(**checked)
+            except (MisconfigurationException, ImportError, TypeError, ValueError) as error:
+                key = name if name == "precision" else f"trainer.{name}"
+                raise unexpected(key, f"what Lightning accepts here ({error})", value, ACCEPTED[name]) from error
+    return arguments
+
+
+def check_limits(machine: MachineConfig, batches: CorpusDataModule) -> None:
+    """Check that the limits leave at least one batch of training and one of validation.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    for split, found in (("train", len(batches.train)), ("val", len(batches.valid))):
+        limit = getattr(machine.trainer, f"limit_{split}_batches")
+        if isinstance(limit, float) and int(limit * found) == 0:
+            wanted = f"1 or more batches, or a fraction that leaves at least one of {found:,}"
+            raise unexpected(f"trainer.limit_{split}_batches", wanted, limit, 1)
 
 
 def check_devices(devices: int, strategy: str, batch_size: int) -> None:
-    """Make sure that a batch can be shared out among the devices.
+    """Check that a batch can be split across the devices.
 
     Raises:
-        ValueError: where that can't be.
+        ValueError: if it cannot.
     """
     if devices > batch_size:
         raise ValueError(
-            f"expected at most batch_size={batch_size} devices, a column each, found {devices}: "
+            f"expected at most batch_size={batch_size} devices, found {devices}: "
             f"type trainer.devices={batch_size} or less, or batch_size={devices}"
         )
     if devices > 1 and strategy not in ("auto", "ddp"):
@@ -130,63 +170,74 @@ def check_devices(devices: int, strategy: str, batch_size: int) -> None:
 
 
 def quiet_lightning() -> None:
-    """Silence warnings of Lightning's that the user can do nothing about, and what results say anyway."""
+    """Silence messages of Lightning that the user can do nothing about, or that the results repeat."""
     for name in ("pytorch_lightning", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # here, for it sets its own level when it is imported
-    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # who asks for a profile wants to see it
+        logging.getLogger(name).setLevel(logging.WARNING)  # not earlier: it sets its own level when it is imported
+    logging.getLogger("pytorch_lightning.profilers").setLevel(logging.INFO)  # a profile is logged
     for message in (
         r".*LeafSpec.*is deprecated",  # its tree walk uses a name that torch deprecates
-        r"The number of training batches .* is smaller than the logging interval",  # there is a line an epoch as well
-        r"Checkpoint directory .* exists and is not empty",  # where a run goes on, that is meant
+        r"The number of training batches .* is smaller than the logging interval",  # there is one line per epoch anyway
+        r"Checkpoint directory .* exists and is not empty",  # as it should be when a run resumes
     ):
         warnings.filterwarnings("ignore", message)
 
 
 def describe_parameters(model: LanguageModel) -> str:
-    """Return the parameters by part as a table, beside them those of the same cells with one bias a gate."""
+    """Return a table of the parameters by part, beside those of the same cells with one bias per gate."""
     counts, textbook = model.parameter_counts(), model.parameter_counts(biases=1)
     rows = [(part, f"{count:,}", f"{textbook[part]:,}") for part, count in counts.items()]
-    header = ("part", "parameters", "with one bias a gate")
+    header = ("part", "parameters", "with one bias per gate")
     return tabulate(rows, header, "simple", colalign=("left", "right", "right"), disable_numparse=True)
 
 
 def describe_sentences(batches: Sentences) -> str:
-    """Return in a sentence what sentence batches add to the text, and what they leave out."""
+    """Return a sentence about what batches of sentences add to the text, and what they leave out."""
     words = f"{batches.num_targets:,} words to predict in {len(batches):,} batches"
-    return f"sentences: {words}, {batches.padding:.1%} of the places padding, {batches.num_truncated:,} words trimmed"
+    return f"sentences: {words}, {batches.padding:.1%} padding, {batches.num_truncated:,} words truncated"
 
 
-def log_hyperparameters(trainer: pl.Trainer, config: Config, results: dict[str, Any]) -> None:
-    """Give TensorBoard's hparams tab a line that compares this run to others, by the best weights' perplexities."""
+def log_hyperparameters(trainer: pl.Trainer, results: dict[str, Any]) -> None:
+    """Add the run to TensorBoard's table of hyperparameters, with the perplexities of the best weights."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     metrics = {f"result/{name}": results["best"][name] for name in ("valid_ppl", "test_ppl")}
-    trainer.logger.log_hyperparams(config.defining(), metrics)
+    trainer.logger.log_hyperparams(trainer.logger.hparams, metrics)
     trainer.logger.finalize("success")
 
 
-def _trainer(
-    config: Config, run: RunDir, options: dict[str, Any], callbacks: Sequence[pl.Callback], minutes: float
+def make_trainer(
+    arguments: dict[str, Any],
+    epochs: int,
+    run: RunDir,
+    logger: TensorBoardLogger,
+    callbacks: Sequence[pl.Callback],
+    last: LastCheckpoint,
 ) -> pl.Trainer:
-    options = dict(options)
-    options["profiler"] = options.get("profiler") or NoOpProfiler()
-    # A bar in a file is thousands of lines; there the line an epoch says enough.
-    bar = [ProgressBar()] if options.pop("enable_progress_bar") and sys.stderr.isatty() else []
-    every = options["log_every_n_steps"]
-    best, last = BestCheckpoint(run.checkpoints), LastCheckpoint(run.last, minutes, every)
-    return pl.Trainer(
-        **options,
-        max_epochs=config.epochs,
-        logger=_logger(config, run),
-        callbacks=[EpochLog(run, every), *callbacks, StopOnNonFiniteLoss(every), best, last, *bar],
-        plugins=[AtomicCheckpointIO()],
-        enable_progress_bar=bool(bar),
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
+    """Return the Trainer with all callbacks."""
+    every = arguments["log_every_n_steps"]
+    # A bar in a file is thousands of lines, and there is one line per epoch anyway.
+    bar = [ProgressBar()] if arguments["enable_progress_bar"] and sys.stderr.isatty() else []
+    watching = [EpochLog(run, every), *callbacks, StopOnNonFiniteLoss(every)]
+    return pl.Trainer(**arguments | {
+        "max_epochs": epochs,
+        "logger": logger,
+        "callbacks": [*watching, BestCheckpoint(run.checkpoints), last, *bar],
+        "plugins": [AtomicCheckpointIO()],
+        "profiler": arguments["profiler"] or NoOpProfiler(),
+        "enable_progress_bar": bool(bar),
+        "num_sanity_val_steps": 0,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+    })  # fmt: skip
+
+
+def make_logger(run: RunDir, hparams: dict[str, Any], resumed_from: int | None) -> TensorBoardLogger:
+    """Return the logger. TensorBoard hides what a killed run logged after `resumed_from`, the step to resume from."""
+    logger = TensorBoardLogger(
+        run.folder.parent,
+        name="",
+        version=run.folder.name,
+        default_hp_metric=False,
+        purge_step=None if resumed_from is None else resumed_from + 1,
     )
-
-
-def _logger(config: Config, run: RunDir) -> TensorBoardLogger:
-    logger = TensorBoardLogger(run.folder.parent, name="", version=run.folder.name, default_hp_metric=False)
-    logger.hparams = config.defining()  # it writes hparams.yaml once, before it is given any
+    logger.hparams = hparams  # it writes hparams.yaml once, before it is given any
     return logger

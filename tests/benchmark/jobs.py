@@ -6,6 +6,7 @@ from lm.benchmark.benchmark_job import Job
 from lm.benchmark.loops import BASELINE, LIGHTNING, NO_TRAINER
 from lm.benchmark.timing import Part
 from lm.config import MachineConfig
+from lm.trainer_config import TrainerConfig
 from tests.configs import config_with
 
 CONFIG = config_with(
@@ -30,8 +31,8 @@ def small_job(
     **config,
 ):
     machine = MachineConfig(
-        precision=precision, num_threads=num_threads, gpus_per_run=0, checkpoint_every_minutes=10, resume=None,
-        trainer=TRAINER | (trainer or {}),
+        precision=precision, num_threads=num_threads, gpus_per_run=0, checkpoint_every_minutes=10, score_train=None,
+        resume=None, trainer=TrainerConfig(**TRAINER | (trainer or {})),
     )  # fmt: skip
     return Job(replace(CONFIG, **config), machine, vocabulary_size, steps, rounds, startup_repeats)
 

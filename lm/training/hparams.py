@@ -1,0 +1,24 @@
+"""The hyperparameters of a run as TensorBoard shows them."""
+
+from typing import Any
+
+from lm.config import BATCHING_OPTIONS, Config, MachineConfig, config_key
+from lm.data.corpus import Corpus
+from lm.run_dir import RunDir
+
+
+def hyperparameters(config: Config, machine: MachineConfig, corpus: Corpus, run: RunDir) -> dict[str, Any]:
+    """Return the options that the run reads as plain values, those of the command line first."""
+    streams = config.batching == "streams"
+    options = {config_key(name): value for name, value in config.defining().items()}
+    values = {key: value for key, value in options.items() if not (streams and key in SENTENCE_OPTIONS)} | {
+        "corpus": corpus.name,
+        "precision": machine.precision,
+        "trainer.limit_train_batches": machine.trainer.limit_train_batches,
+        "trainer.limit_val_batches": machine.trainer.limit_val_batches,
+    }
+    typed = [key for key in run.overridden if key in values]
+    return {key: values[key] for key in typed} | values
+
+
+SENTENCE_OPTIONS = {f"data.{name}" for name in BATCHING_OPTIONS if name != "batching"}
