@@ -19,34 +19,34 @@ GRID = ("cell=lstm,gru", "dropout=0.25", "num_threads=1")
 
 
 LONG = "epochs=15"
-"""So that there is time to stop it."""
+"""Long enough to be stopped."""
 
 
 @pytest.fixture(scope="module")
-def is_sequential(tmp_path_factory, corpus_folder):
+def sequential(tmp_path_factory, corpus_folder):
     """The grid's sweep, one run after the other."""
-    return swept(tmp_path_factory.mktemp("sweeps") / "short", *words_of(corpus_folder))
+    return swept(tmp_path_factory.mktemp("sweeps") / "short", *overrides_of(corpus_folder))
 
 
 @pytest.fixture(scope="module")
-def long_in_turn(tmp_path_factory, corpus_folder):
-    return swept(tmp_path_factory.mktemp("sweeps") / "long", *words_of(corpus_folder), LONG)
+def long_sequential(tmp_path_factory, corpus_folder):
+    return swept(tmp_path_factory.mktemp("sweeps") / "long", *overrides_of(corpus_folder), LONG)
 
 
-def swept(sweep, *words):
-    process = start(*words, f"hydra.sweep.dir={sweep}")
-    told = process.communicate()[0]
-    assert process.returncode == 0, told
+def swept(sweep, *overrides):
+    process = start(*overrides, f"hydra.sweep.dir={sweep}")
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
     return sweep
 
 
-def words_of(corpus_folder):
+def overrides_of(corpus_folder):
     data = ("data=text", f"data.dir={corpus_folder}")
     return ("-m", *GRID, *data, "epochs=3", "hidden_size=16", "batch_size=4", "seq_len=5", "trainer.accelerator=cpu")
 
 
 def assert_same(sweep, other):
-    """RunDir by run, all but the times is equal to the last bit."""
+    """All but the times of each run is equal to the last bit."""
     for cell in ("lstm", "gru"):
         run, expected = (run_of(folder, f"cell={cell}") for folder in (sweep, other))
         for name in ("best", "last"):
@@ -57,47 +57,50 @@ def assert_same(sweep, other):
 
 
 @pytest.mark.parametrize("launcher", ["local", "gpus"])
-def test_results_are_those_of_runs_one_after_the_other(is_sequential, corpus_folder, tmp_path, launcher):
+def test_results_are_those_of_runs_one_after_the_other(sequential, corpus_folder, tmp_path, launcher):
     sweep = tmp_path / "a folder, of=words"
-    process = start(*words_of(corpus_folder), f"hydra/launcher={launcher}", f"hydra.sweep.dir='{sweep}'")
-    told = process.communicate()[0]
-    assert process.returncode == 0, told
-    assert_same(sweep, is_sequential)
-    assert (sweep / "table.csv").read_text() == (is_sequential / "table.csv").read_text()
-    assert (launcher == "gpus") == ("no GPU found here: " in told)
+    process = start(*overrides_of(corpus_folder), f"hydra/launcher={launcher}", f"hydra.sweep.dir='{sweep}'")
+    output = process.communicate()[0]
+    assert process.returncode == 0, output
+    assert_same(sweep, sequential)
+    assert (sweep / "table.csv").read_text() == (sequential / "table.csv").read_text()
+    assert (launcher == "gpus") == ("no GPU found here: " in output)
 
 
 @pytest.mark.parametrize("launcher", ["basic", "local", "gpus"])
-def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_the_sweep_goes_on_exactly(
-    long_in_turn, corpus_folder, tmp_path, launcher
+def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_they_resume_exactly(
+    long_sequential, corpus_folder, tmp_path, launcher
 ):
-    words, sweep = (*words_of(corpus_folder), LONG, f"hydra/launcher={launcher}"), tmp_path / "sweep"
-    process = start(*words, f"hydra.sweep.dir={sweep}")
+    overrides, sweep = (*overrides_of(corpus_folder), LONG, f"hydra/launcher={launcher}"), tmp_path / "sweep"
+    process = start(*overrides, f"hydra.sweep.dir={sweep}")
     wait_for_file(process, sweep, "cell=lstm*/checkpoints/last.ckpt")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
-    told = process.communicate()[0]
-    assert process.returncode == 1, told
-    assert "the runs stop, each with a checkpoint" in told, told
-    assert "Traceback" not in told, told
-    assert run_of(sweep, "cell=lstm").results["status"] == "interrupted", told
-    assert "running or interrupted" not in told, told
-    assert "finished" not in statuses(sweep).values(), told
-    assert_same(swept(sweep, *words), long_in_turn)
+    output = process.communicate()[0]
+    assert process.returncode == 128 + signal.SIGINT, output
+    assert "\nSIGINT: the runs stop, each with a checkpoint\n" in output
+    assert "Traceback" not in output
+    assert statuses(sweep)["cell=lstm"] == "interrupted", output
+    assert set(statuses(sweep).values()) <= {"interrupted", "not started"}
+    assert ("run 2 of 2" in output) == (statuses(sweep)["cell=gru"] == "interrupted")
+    assert "To resume, type the same again" in output
+    assert not (sweep / ".stop").exists()
+    assert_same(swept(sweep, *overrides), long_sequential)
 
 
-def test_ctrl_c_while_a_worker_is_between_two_runs_ends_as_at_any_other_time(corpus_folder, tmp_path):
-    """It is there when it writes the report, which takes longer than to start a run."""
+@pytest.mark.parametrize("launcher", ["basic", "local"])
+def test_ctrl_c_in_the_first_seconds_of_a_sweep_starts_no_run(corpus_folder, tmp_path, launcher):
     sweep = tmp_path / "sweep"
-    process = start(*words_of(corpus_folder), "seed=1,2,3", "hydra/launcher=local", f"hydra.sweep.dir={sweep}")
-    wait_for_file(process, sweep, "*/results.json")
+    process = start(*overrides_of(corpus_folder), f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}")
+    wait_for_file(process, sweep, "cell=lstm/.hydra/overrides.yaml")
     os.killpg(process.pid, signal.SIGINT)
-    told = process.communicate()[0]
-    assert process.returncode == 1, told
-    assert "the runs stop, each with a checkpoint" in told, told
-    assert "To resume, type the same again" in told, told
+    output = process.communicate()[0]
+    assert process.returncode == 128 + signal.SIGINT, output
+    assert set(statuses(sweep).values()) == {"not started"}, output
+    assert "Traceback" not in output
+    assert not (sweep / ".stop").exists()
 
 
-def test_a_cluster_of_two_nodes_trains_on_both(is_sequential, corpus_folder, tmp_path):
+def test_a_cluster_of_two_nodes_trains_on_both(sequential, corpus_folder, tmp_path):
     """Each node has one core and a cache of its own, so that each leaves a trace."""
     cluster = subprocess.Popen(
         [sys.executable, "-m", "tests.ray_cluster", str(tmp_path)],
@@ -106,18 +109,18 @@ def test_a_cluster_of_two_nodes_trains_on_both(is_sequential, corpus_folder, tmp
     try:
         address = cluster.stdout.readline().strip()
         sweep = tmp_path / "sweep"
-        words = (*words_of(corpus_folder), "hydra/launcher=cluster", "gpus_per_run=0")
-        process = start(*words, f"hydra.launcher.ray.init.address={address}", f"hydra.sweep.dir={sweep}")
-        told = process.communicate()[0]
+        overrides = (*overrides_of(corpus_folder), "hydra/launcher=cluster", "gpus_per_run=0")
+        process = start(*overrides, f"hydra.launcher.ray.init.address={address}", f"hydra.sweep.dir={sweep}")
+        output = process.communicate()[0]
     finally:
         cluster.communicate("end\n")
-    assert process.returncode == 0, told
-    assert_same(sweep, is_sequential)
+    assert process.returncode == 0, output
+    assert_same(sweep, sequential)
     for node in ("head", "worker"):
         assert list((tmp_path / node / "corpora").iterdir())
 
 
-def test_slurm_gets_a_job_for_each_run_with_a_gpu_a_time_and_a_way_back(corpus_folder, tmp_path):
+def test_slurm_gets_a_job_with_a_gpu_for_each_run_and_queues_it_again(corpus_folder, tmp_path):
     """There is no SLURM here: `sbatch` is a program that only takes the script."""
     for name, line in {
         "sbatch": 'cp "$1" $TAKEN; echo Submitted batch job 12',
@@ -129,8 +132,8 @@ def test_slurm_gets_a_job_for_each_run_with_a_gpu_a_time_and_a_way_back(corpus_f
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     taken, sweep = tmp_path / "taken.sh", tmp_path / "sweep"
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-    words = ("hydra/launcher=slurm", "hydra.launcher.partition=gpu", f"hydra.sweep.dir={sweep}")
-    process = start(*words_of(corpus_folder), *words, PATH=path, TAKEN=str(taken))
+    overrides = ("hydra/launcher=slurm", "hydra.launcher.partition=gpu", f"hydra.sweep.dir={sweep}")
+    process = start(*overrides_of(corpus_folder), *overrides, PATH=path, TAKEN=str(taken))
     wait_for_file(process, tmp_path, "taken.sh")
     while "srun" not in taken.read_text():
         assert process.poll() is None
@@ -153,7 +156,6 @@ def test_slurm_gets_a_job_for_each_run_with_a_gpu_a_time_and_a_way_back(corpus_f
 @pytest.mark.parametrize(
     ("launcher", "plugin", "extra"),
     [
-        ("local", "joblib", "local"),
         ("gpus", "ray", "ray"),
         ("cluster", "ray", "ray"),
         ("slurm", "submitit_slurm", "slurm"),
