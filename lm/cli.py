@@ -6,8 +6,8 @@ Shell completion comes with the console scripts: eval "$(lm-train -sc install=ba
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator, ExitStack
 from functools import wraps
 from inspect import cleandoc
 from pathlib import Path
@@ -74,13 +74,15 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
     return decorate
 
 
-@contextmanager
-def exit_on_user_error() -> Iterator[None]:
-    """Turn errors that the user can fix into an exit with one sentence."""
-    try:
-        yield
-    except USER_ERRORS as error:
-        sys.exit(f"error: {one_line(error)}")
+class exit_on_user_error(ContextDecorator):
+    """Turn errors that the user can fix into an exit with one sentence. Launchers pickle what this decorates."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, USER_ERRORS):
+            sys.exit(f"error: {one_line(error)}")
 
 
 def missing_extra(error: Exception) -> str | None:
