@@ -29,7 +29,8 @@ def parse_results(text: str) -> dict[str, Any]:
 
 def parse_epochs(text: str) -> list[dict[str, float]]:
     """Return the rows of `epochs.csv`, without empty cells and without a row that is cut off."""
-    return [numbers for row in csv.DictReader(text.splitlines()) if "epoch" in (numbers := _numbers(row))]
+    rows = [_numbers(row) for row in csv.DictReader(text.splitlines())]
+    return [row for row in rows if math.isfinite(row.get("epoch", math.nan))]
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, float]:

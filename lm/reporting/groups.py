@@ -65,10 +65,10 @@ class RunGroup:
         return published_for(self.runs[0])
 
     def curve(self, name: str) -> pd.DataFrame:
-        """Return a column of `epochs.csv` as mean, min and max over the seeds by epoch, without infinite values."""
+        """Return a column of `epochs.csv` by epoch: mean, min and max over the seeds of its positive, finite values."""
         rows = [(row["epoch"], row.get(name, np.nan)) for row in self._epochs]
         frame = pd.DataFrame(rows, columns=["epoch", name], dtype=float)
-        return frame[np.isfinite(frame[name])].groupby("epoch")[name].agg(["mean", "min", "max"])
+        return frame[np.isfinite(frame[name]) & (frame[name] > 0)].groupby("epoch")[name].agg(["mean", "min", "max"])
 
     @cached_property
     def _epochs(self) -> list[dict[str, float]]:

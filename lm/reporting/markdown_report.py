@@ -1,5 +1,6 @@
 """The report as one Markdown page: the table, the figures, and under what conditions each number was measured."""
 
+import math
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -185,7 +186,7 @@ def _run_table(runs: Sequence[RunDir]) -> Table:
 def _run_facts(run: RunDir) -> Iterator[Value]:
     epochs = run.epochs
     yield from (run.name, run.status, run.value("seed"), _text(run.result("best_epoch")), len(epochs))
-    yield round(sum(row.get("seconds", 0) for row in epochs))
+    yield round(sum(row["seconds"] for row in epochs if math.isfinite(row.get("seconds", math.nan))))
     speed = run.result("tokens_per_second")
     yield speed if isinstance(speed, int | float) else None
     yield " ".join(_portable(run.overrides))
