@@ -69,8 +69,8 @@ def parse_run_config(text: str) -> DictConfig:
 
 def parse_overrides(text: str) -> list[str]:
     """Return the content of `overrides.yaml`."""
-    overrides = parse_yaml(text)
-    if not isinstance(overrides, ListConfig):
+    overrides = OmegaConf.to_container(parse_yaml(text))  # `embedding_size=${hidden_size}` stays as it was typed
+    if not isinstance(overrides, list):
         raise TypeError("no list")
     return [str(override) for override in overrides]
 

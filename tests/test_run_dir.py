@@ -109,6 +109,14 @@ def test_a_perplexity_that_was_not_measured_is_left_out(make_run: MakeRun, sweep
     assert find_runs(sweep)[0].epochs == [{"epoch": 1}, {"epoch": 2, "valid_ppl": 90.5}]
 
 
+def test_an_override_that_refers_to_another_option_is_kept_as_typed(make_run: MakeRun, sweep: Path) -> None:
+    make_run("embedding_size=${hidden_size}").rename(sweep / "0")
+
+    (run,) = find_runs(sweep)
+
+    assert (run.finished, run.overrides) == (True, ["embedding_size=${hidden_size}"])
+
+
 def test_runs_in_nested_folders_are_named_by_their_path(make_run: MakeRun, sweep: Path) -> None:
     (sweep / "lstm").mkdir()
     make_run("dropout=0").rename(sweep / "lstm" / "0")

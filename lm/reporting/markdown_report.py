@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from lm.data.sources import SPLITS
 from lm.overrides import quote_override
 from lm.reporting.columns import Column, format_count, format_value
@@ -106,8 +108,9 @@ def sweep_command(folder: Path, sweep_dir: str = "") -> str | None:
         sweep_dir: the folder with which the command resumes the sweep; otherwise folders are left out.
     """
     try:
-        overrides = parse_yaml((folder / "multirun.yaml").read_text(encoding="utf-8")).hydra.overrides
-        typed = [str(override) for override in (*overrides.hydra, *overrides.task)]
+        page: Any = OmegaConf.to_container(parse_yaml((folder / "multirun.yaml").read_text(encoding="utf-8")))
+        overrides = page["hydra"]["overrides"]
+        typed = [str(override) for override in (*overrides["hydra"], *overrides["task"])]
     except Exception:  # missing or damaged in any way
         return None
     if not sweep_dir:

@@ -111,7 +111,8 @@ def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> None
     if config.resume is not None:
         config = resumed(config, RunDir.existing(config.resume), overrides)
     check_config(config)
-    check_read(config, hydra, [*overrides, *hydra.overrides.hydra])
+    unresolved: Any = OmegaConf.to_container(hydra.overrides)  # `hydra.sweep.subdir=${hydra.job.num}` has no number yet
+    check_read(config, hydra, [*overrides, *unresolved["hydra"]])
     if size := OmegaConf.select(config, "equal_parameters.vocabulary_size"):
         from lm.data.corpus import load_corpus  # imports PyTorch, which other checks do not need
 

@@ -170,7 +170,7 @@ def test_the_command_of_the_sweep_is_shown_as_it_was_typed(sweep: Path) -> None:
 
 def test_the_command_to_resume_can_be_typed(sweep: Path) -> None:
     typed = {
-        "hydra": ["hydra.mode=MULTIRUN", "hydra.sweep.dir='old'"],
+        "hydra": ["hydra.mode=MULTIRUN", "hydra.sweep.dir='old'", "hydra.sweep.subdir=${hydra.job.num}"],
         "task": ["cell=lstm,gru", "data.dir='/home/it''s'"],
     }
     OmegaConf.save(OmegaConf.create({"hydra": {"overrides": typed}}), sweep / "multirun.yaml")
@@ -179,7 +179,15 @@ def test_the_command_to_resume_can_be_typed(sweep: Path) -> None:
 
     assert command is not None
     assert shlex.split(command) == [
-        *("python", "-m", "lm.train", "-m", "cell=lstm,gru", "data.dir='/home/it''s'"),
+        *(
+            "python",
+            "-m",
+            "lm.train",
+            "-m",
+            "hydra.sweep.subdir=${hydra.job.num}",
+            "cell=lstm,gru",
+            "data.dir='/home/it''s'",
+        ),
         'hydra.sweep.dir="runs/a=1, {b}"',
     ]
 
