@@ -53,6 +53,7 @@ def table_notes(table: Table) -> list[str]:
     """Return a sentence for each thing in a table that is not clear from its headings."""
     names = table.values.columns
     notes = {
+        "Train is measured after training, without dropout.": "train_ppl" in names,
         f"{MARK.strip()} The lowest validation perplexity.": bool(table.best),
         "Mean ± standard deviation (of the sample) over the seeds.": "seeds" in names,
         "Floor is the perplexity of the source that the corpus was drawn from: no model is better on average.": (
@@ -66,10 +67,7 @@ def table_notes(table: Table) -> list[str]:
 
 
 def _results(folder: Path, groups: Sequence[RunGroup], table: Table) -> Iterator[str]:
-    yield (
-        "Perplexity of the weights with the best validation perplexity. Train is measured after training, on the "
-        "whole training split without dropout."
-    )
+    yield "Perplexity of the weights with the best validation perplexity."
     yield table.markdown()
     yield from (escape_markdown(note) for note in table_notes(table))
     yield from _sources(groups)
@@ -110,21 +108,22 @@ def sweep_command(folder: Path, sweep_dir: str = "") -> str | None:
     try:
         page: Any = OmegaConf.to_container(parse_yaml((folder / "multirun.yaml").read_text(encoding="utf-8")))
         overrides = page["hydra"]["overrides"]
-        typed = [str(override) for override in (*overrides["hydra"], *overrides["task"])]
+        recorded = [str(override) for override in (*overrides["hydra"], *overrides["task"])]
     except Exception:  # missing or damaged in any way
         return None
+    typed = [override for override in recorded if not override.startswith(RECORDED)]
     if not sweep_dir:
-        return shlex.join(["python", "-m", "lm.train", "-m", *_portable(typed)])
-    kept = [word for word in typed if word != MULTIRUN and not word.startswith("hydra.sweep.dir=")]
+        return shlex.join(["python", "-m", "lm.train", "-m", *dict.fromkeys(_portable(typed))])
+    kept = [override for override in typed if not override.startswith("hydra.sweep.dir=")]
     return f"{shlex.join(['python', '-m', 'lm.train', '-m', *kept])} {quote_override('hydra.sweep.dir', sweep_dir)}"
 
 
-MULTIRUN = "hydra.mode=MULTIRUN"
-"""The override that Hydra records for `-m`."""
+RECORDED = ("hydra.mode=", "+hydra.callbacks.sweep.")
+"""Beginnings of overrides that Hydra and the sweep record, and nobody typed."""
 
 
 def _portable(overrides: Iterable[str]) -> list[str]:
-    pairs = [override.partition("=") for override in overrides if override != MULTIRUN]
+    pairs = [override.partition("=") for override in overrides]
     return [f"{key}{sign}{'FOLDER' if key.lstrip('+') in FOLDERS else value}" for key, sign, value in pairs]
 
 

@@ -99,7 +99,8 @@ def claim(folder: Path, named: bool) -> Path:
 
 
 def _is_typed(config: DictConfig, key: str) -> bool:
-    return any(override.partition("=")[0] == key for override in config.hydra.overrides.hydra)
+    unresolved: Any = OmegaConf.to_container(config.hydra.overrides)  # the number of the job is not known yet
+    return any(override.partition("=")[0] == key for override in unresolved["hydra"])
 
 
 def remove_duplicates(config: DictConfig) -> SweepOptions:

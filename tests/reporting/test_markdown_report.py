@@ -160,7 +160,7 @@ def test_the_floor_is_explained_if_there_is_one(make_run: MakeRun, sweep: Path) 
 
 def test_the_command_of_the_sweep_is_shown_as_it_was_typed(sweep: Path) -> None:
     typed = {
-        "hydra": ["hydra.mode=MULTIRUN", "hydra/launcher=joblib"],
+        "hydra": ["hydra.mode=MULTIRUN", "hydra/launcher=joblib", "+hydra.callbacks.sweep.swept=[cell]"],
         "task": ["cell=lstm,gru", "data.dir=/home/me/ptb"],
     }
     OmegaConf.save(OmegaConf.create({"hydra": {"overrides": typed}}), sweep / "multirun.yaml")

@@ -178,7 +178,11 @@ def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
 
     assert lines[1].split() == ["cell", "dropout", "train", "valid", "test", "train", "valid", "test"]
     assert lines[4].split() == ["lstm", "*", "0.25", "45.50", "91.00", "90.67", "43.80", "96.59", "92.67"]
-    assert lines[-5:-3] == ["* The lowest validation perplexity.", ""]
+    assert lines[-6:-3] == [
+        "Train is measured after training, without dropout.",
+        "* The lowest validation perplexity.",
+        "",
+    ]
     assert lines[-3:] == [
         f"Figures:     {grid / 'convergence.png'}, {grid / 'validation.png'}",
         f"Report:      {grid / 'report.md'}",
