@@ -21,7 +21,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 
 from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition, wrong_choice
 from lm.output import discard, prepare_streams
-from lm.overrides import hydra_arguments
+from lm.overrides import split_arguments
 
 ON_EXIT = ExitStack()
 """What is undone when the command ends, however that is: locks, signal handlers, unused folders."""
@@ -53,16 +53,19 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
             prepare_streams()
             # Without it Hydra prints its errors over several lines, and a traceback of those of the task.
             os.environ["HYDRA_FULL_ERROR"] = "1"
-            usage = cleandoc(sys.modules[task.__module__].__doc__ or "")
+            usage = cleandoc(sys.modules[task.__module__].__doc__ or "").replace(
+                "$", "$$"
+            )  # Hydra's help is a template
             OmegaConf.register_new_resolver("usage", lambda: usage, replace=True)
-            sys.argv[1:] = hydra_arguments(sys.argv[1:], literal)
             try:
-                if found := wrong_choice(sys.argv[1:]) or unknown_addition(config_name, sys.argv[1:]):
+                overrides, flags = split_arguments(sys.argv[1:], literal)
+                sys.argv[1:] = [*overrides, *flags]
+                if found := wrong_choice(overrides) or unknown_addition(config_name, sys.argv[1:]):
                     sys.exit(f"error: {found}")
                 run()
             except BrokenPipeError:
                 sys.exit(discard(sys.stdout))
-            except (HydraException, OmegaConfBaseException, OSError) as error:
+            except (HydraException, *USER_ERRORS) as error:
                 sys.exit(f"error: {missing_extra(error) or did_you_mean(config_name, error) or one_line(error)}")
             except KeyboardInterrupt:
                 sys.exit(130)  # the status that shells use for SIGINT
@@ -102,7 +105,9 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, InterpolationResolutionError) and isinstance(error.__context__, Exception):
         return one_line(error.__context__)  # the error of a resolver, without the way to it through the config
     text, _, _ = str(error).partition("Config search path")
-    return " ".join(text.split())
+    key = getattr(error, "full_key", None)
+    found = f"expected a value of {key}, found: {text}" if key and str(key) not in text else text
+    return " ".join(found.split())
 
 
 def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:

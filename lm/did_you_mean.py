@@ -40,13 +40,13 @@ def unknown_addition(config_name: str, arguments: Sequence[str]) -> str | None:
     return None
 
 
-def wrong_choice(arguments: Sequence[str]) -> str | None:
+def wrong_choice(overrides: Sequence[str]) -> str | None:
     """Return in a sentence which group of options is given something else than a name, such as `cell=null`."""
-    parser = OverridesParser.create()
-    for argument in arguments:
-        group, _, found = argument.partition("=")
-        if (CONFIGS / group).is_dir() and not isinstance(parser.parse_override(argument).value(), str | ChoiceSweep):
-            return unknown_choice(group, found, sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")))
+    for override in overrides:
+        group, _, found = override.partition("=")
+        choices = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if group else []
+        if choices and not isinstance(OverridesParser.create().parse_override(override).value(), str | ChoiceSweep):
+            return unknown_choice(group, found, choices)
     return None
 
 
@@ -58,6 +58,8 @@ def did_you_mean(config_name: str, error: Exception) -> str | None:
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return unknown_choice(group, choice, error.options)
+    if match := re.match(r"Multiple values for (\S+)\.", str(error)):
+        return f"expected {match[1]}= once and without a plus, found it twice: type {match[1]}= alone"
     match = re.match(r"Could not override '([^']+)'", str(error))
     if match is None:
         return None
@@ -108,9 +110,13 @@ def options(config_name: str) -> dict[str, str]:
         found = dict.fromkeys(option_names(config), "")
         for group in (group for group in config.hydra.runtime.choices if not group.startswith("hydra/")):
             found[group] = ""
-            for choice in GlobalHydra.instance().config_loader().get_group_options(group):
-                for name in option_names(compose(config_name, [f"{group}={choice}"])):
-                    found.setdefault(name, f"{group}={choice}")
+            choices = GlobalHydra.instance().config_loader().get_group_options(group)
+            names = {choice: set(option_names(compose(config_name, [f"{group}={choice}"]))) for choice in choices}
+            everywhere = set.intersection(*names.values())
+            for choice in reversed(choices):
+                for name in names[choice] - everywhere:
+                    if not found.get(name) or name.startswith(f"{group}."):
+                        found[name] = f"{group}={choice}"
     return found
 
 

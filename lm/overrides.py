@@ -49,12 +49,35 @@ def escape_interpolations(text: str) -> str:
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
 
 
-def hydra_arguments(arguments: Sequence[str], literal_names: Collection[str]) -> list[str]:
-    """Return a command's arguments as Hydra reads them: overrides first, then flags, literal values quoted."""
+def split_arguments(arguments: Sequence[str], literal_names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return a command's overrides, their literal values quoted for Hydra, and its flags, which may stand anywhere.
+
+    Raises:
+        ValueError: if an override cannot be read.
+    """
     parsed, flags = get_args_parser().parse_intermixed_args(list(arguments)), list(arguments)
     for override in parsed.overrides:
         flags.remove(override)
-    return [*(literal(override, literal_names, parsed.multirun) for override in parsed.overrides), *flags]
+    overrides = [literal(override, literal_names, parsed.multirun) for override in parsed.overrides]
+    for override in overrides:
+        check_override(override, parsed.multirun)
+    return overrides, flags
+
+
+def check_override(override: str, multirun: bool) -> None:
+    """Raise a ValueError if Hydra cannot read an override, or reads several values without `-m`."""
+    name, equals, value = override.partition("=")
+    if not equals and not override.startswith("~"):
+        raise ValueError(f"expected an option as name=value, found {override}: --cfg job shows all with their values")
+    if name in HYDRA_FOLDERS and value in ("''", "null"):
+        raise ValueError(f"expected {name} to be a folder, found {value}: leave it out")
+    try:
+        swept = OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException as error:
+        advice = f"type {quote_override(name, value)}"
+        raise ValueError(f"expected an option as name=value, found {override}: {advice}") from error
+    if swept and not multirun:
+        raise ValueError(f"expected one value without -m, found {override}: type -m {override}")
 
 
 def literal(override: str, names: Collection[str], multirun: bool = False) -> str:

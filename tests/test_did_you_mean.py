@@ -3,7 +3,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
-from lm.did_you_mean import CONFIGS, did_you_mean, options, unknown_addition
+from lm.did_you_mean import CONFIGS, did_you_mean, options, unknown_addition, wrong_choice
 
 COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 
@@ -90,6 +90,25 @@ def test_where_a_plus_is_missing_hydras_advice_stands(typed: str):
         composed("train", typed)
     assert did_you_mean("train", error.value) is None
     composed("train", f"+{typed}")  # as advised
+
+
+def test_an_option_of_the_default_choice_is_told_with_a_choice_that_has_it():
+    with pytest.raises(ConfigCompositionException) as error:
+        composed("train", "data=python_docs", "data.dir=x")
+    assert "found data.dir=: type data=ptb with it" in (did_you_mean("train", error.value) or "")
+
+
+def test_a_group_with_a_plus_is_told_without_it():
+    with pytest.raises(ConfigCompositionException) as error:
+        composed("train", "+cell=gru")
+    assert did_you_mean("train", error.value) == (
+        "expected cell= once and without a plus, found it twice: type cell= alone"
+    )
+
+
+@pytest.mark.parametrize("override", ["hydra=1", "lr=5", "cell=lstm,gru", "~cell"])
+def test_other_overrides_are_no_wrong_choice(override: str):
+    assert wrong_choice([override]) is None
 
 
 def test_other_errors_are_none_of_an_option():

@@ -1,3 +1,4 @@
+import re
 import shlex
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from lm.overrides import hydra_arguments, literal, quote_override, typed_command
+from lm.overrides import literal, quote_override, split_arguments, typed_command
 
 NAMES = ("text", "data.dir", "resume")
 CHARACTERS = "ab '\"\\${}[](),=:<>#\n"
@@ -39,9 +40,9 @@ def test_what_is_printed_can_be_typed(value: str, name: str):
     """A shell splits the command; this project and Hydra read it."""
     words = shlex.split(typed_command("lm.train", (name, value), ("cell", "gru"), flags=["-m"]))
     assert words[:3] == ["python", "-m", "lm.train"]
-    override, cell, flag = hydra_arguments(words[3:], NAMES)
-    assert as_hydra_reads(override) == value
-    assert (cell, flag) == ("cell=gru", "-m")
+    overrides, flags = split_arguments(words[3:], NAMES)
+    assert as_hydra_reads(overrides[0]) == value
+    assert (overrides[1:], flags) == (["cell=gru"], ["-m"])
 
 
 @pytest.mark.parametrize("value", ["a=b,c", "{x}", "it's", "two words", "$HOME", "${x}", "null", 'say "so"', "a\\"])
@@ -89,14 +90,29 @@ def test_in_a_sweep_a_comma_separates_values_unless_a_folder_has_that_name(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "read"),
+    ("arguments", "overrides", "flags"),
     [
-        (["data=text", "-m", "seed=1,2"], ["data=text", "seed=1,2", "-m"]),
-        (["a=1", "--cfg", "job", "b=2", "--resolve"], ["a=1", "b=2", "--cfg", "job", "--resolve"]),
-        (["--config-dir", "my=configs", "a=1"], ["a=1", "--config-dir", "my=configs"]),
-        (["-m"], ["-m"]),
-        (["~trainer", "+x=1", "--multirun", "a=1"], ["~trainer", "+x=1", "a=1", "--multirun"]),
+        (["data=text", "-m", "seed=1,2"], ["data=text", "seed=1,2"], ["-m"]),
+        (["a=1", "--cfg", "job", "b=2", "--resolve"], ["a=1", "b=2"], ["--cfg", "job", "--resolve"]),
+        (["--config-dir", "my=configs", "a=1"], ["a=1"], ["--config-dir", "my=configs"]),
+        (["-m"], [], ["-m"]),
+        (["~trainer", "+x=1", "--multirun", "a=1"], ["~trainer", "+x=1", "a=1"], ["--multirun"]),
     ],
 )
-def test_flags_may_stand_between_overrides(arguments: list[str], read: list[str]):
-    assert hydra_arguments(arguments, ()) == read
+def test_flags_may_stand_between_overrides(arguments: list[str], overrides: list[str], flags: list[str]):
+    assert split_arguments(arguments, ()) == (overrides, flags)
+
+
+@pytest.mark.parametrize(
+    ("argument", "sentence"),
+    [
+        ("dropout", "expected an option as name=value, found dropout: --cfg job shows all with their values"),
+        ("lr=[", "expected an option as name=value, found lr=[: type 'lr=\"[\"'"),
+        ("cell=lstm,gru", "expected one value without -m, found cell=lstm,gru: type -m cell=lstm,gru"),
+        ("hydra.run.dir=", "expected hydra.run.dir to be a folder, found '': leave it out"),
+        ("hydra.sweep.dir=null", "expected hydra.sweep.dir to be a folder, found null: leave it out"),
+    ],
+)
+def test_what_hydra_cannot_read_is_refused_in_one_sentence(argument: str, sentence: str):
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        split_arguments([argument], NAMES)
