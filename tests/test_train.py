@@ -9,7 +9,6 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lm.cli import run_name
 from lm.data.corpus import load_corpus
 from lm.data.sources import make_source
 from lm.evaluation.loading import load_weights
@@ -154,7 +153,7 @@ def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_p
     assert [(row["cell"], row["dropout"]) for row in rows] == [
         ("lstm", "0"), ("lstm", "0.25"), ("gru", "0"), ("gru", "0.25"),
     ]  # fmt: skip
-    assert all("with one bias a gate" in path.read_text() for path in (tmp_path / "sweep").glob("*/train.log"))
+    assert all("with one bias per gate" in path.read_text() for path in (tmp_path / "sweep").glob("*/train.log"))
     assert "tensorboard --logdir" in capsys.readouterr().out
 
 
@@ -193,14 +192,6 @@ def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, t
     results = [json.loads(path.read_text()) for path in sorted((tmp_path / "sweep").glob("*/results.json"))]
     assert sorted(result["status"] for result in results) == ["failed", "finished"]
     assert "found 1.5" in capsys.readouterr().out
-
-
-def test_a_run_is_named_by_what_was_typed_for_it():
-    assert run_name(["cell=gru", "dropout=0.250", "data.dir=/some/where"]) == "cell=gru,dropout=0.25"
-    assert run_name(["dropout=0.0"]) == run_name(["dropout=0"]) == "dropout=0"
-    assert run_name(["+trainer.profiler=simple", "resume=a/b"]) == "trainer.profiler=simple"
-    assert run_name(["~trainer.max_time"]) == "~trainer.max_time="
-    assert run_name([]) == "default"
 
 
 @pytest.mark.parametrize(
@@ -304,7 +295,8 @@ def test_bf16_weights_are_chosen_by_a_validation_perplexity_that_is_not_rounded(
     words = ("precision=bf16-true", "epochs=3", "trainer.limit_train_batches=3", "hydra.run.dir=run")
     assert run_command("lm.train", *(word for word in small if "precision" not in word), *words) == 0
     run = RunDir(tmp_path / "run")
-    nats = [math.log(row["valid_ppl"]) * 196 for row in run.epochs]  # of 196 targets
-    assert any(float(torch.tensor(value).bfloat16()) != pytest.approx(value, rel=1e-6) for value in nats)
+    for row in run.epochs:
+        nats = math.log(row["valid_ppl"]) * 199  # all words but the first; one batch
+        assert float(torch.tensor(nats).bfloat16()) != pytest.approx(nats, abs=1e-3)
     [state] = [state for key, state in run.checkpoint("last")["callbacks"].items() if key.startswith("BestCheckpoint")]
     assert float(state["best_model_score"]) == min(row["valid_ppl"] for row in run.epochs)

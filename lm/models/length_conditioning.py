@@ -49,7 +49,10 @@ class LengthConditioning(nn.Module):
             remaining_TB: the true numbers, none of them `UNCONDITIONED`.
         """
         classes_N = remaining_TB.clamp(max=MAX_LENGTH).flatten()
-        nats_N = F.cross_entropy(self.head(hidden_TBH).flatten(0, 1), classes_N, reduction="none")
+        logits_NC = self.head(hidden_TBH).flatten(0, 1)
+        nats_N = F.cross_entropy(
+            logits_NC.to(torch.promote_types(logits_NC.dtype, torch.float32)), classes_N, reduction="none"
+        )
         return nats_N.view(remaining_TB.shape) + (remaining_TB - MAX_LENGTH + 1).clamp(min=0) * math.log(2)
 
     def log_probabilities(self, hidden_BH: Tensor) -> Tensor:

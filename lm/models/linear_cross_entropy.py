@@ -52,16 +52,20 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Return the weighted sum of nats, sum_n weights_n * -log softmax(W hidden_n + b)[targets_n].
 
-    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype. It is differentiable once,
-    in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. All targets are int64 ids below V; one with a
+    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype; without gradients everything
+    is computed in float32 at least. It is differentiable once, in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. All targets are int64 ids below V; one with a
     weight of zero adds exactly nothing to the loss and the gradients. At most max(`MAX_LOGITS`, half the elements of
     `weight_VH`) logits exist at any time, or twice as many in bfloat16 and a block of them in float32. Nothing waits
     for the device.
     """
-    inputs = (hidden_NH.to(weight_VH.dtype), weight_VH, bias_V)
-    with_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    with_gradients = torch.is_grad_enabled() and any(
+        x is not None and x.requires_grad for x in (hidden_NH, weight_VH, bias_V)
+    )
+    # Without gradients the nats are for comparisons, which bf16 weights should not round.
+    dtype = weight_VH.dtype if with_gradients else torch.promote_types(weight_VH.dtype, torch.float32)
+    inputs = (hidden_NH.to(dtype), weight_VH.to(dtype), None if bias_V is None else bias_V.to(dtype))
     loss: Tensor = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-        *inputs, targets_N, weights_N.to(weight_VH.dtype), with_gradients
+        *inputs, targets_N, weights_N.to(dtype), with_gradients
     )
     return loss
 
