@@ -21,6 +21,7 @@ from lm.benchmark.benchmark_report import page, results_of
 from lm.benchmark.comparison import compare
 from lm.benchmark.timing import seconds_to_first_step
 from lm.cli import command
+from lm.sweeps.sweep_options import option_name
 from lm.training.hardware import explain_out_of_memory
 
 
@@ -28,7 +29,7 @@ def startup_seconds(job: Job, overrides: Sequence[str]) -> list[float]:
     """Return the seconds to the first step of each of `startup_repeats` runs; none on random ids."""
     if job.vocabulary_size is not None:
         return []
-    of_training = [override for override in overrides if override.lstrip("+").partition("=")[0] not in OWN_OPTIONS]
+    of_training = [override for override in overrides if option_name(override) not in OWN_OPTIONS]
     return [seconds_to_first_step(of_training) for _ in range(job.startup_repeats)]
 
 

@@ -24,7 +24,7 @@ from lm.training.signals import on_stop_signals
 
 
 class FolderCallback(Callback):
-    """Gives a single run a folder to which no other process writes, and a sweep its launcher."""
+    """Gives a run or a sweep a folder to which no other process writes."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Create the run's folder, or lock the one that the user has named."""
@@ -36,31 +36,31 @@ class FolderCallback(Callback):
                 config.hydra.run.dir = escape_interpolations(str(claim(Path(config.hydra.run.dir), named)))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Register the launcher `local`, if it is chosen: workers on other machines could not import it."""
+        """Check the sweep and claim its folder."""
         if config.hydra.runtime.choices["hydra/launcher"] == "local":
-            register()
+            register()  # here: workers on other machines could not import it
+        with exit_on_user_error():
+            self.options = remove_duplicates(config)
+            check_sweepable(config, self.options)
+            self.sweep = claim(Path(config.hydra.sweep.dir), _is_typed(config, "hydra.sweep.dir")).resolve()
+            check_folder(self.sweep, self.options)
+        names_by_options.cache_clear()
+        set_for_runs(config, self.sweep, self.options)
 
 
 class SweepCallback(FolderCallback):
-    """Prepares a sweep's folder, and stops its runs on `STOP_SIGNALS`. A second SIGINT ends it at once."""
+    """Stops a sweep's runs on `STOP_SIGNALS`, besides. A second SIGINT ends it at once."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the sweep, claim its folder and handle signals."""
         super().on_multirun_start(config)
-        with exit_on_user_error():
-            options = remove_duplicates(config)
-            check_sweepable(config, options)
-            sweep = claim(Path(config.hydra.sweep.dir), _is_typed(config, "hydra.sweep.dir")).resolve()
-            check_folder(sweep, options)
-        names_by_options.cache_clear()
-        self.stop = StopFile(sweep)
+        self.stop = StopFile(self.sweep)
         self.stop.clear()
         ON_EXIT.callback(self.stop.clear)
         ON_EXIT.callback(self._exit_on_signal)
         ON_EXIT.enter_context(on_stop_signals(self._stop))
-        set_for_runs(config, sweep, options)
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # Ray drops lines that are alike but for their numbers
-        print(describe_sweep(config, sweep, options), flush=True)
+        print(describe_sweep(config, self.sweep, self.options), flush=True)
 
     def _stop(self, number: int) -> None:
         self.stop.write(signal.Signals(number).name)
