@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from lm.reporting.extra_columns import ExtraColumns
-from lm.reporting.published import part_of_corpus, published_for
+from lm.reporting.published import part_of_corpus, published_value
 from lm.run_dir import RunDir, Value
 
 PERPLEXITIES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test"}
@@ -100,37 +101,26 @@ def perplexity_columns(weights: str) -> list[Column]:
     ]
 
 
-def published(name: str) -> Callable[[RunDir], Value]:
-    """Return a function that reads an attribute of the figures that are published for a run's configuration."""
-    return lambda run: getattr(published_for(run), name, None)
-
-
 COLUMNS = [
     *perplexity_columns("best"),
     Column("floor_ppl", "floor", result("corpus.floor_ppl"), text=format_ppl),
     Column("part_of_corpus", "part of corpus", part_of_corpus, first),
     *(
-        Column(f"published_{name}", f"published {split}", published(name), first, format_ppl)
+        Column(f"published_{name}", f"published {split}", partial(published_value, name=name), first, format_ppl)
         for name, split in PERPLEXITIES.items()
     ),
-    Column("published_in", "published in", published("name"), first),
+    Column("published_in", "published in", partial(published_value, name="name"), first),
 ]
 
 
 def extra_columns(extras: ExtraColumns) -> list[Column]:
     """Return the columns that were asked for."""
     limit = extras.epochs_to or 0.0
+    name, value = f"epochs_to_{limit:g}", partial(epochs_to, perplexity=limit)
     columns = {
         "parameters": Column("parameters", "", result("parameters.total"), first, format_count),
         "speed": Column("tokens_per_second", "tokens/second", result("tokens_per_second"), text=format_count),
-        "epochs_to": Column(
-            f"epochs_to_{limit:g}",
-            f"epochs to {limit:g}",
-            lambda run: epochs_to(run, limit),
-            text="{:.4g}".format,
-            missing="-",
-            always=True,
-        ),
+        "epochs_to": Column(name, name.replace("_", " "), value, text="{:.4g}".format, missing="-", always=True),
     }
     return [column for option, column in columns.items() if getattr(extras, option)]
 

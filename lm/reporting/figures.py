@@ -16,7 +16,6 @@ import matplotlib
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
@@ -74,14 +73,16 @@ def draw_convergence(groups: Sequence[RunGroup]) -> Figure | None:
     with matplotlib.rc_context(STYLE):
         columns = next(columns for columns, most in PANELS.items() if len(drawn) <= most)
         rows = math.ceil(len(drawn) / columns)
-        figure = _figure(width=max(4.0, 2.4 * columns), height=1.5 + 1.9 * rows)
+        figure = Figure(figsize=(max(4.0, 2.4 * columns), 1.5 + 1.9 * rows))
         same_axis = len({group.corpus for group in drawn}) == 1
         panels = figure.subplots(rows, columns, sharex=True, sharey=same_axis, squeeze=False).flatten()
         for panel, group in zip(panels, drawn, strict=False):
             _draw_group(panel, group)
             if panel is panels[0] or not same_axis:
                 _perplexity_axis(panel, drawn if same_axis else [group], ("train_online_ppl", "valid_ppl"))
-        _hide_unused(list(panels), len(drawn), columns)
+        for number in range(len(drawn), len(panels)):
+            panels[number].set_visible(False)
+            panels[number - columns].tick_params(labelbottom=True)
         _label(figure, "perplexity", groups)
         legend = figure.legend(handles=_legend(drawn), loc="outside upper center", ncols=3 if columns > 2 else 2)
         _make_room(figure, legend, 0.2, 0)
@@ -95,9 +96,10 @@ def draw_validation(groups: Sequence[RunGroup]) -> Figure | None:
         return None
     with matplotlib.rc_context(STYLE):
         corpora = list(dict.fromkeys(group.corpus for group in drawn))
-        figure = _figure(width=4.4, height=max(3.4, 2.4 * len(corpora)))
+        figure = Figure(figsize=(4.4, max(3.4, 2.4 * len(corpora))))
         panels = dict(zip(corpora, figure.subplots(len(corpora), squeeze=False).flatten(), strict=True))
-        styles = zip(cycle(COLOURS), cycle(MARKERS), _dashes(), strict=False)
+        dashes = [style for style in STYLES for _ in COLOURS]  # so that no two of `MAX_GROUPS` curves look the same
+        styles = zip(cycle(COLOURS), cycle(MARKERS), dashes, strict=False)
         lines = [_draw_line(panels[group.corpus], group.curve("valid_ppl"), *next(styles)) for group in drawn]
         for corpus, panel in panels.items():
             panel.set_title(corpus.partition(" ")[0] if len(corpora) > 1 else "")
@@ -116,15 +118,8 @@ def image(figure: Figure, form: str) -> bytes:
     return file.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _make_room(figure: Figure, legend: Legend, width: float, height: float) -> None:
-    """Enlarge a figure to the size of its legend and these inches, and fix its layout."""
-    figure.set_layout_engine("none")  # a wide legend leaves the axes no place yet
+    """Enlarge a figure to the size of its legend and these inches, and lay it out."""
     figure.draw_without_rendering()
     box = legend.get_window_extent()
     needed = box.width / figure.dpi + width, box.height / figure.dpi + height
@@ -202,12 +197,6 @@ def _reference(group: RunGroup) -> float | None:
     return group.published.valid_ppl if group.published else None
 
 
-def _hide_unused(panels: list[Axes], used: int, columns: int) -> None:
-    for number in range(used, len(panels)):
-        panels[number].set_visible(False)
-        panels[number - columns].tick_params(labelbottom=True)
-
-
 def _perplexity_axis(axes: Axes, groups: Sequence[RunGroup], names: Sequence[str]) -> None:
     """Set a log scale with plain numbers, and whole epochs.
 
@@ -226,8 +215,3 @@ def _perplexity_axis(axes: Axes, groups: Sequence[RunGroup], names: Sequence[str
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
-
-
-def _dashes() -> "cycle[Any]":
-    """Return a line style for each round of the colours, so that no two of `MAX_GROUPS` curves look the same."""
-    return cycle(style for style in STYLES for _ in COLOURS)

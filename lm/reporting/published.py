@@ -82,7 +82,8 @@ def config_values(run: RunDir) -> dict[str, Any]:
         values = dict(flat(OmegaConf.to_container(run.config, resolve=True)))
     except (OmegaConfBaseException, RecursionError):
         return {}
-    return {key: value for key, value in values.items() if key not in _page()["ignored"]}
+    # To Python 1 and true are equal, as options they are not.
+    return {key: (value, isinstance(value, bool)) for key, value in values.items() if key not in _page()["ignored"]}
 
 
 @lru_cache(maxsize=64)  # the table asks several times for the same run
@@ -91,26 +92,18 @@ def published_for(run: RunDir) -> Published | None:
     if part_of_corpus(run) is not None:
         return None
     values = config_values(run)
-    return next((figures for figures in published_figures() if _same_configs(values, figures.config)), None)
+    return next((figures for figures in published_figures() if figures.config == values), None)
 
 
-def _same_configs(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
-    return ours.keys() == theirs.keys() and all(_same(value, theirs[key]) for key, value in ours.items())
-
-
-def _same(ours: Any, theirs: Any) -> bool:
-    """Compare two values: `dropout=0` and `dropout=0.0` are the same, `1` and `true` are not."""
-    return isinstance(ours, bool) == isinstance(theirs, bool) and ours == theirs
+def published_value(run: RunDir, name: str) -> Value:
+    """Return an attribute of the figures that are published for a run's whole configuration, or None."""
+    return getattr(published_for(run), name, None)
 
 
 def part_of_corpus(run: RunDir) -> str | None:
     """Return the options by which a run reads only a part of its corpus, None if it reads all of it."""
     values = {name: run.value(f"trainer.{name}") for name in WHOLE_CORPUS}
-    parts = [
-        f"{name}={value}"
-        for name, value in values.items()
-        if value is not None and (value, type(value)) != (WHOLE_CORPUS[name], type(WHOLE_CORPUS[name]))
-    ]
+    parts = [f"{name}={value}" for name, value in values.items() if str(value) not in ("None", str(WHOLE_CORPUS[name]))]
     return " ".join(parts) or None
 
 
