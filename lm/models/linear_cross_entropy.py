@@ -52,11 +52,11 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Return the weighted sum of nats, sum_n weights_n * -log softmax(W hidden_n + b)[targets_n].
 
-    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype; without gradients everything
-    is computed in float32 at least. It is differentiable once, in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a constant. All targets are int64 ids below V; one with a
-    weight of zero adds exactly nothing to the loss and the gradients. At most max(`MAX_LOGITS`, half the elements of
-    `weight_VH`) logits exist at any time, or twice as many in bfloat16 and a block of them in float32. Nothing waits
-    for the device.
+    The sum over tokens is taken in float64 and returned as a scalar of the weight's dtype; without gradients all is
+    computed in at least float32. It is differentiable once, in `hidden_NH`, `weight_VH` and `bias_V`; `weights_N` is a
+    constant. All targets are int64 ids below V; one with a weight of zero adds exactly nothing to the loss and the
+    gradients. At most max(`MAX_LOGITS`, half the elements of `weight_VH`) logits exist at any time, or twice as many in
+    bfloat16 and a block of them in float32. Nothing waits for the device.
     """
     with_gradients = torch.is_grad_enabled() and any(
         x is not None and x.requires_grad for x in (hidden_NH, weight_VH, bias_V)

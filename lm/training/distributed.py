@@ -1,6 +1,6 @@
-"""What the processes of one run on several devices tell each other; with one device there is nothing to tell.
+"""Collective operations of a run's processes, one per device. With one device they return their argument.
 
-Every process has to take part: one that asks alone waits for ever.
+All processes must call them, or those that do wait for ever.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def all_reduce_sum(value: Tensor) -> Tensor:
-    """Return the sum of all processes' values."""
+    """Return the sum over all processes."""
     if not distributed.is_initialized():
         return value
     total = value.clone()
@@ -25,7 +25,7 @@ def all_reduce_sum(value: Tensor) -> Tensor:
 
 
 def all_reduce_max(number: int, device: torch.device) -> int:
-    """Return the largest of all processes' numbers; `device` is where this one computes."""
+    """Return the maximum over all processes; `device` is that of this process."""
     if not distributed.is_initialized():
         return number
     found = torch.tensor(number, device=device)
@@ -34,7 +34,7 @@ def all_reduce_max(number: int, device: torch.device) -> int:
 
 
 def all_gather(value: T) -> list[T]:
-    """Return all processes' values in the order of their ranks, tensors on the CPU."""
+    """Return the values of all processes in the order of their ranks, tensors on the CPU."""
     here: T = apply_to_collection(value, Tensor, Tensor.cpu)
     if not distributed.is_initialized():
         return [here]
@@ -44,7 +44,7 @@ def all_gather(value: T) -> list[T]:
 
 
 def concat_states(states: Sequence[Any]) -> Any:
-    """Return the hidden states of all columns, [1, B, H], out of those of each device, however they are nested."""
+    """Concatenate the hidden states of all devices, in any nesting, along the batch: [1, B, H]."""
     first = states[0]
     if isinstance(first, Tensor):
         return torch.cat(list(states), dim=1)
@@ -53,6 +53,6 @@ def concat_states(states: Sequence[Any]) -> Any:
     return type(first)(concat_states(parts) for parts in zip(*states, strict=True))
 
 
-def shard_states(states: Any, share: Shard, device: torch.device) -> Any:
-    """Return a device's share of what `concat_states` gave, whatever number of devices that had been."""
-    return apply_to_collection(states, Tensor, lambda state: share.take(state, dim=1).contiguous().to(device))
+def shard_states(states: Any, shard: Shard, device: torch.device) -> Any:
+    """Return the shard of a device from the output of `concat_states`, saved with any number of devices."""
+    return apply_to_collection(states, Tensor, lambda state: shard.take(state, dim=1).contiguous().to(device))

@@ -1,4 +1,4 @@
-"""What the machine offers to training: precision, threads, memory; and its description for the results."""
+"""Precision, memory and device of a run, and their description for the results."""
 
 import ctypes
 import platform
@@ -17,22 +17,22 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
 def configure_malloc() -> None:
-    """Tell the C library's allocator to keep freed memory for the next step, instead of faulting it in anew.
+    """Let glibc's malloc keep freed memory for the next step, which avoids page faults (mallopt(3)).
 
-    Only glibc has the switch (mallopt(3)); elsewhere nothing happens.
+    With other C libraries nothing happens.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the most it takes
+        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the largest value allowed
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager
 def explain_out_of_memory() -> Iterator[None]:
-    """Say in one sentence that memory is used up, whoever asked for it: Python, PyTorch on the CPU, or CUDA.
+    """Turn the out-of-memory errors of Python, PyTorch on the CPU and CUDA into one sentence.
 
     Raises:
-        MemoryError: in place of theirs.
+        MemoryError: instead of theirs.
     """
     try:
         yield
@@ -48,20 +48,20 @@ def explain_out_of_memory() -> Iterator[None]:
 
 
 def resolve_device(accelerator: str) -> torch.device:
-    """Return where Lightning computes with this accelerator: on a GPU if it may and there is one."""
+    """Return the device that Lightning uses with this accelerator."""
     wanted = accelerator in ("auto", "gpu", "cuda")
     return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
 
 
 def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
-    """Choose how a device computes matrix products; return Lightning's precision and a sentence that says what it is.
+    """Set the precision of matrix multiplication; return Lightning's precision and a description.
 
-    `auto` keeps weights, states, gradients and sums in float32 and lets products of matrices round their factors where
-    the hardware has that: to bfloat16 (`lm.models.bf16_matmul`), on a GPU to TensorFloat-32
-    (`torch.set_float32_matmul_precision`), in cuDNN's layers, too. All else is Lightning's own.
+    With `auto`, weights, states, gradients and sums are float32. If the hardware supports it, matrices are multiplied
+    in bf16 (`lm.models.bf16_matmul`), or on a GPU in TensorFloat-32 (`torch.set_float32_matmul_precision`), also in
+    cuDNN's layers. All other values are Lightning's own.
 
     Raises:
-        ValueError: for 16-mixed, whose scaled gradients have another norm than the one that is to be clipped.
+        ValueError: for 16-mixed, which scales gradients and so changes the norm that is clipped.
     """
     if str(precision) in ("16", "16-mixed"):
         raise ValueError(f"expected a precision without scaled gradients, found {precision}: type precision=bf16-mixed")
@@ -74,7 +74,7 @@ def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
 
 
 def describe_device(device: torch.device, devices: int = 1) -> str:
-    """Return a device in words, as `cpu (x86_64, AVX512, 2 threads)`, or several of them, as `2 x cpu (...)`."""
+    """Return a description such as `cpu (x86_64, AVX512, 2 threads)`, or `2 x cpu (...)` for several devices."""
     if devices > 1:
         return f"{devices} x {describe_device(device)}"
     if device.type == "cuda":
@@ -84,7 +84,7 @@ def describe_device(device: torch.device, devices: int = 1) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on, and the commit of the code where it is known."""
+    """Return the versions that a result depends on, and the commit of the code if it is known."""
     packages = ("torch", "pytorch-lightning", "hydra-core", "torchmetrics")
     return {"commit": _commit(), "python": platform.python_version()} | {name: version(name) for name in packages}
 

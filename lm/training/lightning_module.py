@@ -49,7 +49,7 @@ class LanguageModelModule(pl.LightningModule):
         self._rng_states: dict[str, Tensor] = {}
 
     @property
-    def share(self) -> Shard:
+    def shard(self) -> Shard:
         """The shard of this device; without a trainer, the whole batch."""
         return UNSHARDED if self._trainer is None else Shard(self._trainer.global_rank, self._trainer.world_size)
 
@@ -63,7 +63,7 @@ class LanguageModelModule(pl.LightningModule):
         """
         loss, nats, tokens = self._shared_step("train", batch, batch_idx)
         self.train_perplexity.update(nats, tokens)
-        return loss * self.share.devices / self.config.batch_size
+        return loss * self.shard.devices / self.config.batch_size
 
     def validation_step(self, batch: Batch | SentenceBatch, batch_idx: int) -> None:
         """Add the batch to the validation perplexity."""
@@ -93,7 +93,7 @@ class LanguageModelModule(pl.LightningModule):
             config.optimizer, self.model.parameters(), self.device, config.lr, **config.optimizer_options
         )
         # Sparse gradients would make a GPU wait, and several devices can only average dense ones.
-        on_one_cpu = self.device.type == "cpu" and self.share == UNSHARDED
+        on_one_cpu = self.device.type == "cpu" and self.shard == UNSHARDED
         self.model.embedding.sparse = on_one_cpu and OPTIMIZERS[config.optimizer].sparse and not config.tie_weights
         return {
             "optimizer": optimizer,
@@ -150,7 +150,7 @@ class LanguageModelModule(pl.LightningModule):
         self._rng_states = saved_rng_states(checkpoint)
         for name, sums in self._sums(checkpoint["state_dict"]).items():
             # With more devices than before, some get none; with fewer, some get several.
-            own = sums.reshape(-1)[self.share.rank :: self.share.devices]
+            own = sums.reshape(-1)[self.shard.rank :: self.shard.devices]
             checkpoint["state_dict"][name] = own.sum()
 
     @staticmethod
@@ -159,8 +159,8 @@ class LanguageModelModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Restore this device's hidden states and random states of an interrupted run."""
-        self._states = shard_states(self._states, self.share, self.device)
-        restore_rng(self._rng_states, self.config.seed, self.share.rank, self.device)
+        self._states = shard_states(self._states, self.shard, self.device)
+        restore_rng(self._rng_states, self.config.seed, self.shard.rank, self.device)
 
 
 def _stacked(values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
-"""Plain gradient descent on a processor, where an update costs what it reads and writes.
+"""Stochastic gradient descent that reads and writes as little memory as possible, since that limits a CPU.
 
-The gradient is read once for its norm, and once more, scaled by the clipping as it is added to the weights. Of the
-embedding, a step's gradient has only the rows of the words that it read: a sparse tensor.
+A gradient is read once for its norm, and once when it is clipped and added to the weights in one operation. The
+gradient of the embedding is sparse: it has only the rows of the words in the batch.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,23 +12,22 @@ from torch import Tensor
 
 
 class SGD(torch.optim.SGD):
-    """`torch.optim.SGD` without its extras, along gradients divided by `grad_scale`, for dense and sparse ones.
+    """`torch.optim.SGD` without momentum and weight decay, which divides dense and sparse gradients by `grad_scale`.
 
-    State dicts interchange with torch.optim.SGD's. A step reads `grad_scale`, for which it would have to
-    wait on a GPU.
+    State dicts are those of torch.optim.SGD. On a GPU, a step would wait for `grad_scale`.
     """
 
     grad_scale: Tensor | float = 1.0
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients; there is no other way, and no record for PyTorch's profiler, which takes longer."""
+        """Set all gradients to None, without PyTorch's record for its profiler, which takes longer."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Compute gradients by `closure`, move every parameter against its own; return what `closure` returns."""
+        """Update the parameters after calling `closure`, if any; return what it returns."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -42,6 +41,6 @@ class SGD(torch.optim.SGD):
 
 
 def total_norm(gradients: Iterable[Tensor]) -> Tensor:
-    """Return the 2-norm of all gradients, dense or sparse, together: a scalar that nothing has waited for, if dense."""
+    """Return the 2-norm of all gradients together, a scalar. For dense gradients it does not wait for the device."""
     values = [gradient.coalesce().values() if gradient.is_sparse else gradient for gradient in gradients]
     return torch.nn.utils.get_total_norm(values)

@@ -14,7 +14,7 @@ from lm.training.trainer import check_devices
 from tests.conftest import no_file_larger_than
 from tests.test_resume import assert_same, signal_at, start, untimed, wait_for_epochs
 
-EXACT = ("precision=64-true", "dropout=0", "batch_size=5", "lr=0.1")  # five columns make shares of three and two
+EXACT = ("precision=64-true", "dropout=0", "batch_size=5", "lr=0.1")  # batch sizes of three and two
 FILES = {".hydra", "checkpoints", "epochs.csv", "hparams.yaml", "results.json", "train.log"}
 
 
@@ -131,7 +131,7 @@ def states_of(columns):
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 3), (3, 1), (2, 3), (2, 2)])
-def test_hidden_states_are_shared_out_anew_among_other_devices(before, after):
+def test_hidden_states_are_split_again_across_another_number_of_devices(before, after):
     cpu, whole = torch.device("cpu"), states_of(7)
     parts = [shard_states(whole, Shard(rank, before), cpu) for rank in range(before)]
     again = [shard_states(concat_states(parts), Shard(rank, after), cpu) for rank in range(after)]
