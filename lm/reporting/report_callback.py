@@ -46,7 +46,7 @@ class ReportCallback(Callback):
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Update the report."""
         if config.hydra.mode == RunMode.MULTIRUN:
-            self._write(sweep_folder(config))
+            self._write(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Show the complete report, and end the process with status 1 if it or a run is not finished.
@@ -73,13 +73,3 @@ class ReportCallback(Callback):
             log.warning("the sweep's report could not be written: %s: %s", type(error).__name__, error)
             return None
         return report
-
-
-def sweep_folder(config: DictConfig) -> Path:
-    """Return the sweep's folder: the job's own without the parts of `hydra.sweep.subdir`.
-
-    The job's folder is absolute, so it is found in any working directory.
-    """
-    job_folder = Path(config.hydra.runtime.output_dir)
-    depth = len(Path(config.hydra.sweep.subdir).parts)
-    return job_folder.parents[depth - 1] if depth else job_folder

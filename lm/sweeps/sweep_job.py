@@ -154,7 +154,7 @@ def record_failure(run: RunDir, status: int) -> None:
         error = "killed by SIGKILL, probably out of memory: type fewer runs at a time, or a smaller batch_size"
     else:
         error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
-    log.error(f"{run.folder.name} failed: {error}")
+    log.error(f"{run.name} failed: {error}")
     record(run, "failed", error)
 
 

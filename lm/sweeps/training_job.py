@@ -29,6 +29,7 @@ from lm.overrides import typed_command
 from lm.run_dir import FINISHED, RunDir
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
+from lm.sweeps.sweep_job import record
 from lm.training.divergence import Diverged
 from lm.training.hardware import (
     configure_malloc,
@@ -216,11 +217,11 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
 
 
 def record_single_failure(run: RunDir, error: Exception) -> None:
-    """Record the error of a run that had begun; earlier results stay."""
+    """Record the error of a run that had started. Earlier results stay."""
     if not run.results_path.exists() and any(run.folder.glob("events.out.tfevents.*")):
-        told = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
-        write_if_possible(run, "failed", told)
-        log_to_file(f"failed: {told}")
+        message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
+        record(run, "failed", message)
+        log_to_file(f"failed: {message}")
 
 
 def log_to_file(message: str) -> None:
@@ -247,33 +248,25 @@ def train_in_sweep(composed: DictConfig, folder: Path, sweep: Path, job_logging:
         with locked(folder):
             train(*train_arguments(composed, run))
     except Interrupted as stop:
-        reason = StopFile(sweep).signal()
-        log.info(f"{run.folder.name} stopped by {reason.name}" if reason else f"{run.folder.name} {stop}")
-        run.write_outcome("interrupted", f"stopped by {reason.name}" if reason else str(stop))
+        number = StopFile(sweep).signal()
+        error = f"stopped by {number.name}" if number else str(stop)  # the sweep stops its runs by SIGTERM
+        log.info(f"{run.name} {error}")
+        record(run, "interrupted" if run.has_checkpoint else "not started", error)
     except FolderInUse as error:
         log.error(one_line(error))  # the other process writes the outcome
     except RunMismatch as error:
         StopFile(sweep).write(str(error))  # the folder is of another sweep, whose runs stay as they are
     except Exception as error:
         expected = isinstance(error, (*USER_ERRORS, Diverged))
-        told = one_line(error) if expected else str(error)
-        log.error(f"{run.folder.name} failed: {told}", exc_info=None if expected else error)
+        message = one_line(error) if expected else str(error)
+        log.error(f"{run.name} failed: {message}", exc_info=None if expected else error)
         status = "diverged" if isinstance(error, Diverged) else "failed"
-        write_if_possible(run, status, f"{type(error).__name__}: {told}")
+        record(run, status, f"{type(error).__name__}: {message}")
 
 
 def train_rank(job: Job) -> float:
-    """Train on one of several devices, for the process of the first, which alone writes and tells."""
+    """Train in the process of a further device. Only that of the first device writes and logs."""
     logging.disable()
     with suppress(Interrupted, Diverged):
         train(*job)
     return math.nan
-
-
-def write_if_possible(run: RunDir, status: str, error: str) -> None:
-    """Record how a run failed. Results stay until training continues; a full disk leaves the run unfinished."""
-    try:
-        if not RunDir(run.folder).finished:
-            run.write_outcome(status, error)
-    except OSError as failure:
-        log.error(one_line(failure))

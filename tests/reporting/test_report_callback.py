@@ -10,7 +10,7 @@ import pytest
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from lm.reporting.report_callback import ReportCallback, sweep_folder
+from lm.reporting.report_callback import ReportCallback
 
 # A small sweep: Hydra itself, and training that writes its results at once.
 APPLICATION = """
@@ -67,9 +67,8 @@ def run(application: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def job_config(folder: Path, mode: RunMode = RunMode.MULTIRUN, subdir: str = "cell=lstm") -> DictConfig:
-    runtime = {"output_dir": str(folder / subdir)}
-    return OmegaConf.create({"hydra": {"mode": mode, "runtime": runtime, "sweep": {"dir": "s", "subdir": subdir}}})
+def job_config(folder: Path, mode: RunMode = RunMode.MULTIRUN) -> DictConfig:
+    return OmegaConf.create({"hydra": {"mode": mode, "sweep": {"dir": str(folder)}}})
 
 
 def test_a_sweep_ends_with_its_table_in_the_terminal(application: Path) -> None:
@@ -141,6 +140,9 @@ def test_a_report_that_fails_is_logged_and_stops_nothing(tmp_path: Path, caplog:
     assert caplog.messages == ["the sweep's report could not be written: OSError: disk full"]
 
 
-@pytest.mark.parametrize("subdir", ["cell=lstm,dropout=0", "lstm/0.25", ""])
-def test_the_sweeps_folder_is_found_from_the_jobs(tmp_path: Path, subdir: str) -> None:
-    assert sweep_folder(job_config(tmp_path / "sweep", subdir=subdir)) == tmp_path / "sweep"
+@pytest.mark.parametrize("subdir", ["${hydra.job.num}", "${cell.name}/${hydra.job.num}"])
+def test_the_report_is_in_the_sweeps_folder_wherever_its_runs_are(application: Path, subdir: str) -> None:
+    answer = run(application, "-m", "cell.name=lstm,gru", f"hydra.sweep.subdir={subdir}")
+
+    assert answer.returncode == 0, answer.stderr
+    assert (application / "sweep" / "report.md").is_file()

@@ -1,0 +1,34 @@
+"""Sweeps as users type them, under the launchers of this machine."""
+
+import json
+
+
+def finished(sweep):
+    """Return the finished runs below a sweep's folder, with the times at which they finished."""
+    paths = [path for path in sweep.rglob("results.json") if json.loads(path.read_text())["status"] == "finished"]
+    return {str(path.parent.relative_to(sweep)): path.stat().st_mtime_ns for path in paths}
+
+
+def test_the_same_sweep_in_another_order_finds_its_finished_runs(run_command, small, tmp_path):
+    assert run_command("lm.train", "-m", "cell=gru", "seed=1,2", "lr=0.5", *small, "hydra.sweep.dir=sweep") == 0
+    before = finished(tmp_path / "sweep")
+    assert before.keys() == {"seed=1", "seed=2"}
+    assert run_command("lm.train", "-m", *small, "lr=0.50", "cell=gru", "seed=2,1", "hydra.sweep.dir=sweep") == 0
+    assert finished(tmp_path / "sweep") == before
+
+
+def test_groups_are_swept_by_globs_on_several_cores_into_any_subfolders(run_command, small, tmp_path, capfd):
+    options = ("hydra/launcher=local", "hydra.sweep.subdir=${cell.name}/${hydra.job.num}", "hydra.sweep.dir=sweep")
+    assert run_command("lm.train", "-m", "cell=glob(rnn_*)", "seed=1,1", *small, *options) == 0
+    assert finished(tmp_path / "sweep").keys() == {"rnn_relu/0", "rnn_tanh/1"}
+    output = capfd.readouterr().out
+    assert "seed= has equal values: the sweep trains each of 1 once" in output
+    assert "run 1 of 2: 0" in output
+    assert "run 2 of 2: 1" in output
+    assert "rnn_tanh" in (tmp_path / "sweep" / "report.md").read_text()
+
+
+def test_a_sweep_that_is_refused_leaves_nothing(run_command, small, tmp_path, capfd):
+    assert run_command("lm.train", "-m", *small, "seed=1,2", "trainer.devices=2") == 1
+    assert capfd.readouterr().err.startswith("error: expected one device for each run of a sweep")
+    assert not list(tmp_path.iterdir())
