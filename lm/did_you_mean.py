@@ -10,7 +10,6 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep
 from hydra.errors import MissingConfigException
 from omegaconf import DictConfig
 
@@ -45,7 +44,8 @@ def wrong_choice(overrides: Sequence[str]) -> str | None:
     for override in overrides:
         group, _, found = override.partition("=")
         choices = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if group else []
-        if choices and not isinstance(OverridesParser.create().parse_override(override).value(), str | ChoiceSweep):
+        parsed = OverridesParser.create().parse_override(override) if choices else None
+        if parsed and not (parsed.is_sweep_override() or isinstance(parsed.value(), str)):
             return unknown_choice(group, found, choices)
     return None
 
