@@ -53,19 +53,17 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
             prepare_streams()
             # Without it Hydra prints its errors over several lines, and a traceback of those of the task.
             os.environ["HYDRA_FULL_ERROR"] = "1"
-            usage = cleandoc(sys.modules[task.__module__].__doc__ or "").replace(
-                "$", "$$"
-            )  # Hydra's help is a template
-            OmegaConf.register_new_resolver("usage", lambda: usage, replace=True)
-            try:
+            OmegaConf.register_new_resolver("usage", lambda: usage(task), replace=True)
+            with exit_on_user_error():
                 overrides, flags = split_arguments(sys.argv[1:], literal)
-                sys.argv[1:] = [*overrides, *flags]
+            sys.argv[1:] = [*overrides, *flags]
+            try:
                 if found := wrong_choice(overrides) or unknown_addition(config_name, sys.argv[1:]):
                     sys.exit(f"error: {found}")
                 run()
             except BrokenPipeError:
                 sys.exit(discard(sys.stdout))
-            except (HydraException, *USER_ERRORS) as error:
+            except (HydraException, OmegaConfBaseException, OSError) as error:
                 sys.exit(f"error: {missing_extra(error) or did_you_mean(config_name, error) or one_line(error)}")
             except KeyboardInterrupt:
                 sys.exit(130)  # the status that shells use for SIGINT
@@ -75,6 +73,11 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
         return main
 
     return decorate
+
+
+def usage(task: Task) -> str:
+    """Return the docstring of a command's module for the template of Hydra's help, in which `$$` is a `$`."""
+    return cleandoc(sys.modules[task.__module__].__doc__ or "").replace("$", "$$")
 
 
 class exit_on_user_error(ContextDecorator):

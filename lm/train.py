@@ -6,6 +6,7 @@ python -m lm.train -m hydra/launcher=local cell=lstm,gru   # runs in parallel; o
 python -m lm.train data.batching=sentences                 # each sentence separately, not one long text
 python -m lm.train resume=outputs/DATE/TIME                # resume an interrupted run
 python -m lm.train --cfg job --resolve                     # show all options with their values
+    eval "$(lm-train -sc install=bash)"                        # let Tab complete options after lm-train; or zsh, fish
 """
 
 import os

@@ -67,7 +67,7 @@ def trained(run_command, small, tmp_path):
     return tmp_path / "a=b, {c}'s $d"
 
 
-def test_a_folder_is_taken_as_typed_and_a_run_resumes_with_its_own_options(run_command, small, trained, capsys):
+def test_a_folder_is_read_as_typed_and_a_run_resumes_with_its_own_options(run_command, small, trained, capsys):
     same = (*small, "cell=lstm", "schedule=table1", "trainer.accelerator=cpu", "epochs=2")
     assert run_command("lm.train", f"resume={trained.name}", *same) == 0
     assert len((trained / "epochs.csv").read_text().splitlines()) == 3
@@ -81,7 +81,7 @@ def test_a_folder_is_taken_as_typed_and_a_run_resumes_with_its_own_options(run_c
     assert (trained / "results.json").is_file()
 
 
-def test_null_is_no_folder_and_a_relative_one_is_that_of_the_command_line_wherever_hydra_stands(
+def test_null_means_no_folder_and_relative_folders_start_where_the_command_was_typed(
     run_command, small, tmp_path, corpus_folder
 ):
     (tmp_path / "corpus").symlink_to(corpus_folder)
@@ -110,7 +110,7 @@ def test_completion_of_the_console_script_names_options(run_command, capsys, mon
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", ">/dev/full", ">&- 2>&-"])
-def test_a_run_ends_well_without_a_place_to_print(small, tmp_path, redirection):
+def test_a_run_finishes_without_a_place_to_print(small, tmp_path, redirection):
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = str(ROOT)
     words = " ".join(f"'{word}'" for word in (*small, "epochs=1", f"hydra.run.dir={tmp_path / 'run'}"))
@@ -121,7 +121,7 @@ def test_a_run_ends_well_without_a_place_to_print(small, tmp_path, redirection):
     assert (tmp_path / "run" / "results.json").is_file()
 
 
-def test_a_handler_stops_printing_to_a_full_disk_without_a_word(capsys):
+def test_a_handler_ignores_a_full_disk(capsys):
     class Full(io.StringIO):
         def write(self, text: str) -> int:
             raise OSError(28, "No space left on device")
@@ -130,7 +130,7 @@ def test_a_handler_stops_printing_to_a_full_disk_without_a_word(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_an_error_of_several_lines_is_told_in_one():
+def test_an_error_of_several_lines_is_printed_in_one():
     assert one_line(ValueError("expected a,\n  found b")) == "expected a, found b"
     assert one_line(OSError(28, "No space left", "f")) == (
         "expected to use the file or folder 'f', found: No space left; make room for it"

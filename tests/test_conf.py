@@ -1,10 +1,10 @@
-"""The configs compose, and say what the papers say."""
+"""The configs compose, and hold what the papers state."""
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-import lm.train  # noqa: F401  # registers what configs compute with
+import lm.train  # noqa: F401  # registers the resolvers
 from lm.cli import CONFIGS
 from lm.config import Config
 from lm.data.sources import SOURCES
@@ -23,10 +23,10 @@ def names(group):
 
 @pytest.mark.parametrize("experiment", [None, *sorted(names("experiment"))])
 @pytest.mark.parametrize("command", ["train", "benchmark"])
-def test_hydra_can_call_what_every_experiment_has_it_call(command, experiment):
+def test_hydra_can_make_the_callbacks_of_every_experiment(command, experiment):
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        words = [] if experiment is None else [f"experiment={experiment}"]
-        config = compose(command, words, return_hydra_config=True)
+        overrides = [] if experiment is None else [f"experiment={experiment}"]
+        config = compose(command, overrides, return_hydra_config=True)
     assert len(instantiate(config.hydra.callbacks)) >= 2
 
 
@@ -36,7 +36,7 @@ def test_every_cell_and_every_corpus_has_its_file():
 
 
 @pytest.mark.parametrize("cell", sorted(CELLS))
-def test_the_learning_rate_is_the_cells_unless_given(cell):
+def test_the_learning_rate_is_that_of_the_cell_by_default(cell):
     assert composed(f"cell={cell}").lr == composed(f"cell={cell}").cell.lr
     assert composed(f"cell={cell}", "lr=0.123").lr == 0.123
 
@@ -56,7 +56,7 @@ def test_the_schedule_depends_on_whether_there_is_dropout(schedule, dropout, exp
     assert (config.epochs_at_full_rate, config.lr_decay_factor) == expected
 
 
-def test_the_schedule_can_be_given_by_hand():
+def test_the_schedule_can_be_overridden():
     config = composed("lr_decay_factor=1.5", "epochs_at_full_rate=3")
     assert (config.epochs_at_full_rate, config.lr_decay_factor) == (3, 1.5)
 
@@ -72,18 +72,17 @@ ZAREMBA = {  # section 4.1 and table 1 of arXiv:1409.2329, and the sizes of mode
 
 
 @pytest.mark.parametrize("experiment", ZAREMBA)
-def test_zarembas_configurations_are_the_papers(experiment):
-    settings = Config.from_hydra(composed(f"experiment={experiment}"))
+def test_the_configurations_of_zaremba_are_those_of_the_paper(experiment):
+    config = Config.from_hydra(composed(f"experiment={experiment}"))
     expected = ZAREMBA[experiment] | dict(cell="lstm", num_layers=2, batch_size=20, lr=1.0, tie_weights=False)
-    assert {name: getattr(settings, name) for name in expected} == expected
-    assert settings.embedding_size == settings.hidden_size
+    assert {name: getattr(config, name) for name in expected} == expected
+    assert config.embedding_size == config.hidden_size
 
 
-def test_the_tables_grid_is_the_one_of_the_commands():
-    config = composed("experiment=table1")
-    settings = Config.from_hydra(config)
-    assert (settings.hidden_size, settings.num_layers, settings.epochs) == (200, 2, 25)
-    assert (settings.batch_size, settings.seq_len, settings.max_grad_norm) == (20, 20, 5)
+def test_the_experiment_of_the_table_has_its_sizes():
+    config = Config.from_hydra(composed("experiment=table1"))
+    assert (config.hidden_size, config.num_layers, config.epochs) == (200, 2, 25)
+    assert (config.batch_size, config.seq_len, config.max_grad_norm) == (20, 20, 5)
 
 
 @pytest.mark.parametrize("experiment", ["table1", "demo"])
@@ -93,23 +92,22 @@ def test_a_sweeps_experiment_holds_its_grid(experiment):
     assert config.hydra.sweeper.params == {"cell": "lstm,gru", "dropout": "0,0.25"}
 
 
-def counted(*overrides):
-    """The parameters of the model that a run of these words trains on 10,000 words."""
-    return LanguageModel(10_000, **Config.from_hydra(composed(*overrides)).model_arguments()).parameter_counts()[
-        "total"
-    ]
+def num_parameters(*overrides):
+    """Return the number of parameters of the model of a config, with a vocabulary of 10,000 words."""
+    model = LanguageModel(10_000, **Config.from_hydra(composed(*overrides)).model_arguments())
+    return model.parameter_counts()["total"]
 
 
 @pytest.mark.parametrize(("size", "layers"), [(200, 2), (200, 1), (650, 2)])
-def test_the_preset_for_equal_parameters_sweeps_over_the_given_size_and_the_computed_one(size, layers):
-    words = ("experiment=equal_parameters", f"equal_parameters.hidden_size={size}", f"num_layers={layers}")
+def test_the_experiment_with_equal_parameters_sweeps_over_the_given_size_and_the_computed_one(size, layers):
+    overrides = ("experiment=equal_parameters", f"equal_parameters.hidden_size={size}", f"num_layers={layers}")
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose("train", list(words), return_hydra_config=True)
+        config = compose("train", list(overrides), return_hydra_config=True)
     matching = config.equal_parameters.matching_size
     assert dict(config.hydra.sweeper.params) == {"cell": "lstm,gru", "hidden_size": f"{size},{matching}"}
-    lstm = counted(*words, "cell=lstm", f"hidden_size={size}")
-    assert counted(*words, "cell=gru", f"hidden_size={size}") < 0.99 * lstm
-    assert counted(*words, "cell=gru", f"hidden_size={matching}") == pytest.approx(lstm, rel=0.005)
+    lstm = num_parameters(*overrides, "cell=lstm", f"hidden_size={size}")
+    assert num_parameters(*overrides, "cell=gru", f"hidden_size={size}") < 0.99 * lstm
+    assert num_parameters(*overrides, "cell=gru", f"hidden_size={matching}") == pytest.approx(lstm, rel=0.005)
 
 
 def test_equal_parameters_leave_the_embedding_as_it_is():

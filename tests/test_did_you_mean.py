@@ -14,12 +14,12 @@ def composed(command: str, *overrides: str) -> DictConfig:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_commands_options_are_those_that_hydra_composes(command: str):
+def test_the_options_of_a_command_are_those_that_hydra_composes(command: str):
     assert {key for key in composed(command) if key != "hydra"} <= options(command).keys()
 
 
 @pytest.mark.parametrize("data", ["ptb", "text", "python_docs", "synthetic"])
-def test_so_are_those_of_every_group(data: str):
+def test_the_options_of_every_group_are_those_that_hydra_composes(data: str):
     config = OmegaConf.to_container(composed("train", f"data={data}", "experiment=equal_parameters"))
     names = {f"{group}.{key}" for group in ("cell", "data", "trainer", "equal_parameters") for key in config[group]}
     assert names <= options("train").keys()
@@ -36,7 +36,7 @@ def test_so_are_those_of_every_group(data: str):
         ("+qqq=1", "found +qqq=1: python -m lm.train --cfg job shows them"),
     ],
 )
-def test_what_would_be_added_for_nothing_is_told_with_the_option_that_may_be_meant(typed: str, advice: str):
+def test_an_added_option_that_nothing_reads_is_refused_with_the_one_that_may_be_meant(typed: str, advice: str):
     assert advice in (unknown_addition("train", ["-m", "cell=lstm", typed]) or "")
 
 
@@ -52,53 +52,53 @@ def test_what_would_be_added_for_nothing_is_told_with_the_option_that_may_be_mea
         "-m",
     ],
 )
-def test_what_may_be_added_or_is_hydras_to_refuse_is_let_through(typed: str):
+def test_options_that_can_be_added_or_that_hydra_refuses_are_let_through(typed: str):
     assert unknown_addition("train", [typed]) is None
 
 
-def test_groups_of_the_users_own_may_be_added():
+def test_groups_of_ones_own_can_be_added():
     for where in ("--config-dir=mine", "-cd", "hydra.searchpath=[file:///mine]", "+hydra.searchpath=[mine]"):
         assert unknown_addition("train", [where, "+paper=graves"]) is None
 
 
 @pytest.mark.parametrize("typed", ["cel=gru", "data.dri=x", "trainer.max_tme=1"])
-def test_an_option_that_hydra_does_not_find_is_told_without_its_advice_to_add_it(typed: str):
+def test_an_unknown_option_is_refused_without_the_advice_to_add_it(typed: str):
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", typed)
-    told = did_you_mean("train", error.value)
-    assert told is not None
-    assert told.startswith(f"expected an option of lm.train, found {typed.partition('=')[0]}=: type ")
+    sentence = did_you_mean("train", error.value)
+    assert sentence is not None
+    assert sentence.startswith(f"expected an option of lm.train, found {typed.partition('=')[0]}=: type ")
 
 
 @pytest.mark.parametrize(
     ("typed", "choice"), [("data.lowercase=true", "data=text"), ("data.branching=3", "data=synthetic")]
 )
-def test_an_option_of_another_choice_is_told_with_that_choice(typed: str, choice: str):
+def test_an_option_of_another_choice_is_refused_with_that_choice(typed: str, choice: str):
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", typed)
     name = typed.partition("=")[0]
-    told = did_you_mean("train", error.value)
-    assert told == f"expected an option of what is chosen, found {name}=: type {choice} with it, or leave it out"
+    sentence = did_you_mean("train", error.value)
+    assert sentence == f"expected an option of what is chosen, found {name}=: type {choice} with it, or leave it out"
     composed("train", choice, typed)  # as advised
 
 
 @pytest.mark.parametrize(
     "typed", ["trainer.profiler=simple", "hydra.callbacks.report.speed=true", "trainer.max_steps=1"]
 )
-def test_where_a_plus_is_missing_hydras_advice_stands(typed: str):
+def test_hydras_advice_is_kept_if_a_plus_is_missing(typed: str):
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", typed)
     assert did_you_mean("train", error.value) is None
     composed("train", f"+{typed}")  # as advised
 
 
-def test_an_option_of_the_default_choice_is_told_with_a_choice_that_has_it():
+def test_an_option_of_the_default_choice_is_refused_with_a_choice_that_has_it():
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", "data=python_docs", "data.dir=x")
     assert "found data.dir=: type data=ptb with it" in (did_you_mean("train", error.value) or "")
 
 
-def test_a_group_with_a_plus_is_told_without_it():
+def test_the_advice_on_a_group_with_a_plus_is_to_leave_the_plus_out():
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", "+cell=gru")
     assert did_you_mean("train", error.value) == (
@@ -111,5 +111,5 @@ def test_other_overrides_are_no_wrong_choice(override: str):
     assert wrong_choice([override]) is None
 
 
-def test_other_errors_are_none_of_an_option():
+def test_other_errors_are_left_alone():
     assert did_you_mean("train", ValueError("Could not find 'cell/lsmt'")) is None
