@@ -13,11 +13,14 @@ from typing import IO, Any, Literal
 def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[Any]]:
     """Open a file beside `path` that takes its place when the block ends without an error; text is UTF-8 as written.
 
+    The target of a link is replaced rather than the link. A pipe or a device is written to as it is.
+
     Raises:
         OSError: where it can't be written, as on a full disk; it names `path`, which is left as it was.
     """
+    special = path.exists() and not path.is_file()
     try:
-        with _beside(path, mode) as file:
+        with _open(path, mode) if special else _beside(Path(os.path.realpath(path)), mode) as file:
             yield file
     except OSError as error:
         error.filename = str(path)  # of its own it names none, or the temporary one
@@ -37,10 +40,9 @@ def write_json(path: Path, values: Any) -> None:
 
 @contextmanager
 def _beside(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
-    encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, mode, encoding=encoding, newline=newline) as file:
+        with _open(descriptor, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the new name with nothing behind it
@@ -49,6 +51,11 @@ def _beside(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _open(file: Path | int, mode: Literal["w", "wb"]) -> IO[Any]:
+    encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
+    return open(file, mode, encoding=encoding, newline=newline)
 
 
 def _umask() -> int:

@@ -27,14 +27,15 @@ def check_number(
     least: float = -math.inf,
     above: float = -math.inf,
     below: float = math.inf,
+    most: float = math.inf,
     optional: bool = False,
 ) -> None:
-    """Raise a ValueError unless `value` is finite, at least `least`, above `above` and below `below`."""
+    """Raise a ValueError unless `value` is finite and within all of the limits."""
     if value is None and optional:
         return
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-    if not (isinstance(value, int | float) and number and least <= value < below and above < value):
-        limits = {"of at least": least, "above": above, "below": below}
+    if not (isinstance(value, int | float) and number and least <= value <= most and above < value < below):
+        limits = {"of at least": least, "above": above, "below": below, "at most": most}
         described = " and".join(f" {words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
         raise unexpected(name, f"a number{described}{_or_null(optional)}", value, example)
 
@@ -43,6 +44,12 @@ def check_flag(name: str, value: object, optional: bool = False) -> None:
     """Raise a ValueError unless `value` is true or false; None passes if `optional`."""
     if not isinstance(value, bool) and not (value is None and optional):
         raise unexpected(name, f"true or false{_or_null(optional)}", value, "true")
+
+
+def check_text(name: str, value: object, example: str, optional: bool = False) -> None:
+    """Raise a ValueError unless `value` is text that is not blank; None passes if `optional`."""
+    if not (value is None and optional) and not (isinstance(value, str) and value.strip()):
+        raise unexpected(name, f"text{_or_null(optional)}", value, example)
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

@@ -3,12 +3,15 @@
 Shell completion comes with the console scripts: eval "$(lm-train -sc install=bash)"
 """
 
+import atexit
 import errno
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator, ExitStack
-from functools import wraps
+from functools import cache, wraps
 from inspect import cleandoc
 from pathlib import Path
 from pkgutil import resolve_name
@@ -134,6 +137,14 @@ def config_folder(folder: str) -> str | None:
     return None if (Path(folder) / "checkpoints" / "last.ckpt").is_file() else ".hydra"
 
 
+@cache
+def temporary_folder() -> str:
+    """Return a folder for what Hydra writes about a sweep, which is deleted when this process ends."""
+    folder = tempfile.mkdtemp(prefix="lm-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def gpus_here(gpus_per_run: float) -> float:
     """Return how much of a GPU a run on this machine uses: nothing if there is none."""
     import torch  # composing other configs is fast without it
@@ -150,6 +161,7 @@ RESOLVERS = {
     "matching_hidden_size": "lm.models.parameter_count:matching_hidden_size",
     "run_folder": "lm.cli:run_folder",
     "run_name": "lm.sweeps.sweep_dir:name_in_sweep",
+    "temporary_folder": "lm.cli:temporary_folder",
     "unfinished_sweep": "lm.sweeps.sweep_dir:unfinished_sweep",
 }
 """The function of each resolver as "module:function". It is imported when a config needs it."""

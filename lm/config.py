@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,6 +19,8 @@ from lm.trainer_config import TrainerConfig
 
 if TYPE_CHECKING:
     from lm.data.batching import Batching  # imports PyTorch, which checking a config does not need
+
+Options = TypeVar("Options")
 
 MODEL_ARGUMENTS = (
     "cell", "embedding_size", "hidden_size", "num_layers", "dropout", "init_range", "tie_weights",
@@ -97,8 +99,10 @@ class Config:
         """Return the typed options of a composed config."""
         values = plain(config)
         data, optimizer = values["data"], dict(values["optimizer"])
-        typed: dict[str, Any] = {name: (data if name in BATCHING_OPTIONS else values).get(name) for name in _names(cls)}
-        return cls(**typed | {
+        options: dict[str, Any] = {
+            name: (data if name in BATCHING_OPTIONS else values).get(name) for name in _names(cls)
+        }
+        return cls(**options | {
             "cell": values["cell"].get("name"),
             "optimizer": optimizer.pop("name", None),
             "optimizer_options": optimizer,
@@ -146,6 +150,12 @@ class MachineConfig:
         values = plain(config)
         typed: dict[str, Any] = {name: values.get(name) for name in _names(cls)}
         return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
+
+
+def typed(options: type[Options], config: DictConfig) -> Options:
+    """Return the typed options of a composed config; a missing one is None."""
+    values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    return options(**{name: values.get(name) for name in _names(options)})
 
 
 def config_key(name: str) -> str:

@@ -66,7 +66,7 @@ def did_you_mean(config_name: str, error: Exception) -> str | None:
     name, known = match[1], options(config_name)
     if name.startswith(OPEN_PREFIXES) and (name in known or not get_close_matches(name, known, cutoff=MATCH_CUTOFF)):
         return None
-    if name in known:
+    if known.get(name):
         return f"expected an option of what is chosen, found {name}=: type {known[name]} with it, or leave it out"
     return unknown_option(name, config_name, f"{name}=")
 
@@ -88,7 +88,8 @@ def unread_option(config_name: str, config: DictConfig) -> str | None:
 
 def unknown_option(name: str, config_name: str, found: str) -> str:
     """Return in a sentence that a command has no such option, and which one may be meant."""
-    close = get_close_matches(name, options(config_name), n=1)
+    others = [other for other in options(config_name) if other != name]
+    close = [other for other in others if other.startswith(f"{name}.")] or get_close_matches(name, others, n=1)
     advice = f"type {close[0]}=" if close else f"python -m lm.{config_name} --cfg job shows them"
     return f"expected an option of lm.{config_name}, found {found}: {advice}"
 

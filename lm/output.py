@@ -9,6 +9,9 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
 ASCII = {
     "…": "...",
     "±": "+-",
@@ -97,6 +100,12 @@ def printable(text: str) -> str:
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun, as `1 word` and `1,200 words`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def print_swept_run(run: str) -> None:
+    """Print which run the next result is of, if there may be several."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        print_results(f"run {printable(run)}")
 
 
 def short(number: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
@@ -84,7 +85,7 @@ def literal(override: str, names: Collection[str], multirun: bool = False) -> st
     """Return an override with its value quoted for Hydra, if it is one of the names and not quoted yet.
 
     Hydra alone reads the comma in `run=multirun/x/cell=gru,dropout=0.25` as a sweep, and refuses `text="it 's"`.
-    In a sweep a value that Hydra can sweep over stays as it is, unless a file or folder has that name.
+    In a sweep a value that Hydra can sweep over stays as it is; a list of files or folders may have such names.
     """
     name, equals, value = override.partition("=")
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
@@ -92,9 +93,22 @@ def literal(override: str, names: Collection[str], multirun: bool = False) -> st
         return override
     if name in HYDRA_FOLDERS:
         return f"{name}={QuotedString(value, Quote.single).with_quotes()}"
-    if multirun and is_sweep(override) and not _exists(value):
+    if multirun and (paths := existing_paths(value.split(","))):
+        return f"{name}={','.join(map(quote_value, paths))}"
+    if multirun and is_sweep(override):
         return override
     return f"{name}={quote_value(value)}"
+
+
+def existing_paths(pieces: Sequence[str]) -> list[str]:
+    """Return the files and folders whose names, joined by commas, have these pieces; none if there are none."""
+    for end in range(1, len(pieces) + 1):
+        path = ",".join(pieces[:end])
+        if path and _exists(path):
+            others = existing_paths(pieces[end:])
+            if others or end == len(pieces):
+                return [path, *others]
+    return []
 
 
 def is_sweep(override: str) -> bool:
@@ -110,3 +124,12 @@ def _exists(path: str) -> bool:
         return Path(path).exists()
     except (OSError, ValueError):  # too long, or with a zero byte
         return False
+
+
+def refuse_options(purpose: str, other_purpose: str, names: Collection[str]) -> None:
+    """Raise a ValueError if one of these options, which would not be read, is on the command line."""
+    for override in HydraConfig.get().overrides.task:
+        name = override.lstrip("+~").partition("=")[0]
+        if name in names:
+            found = f"{name}=, which is for {other_purpose}"
+            raise ValueError(f"expected options for {purpose}, found {found}: leave it out")

@@ -1,16 +1,22 @@
-"""A run that was trained for a second on the toy English of the tests, for all tests that need a saved one."""
+"""Run folders on the toy English of the tests: one that was trained for a second, and untrained ones."""
 
 import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import CONFIGS
+from lm.config import Config
+from lm.data.corpus import load_corpus
+from lm.data.sources import make_source
+from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
 from lm.sweeps.training_job import train, train_arguments
+from lm.training.resume import metadata
 
 OPTIONS = (
     "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2", "precision=32-true", "trainer.accelerator=cpu",
@@ -18,20 +24,37 @@ OPTIONS = (
 )  # fmt: skip
 
 
-@cache
-def train_run(folder: Path, *options: str) -> Path:
-    """Train a run as `python -m lm.train` with these words does, once a folder, and return the folder."""
+def save_config(folder: Path, *options: str) -> DictConfig:
+    """Save the config of `python -m lm.train` with these options in the folder of a run, and return it."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose("train", [*OPTIONS, *options])
     (folder / ".hydra").mkdir(parents=True)
     OmegaConf.save(config, folder / ".hydra" / "config.yaml")
-    train(*train_arguments(config, RunDir(folder)))
+    return config
+
+
+@cache
+def train_run(folder: Path, *options: str) -> Path:
+    """Train a run as `python -m lm.train` with these options does, once per folder, and return the folder."""
+    train(*train_arguments(save_config(folder, *options), RunDir(folder)))
+    return folder
+
+
+def untrained_run(folder: Path, data_dir: Path, *options: str) -> Path:
+    """Make a run folder with random weights, a model of the text in `data_dir`, and return it."""
+    config = save_config(folder, "data=text", f"data.dir={data_dir}", "cell=gru", "init_range=0.6", *options)
+    typed, corpus = Config.from_hydra(config), load_corpus(make_source(**Config.from_hydra(config).source))
+    torch.manual_seed(1)
+    model = LanguageModel(len(corpus.vocabulary), **typed.model_arguments())
+    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+    (folder / "checkpoints").mkdir()
+    torch.save({"metadata": metadata(typed, corpus), "state_dict": weights}, folder / "checkpoints" / "best.ckpt")
     return folder
 
 
 @pytest.fixture(scope="session")
 def saved_run(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Path:
-    """The run folder; a test that changes it takes a `copy_of_run`."""
+    """A trained run; a test that changes it uses `copy_of_run`."""
     base = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LM_DATA", str(base / "cache"))
@@ -40,5 +63,5 @@ def saved_run(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> 
 
 @pytest.fixture
 def copy_of_run(saved_run: Path, tmp_path: Path) -> Path:
-    """The run folder again, to be changed."""
+    """A copy of the trained run."""
     return Path(shutil.copytree(saved_run, tmp_path / saved_run.name))

@@ -1,4 +1,6 @@
+import contextlib
 import errno
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -55,6 +57,24 @@ def test_a_file_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypa
         file.write("new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_target_of_a_link_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "folder").mkdir()
+    link, target = tmp_path / "link", tmp_path / "folder" / "file"
+    link.symlink_to(target)
+    with write_atomically(link) as file:
+        file.write("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_a_device_is_written_to_and_not_replaced(device):
+    expected = pytest.raises(OSError, match=f"'{device}'") if device == "/dev/full" else contextlib.nullcontext()
+    with expected, write_atomically(Path(device)) as file:
+        file.write("new")
+    assert Path(device).is_char_device()
 
 
 def test_whoever_may_read_a_new_file_may_read_this_one(tmp_path):

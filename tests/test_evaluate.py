@@ -1,4 +1,7 @@
 import csv
+import gzip
+import io
+import math
 import os
 import re
 import shutil
@@ -8,40 +11,50 @@ import sys
 import pytest
 
 from lm.run_dir import RunDir
+from tests.saved_run import untrained_run
 
 
 def perplexity_shown(text):
     return float(re.search(r"perplexity +([\d.]+)", text)[1])
 
 
+@pytest.fixture
+def evaluated(run_command, capsys):
+    """Return a function that evaluates a run and returns what is printed to standard output."""
+
+    def evaluate(run, *options):
+        capsys.readouterr()
+        assert run_command("lm.evaluate", f"run={run}", *options) == 0
+        return capsys.readouterr().out
+
+    return evaluate
+
+
 @pytest.mark.parametrize("checkpoint", ["best", "last"])
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
-def test_a_freshly_saved_run_gives_the_numbers_of_its_results(run_command, saved_run, capsys, split, checkpoint):
-    assert run_command("lm.evaluate", f"run={saved_run}", f"split={split}", f"checkpoint={checkpoint}") == 0
-    out = capsys.readouterr().out
+def test_a_saved_run_has_the_perplexity_of_its_results(evaluated, saved_run, split, checkpoint):
+    shown = evaluated(saved_run, f"split={split}", f"checkpoint={checkpoint}")
     recorded = RunDir(saved_run).results
-    assert perplexity_shown(out) == pytest.approx(recorded[checkpoint][f"{split}_ppl"], abs=1e-4)
-    assert f"{recorded['protocol'][split]['tokens']:,} tokens scored once (all but the first)" in out
-    assert "the same" in out
+    assert perplexity_shown(shown) == pytest.approx(recorded[checkpoint][f"{split}_ppl"], abs=1e-4)
+    assert f"{recorded['protocol'][split]['tokens']:,} tokens, each scored once, except the first" in shown
+    assert "the same" in shown
 
 
-def test_the_width_is_an_option_and_part_of_the_protocol(run_command, saved_run, capsys):
-    assert run_command("lm.evaluate", f"run={saved_run}", "split=test", "batch_size=7") == 0
-    out = capsys.readouterr().out
-    assert "in 7 columns, state carried" in out
-    assert re.search(
-        r"results.json +[\d.]+ in 1 column, state carried, float32: this one is [\d.]+% (higher|lower)", out
-    )
+def test_the_batch_size_is_an_option_and_part_of_the_protocol(evaluated, saved_run):
+    shown = evaluated(saved_run, "split=test", "batch_size=7")
+    assert "batch size 7, state carried, static evaluation, matrix multiplication in float32" in shown
+    assert re.search(r"results.json +[\d.]+, batch size 1, .*: this one is [\d.]+% (higher|lower)\n", shown)
 
 
-def test_a_run_and_its_corpus_may_have_moved(run_command, copy_of_run, corpus_folder, tmp_path, capsys):
+def test_a_run_and_its_corpus_may_have_moved(evaluated, copy_of_run, corpus_folder, tmp_path):
     recorded = RunDir(copy_of_run).results["best"]["test_ppl"]
     (copy_of_run / "results.json").unlink()
+    (copy_of_run / "checkpoints" / "last.ckpt").unlink()
+    shutil.rmtree(copy_of_run / ".hydra")
     shutil.copytree(corpus_folder, tmp_path / "a corpus")
-    assert run_command("lm.evaluate", f"run={copy_of_run}", "data.dir=a corpus") == 0
-    out = capsys.readouterr().out
-    assert perplexity_shown(out) == pytest.approx(recorded, abs=1e-4)
-    assert "has no such number: the run was not finished" in out
+    shown = evaluated(copy_of_run, "data.dir=a corpus")
+    assert perplexity_shown(shown) == pytest.approx(recorded, abs=1e-4)
+    assert "holds no perplexity of this split" in shown
 
 
 def test_nothing_is_left_behind(run_command, saved_run, tmp_path):
@@ -49,13 +62,24 @@ def test_nothing_is_left_behind(run_command, saved_run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweep_over_run_folders_says_which_run_a_result_is_of(run_command, saved_run, copy_of_run, tmp_path, capsys):
+    """The folders have commas and equal signs in their names."""
+    before = set(tmp_path.iterdir())
+    for options in (["split=valid,test"], ["text=ada,alan"]):
+        assert run_command("lm.evaluate", "-m", f"run={saved_run},{copy_of_run}", *options) == 0
+        runs = re.findall(r"^run (/.*)$", capsys.readouterr().out, re.MULTILINE)
+        assert runs == [str(run) for run in (saved_run, saved_run, copy_of_run, copy_of_run)]
+    assert set(tmp_path.iterdir()) == before
+
+
 def test_a_text_is_scored_word_by_word(run_command, copy_of_run, capsys, tmp_path):
-    shutil.rmtree(copy_of_run / ".hydra")  # neither the corpus nor how it was made is needed
+    shutil.rmtree(copy_of_run / ".hydra")  # neither the corpus nor its config is needed
     words = ("text=ada reads 's, <unk> <eos> a book", "csv=table.csv")
     assert run_command("lm.evaluate", f"run={copy_of_run}", *words) == 0
     shown = capsys.readouterr()
     assert 'warning: not in the vocabulary, read as <unk>: "\'s,"\n' in shown.err
-    assert "2 sentences, 8 tokens (<eos> included)" in shown.out
+    assert "2 sentences, 8 tokens (<eos> included): log-probability -" in shown.out
+    assert "; without the 2 <unk>: " in shown.out
     with (tmp_path / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert " ".join(row["word"] for row in rows) == "ada reads 's, <unk> <eos> a book <eos>"
@@ -63,27 +87,107 @@ def test_a_text_is_scored_word_by_word(run_command, copy_of_run, capsys, tmp_pat
     assert float(rows[0]["sentence_log_probability"]) == pytest.approx(sum(first))
 
 
-def test_a_file_is_scored_sentence_by_sentence(run_command, saved_run, corpus_folder, capsys, tmp_path):
-    words = (f"file={corpus_folder / 'test.txt'}", "csv=table.csv")
-    assert run_command("lm.evaluate", f"run={saved_run}", *words) == 0
-    assert "40 sentences, 200 tokens" in capsys.readouterr().out
+def test_a_file_is_scored_sentence_by_sentence(evaluated, saved_run, corpus_folder, tmp_path):
+    assert "40 sentences, 200 tokens" in evaluated(
+        saved_run, f"file={corpus_folder / 'test.txt'}", "csv=table.csv", "per=sentence"
+    )
     with (tmp_path / "table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == (corpus_folder / "test.txt").read_text().splitlines()
 
 
-def test_a_file_as_one_text_comes_close_to_the_perplexity_of_the_split(run_command, saved_run, corpus_folder, capsys):
-    """It scores the first word too, after an end; the split has nothing before it."""
-    run_command("lm.evaluate", f"run={saved_run}", f"file={corpus_folder / 'test.txt'}", "state=carried")
-    recorded = RunDir(saved_run).results["best"]["test_ppl"]
-    assert perplexity_shown(capsys.readouterr().out) == pytest.approx(recorded, rel=0.05)
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "text.gz", "pipe"])
+def test_a_text_is_read_from_standard_input_a_pipe_or_a_gzip_file(evaluated, saved_run, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    text, writer = b"ada reads\nalan sees\n", None
+    (tmp_path / "text.gz").write_bytes(gzip.compress(text))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(text))))
+    if name == "pipe":
+        os.mkfifo(name)
+        writer = subprocess.Popen([sys.executable, "-c", f"open('pipe', 'wb').write({text!r})"])
+    assert "2 sentences, 6 tokens" in evaluated(saved_run, f"file={name}")
+    assert writer is None or writer.wait() == 0
 
 
-def test_the_command_runs_as_it_is_typed(saved_run):
-    command = [sys.executable, "-m", "lm.evaluate", f"run={saved_run}", "text=ada reads"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "1 sentence, 3 tokens" in done.stdout
+def test_csv_goes_to_standard_output_alone(run_command, saved_run, capsys):
+    assert run_command("lm.evaluate", f"run={saved_run}", "text=ada reads", "csv=-") == 0
+    shown = capsys.readouterr()
+    assert [row["word"] for row in csv.DictReader(io.StringIO(shown.out))] == ["ada", "reads", "<eos>"]
+    assert "1 sentence, 3 tokens" in shown.err
+
+
+def test_csv_is_written_through_a_link_and_to_a_pipe(evaluated, saved_run, tmp_path):
+    (tmp_path / "link.csv").symlink_to(tmp_path / "table.csv")
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    for name in ("link.csv", "pipe"):
+        evaluated(saved_run, "text=ada reads", f"csv={tmp_path / name}")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert reader.communicate()[0] == (tmp_path / "table.csv").read_bytes()
+
+
+PREPARATIONS = {
+    "as it is": [],
+    "prepared": ["data.lowercase=true", "data.fold_numbers=true", "data.keep_blank_lines=true", "data.min_count=2"],
+}
+
+
+@pytest.mark.parametrize("options", PREPARATIONS.values(), ids=PREPARATIONS)
+@pytest.mark.parametrize("batching", ["streams", "sentences"])
+def test_a_split_and_its_file_have_the_same_perplexity(evaluated, tmp_path, options, batching):
+    """Except for the first word of a stream, which has nothing before it in the split."""
+    lines = ["The cat has 3 eyes", "", "the CAT sleeps <eos> It has 1,000 dreams", "a dog sees the cat", ""]
+    for split, times in (("train", 8), ("valid", 2), ("test", 120)):
+        (tmp_path / f"{split}.txt").write_text("\n".join(lines * times))
+    run = untrained_run(tmp_path / "run", tmp_path, f"data.batching={batching}", *options)
+    split = evaluated(run, "split=test")
+    state = {"streams": "carried", "sentences": "reset"}[batching]
+    first, *others = csv.DictReader(
+        io.StringIO(evaluated(run, f"file={tmp_path / 'test.txt'}", f"state={state}", "per=word", "csv=-"))
+    )
+    scored = others if batching == "streams" else [first, *others]
+    assert f"{len(scored):,} tokens, each scored once" in split
+    total = sum(float(row["log_probability"]) for row in scored)
+    assert perplexity_shown(split) == pytest.approx(math.exp(-total / len(scored)), rel=1e-3)
+
+
+def test_text_and_prompt_are_prepared_like_the_corpus(run_command, corpus_folder, tmp_path, capsys):
+    run = untrained_run(tmp_path / "run", corpus_folder, "data.lowercase=true")
+    capsys.readouterr()
+    assert run_command("lm.evaluate", f"run={run}", "text=ADA Reads") == 0
+    assert run_command("lm.generate", f"run={run}", "prompt=ADA Reads") == 0
+    shown = capsys.readouterr()
+    assert "warning" not in shown.err
+    assert "ada reads" in shown.out
+
+
+def test_the_perplexity_without_unk_is_shown_beside_the_usual_one(evaluated, corpus_folder, tmp_path):
+    data = shutil.copytree(corpus_folder, tmp_path / "data")
+    (data / "test.txt").write_text("ada reads a book\nturing reads a newspaper\n" * 400)
+    run = untrained_run(tmp_path / "run", data)
+    shown = evaluated(run, "split=test")
+    words = csv.DictReader(
+        io.StringIO(evaluated(run, f"file={data / 'test.txt'}", "state=carried", "per=word", "csv=-"))
+    )
+    known = [float(row["log_probability"]) for row in words if row["read_as"] != "<unk>"][1:]
+    found = re.search(r"without <unk> +([\d.]+) over 3,199 tokens; 800 \(20.01%\) are <unk>", shown)
+    assert float(found[1]) == pytest.approx(math.exp(-sum(known) / 3199), rel=1e-3)
+
+
+def test_a_reader_that_stops_early_gets_no_error(saved_run):
+    command = f"{sys.executable} -m lm.evaluate run='{saved_run}' file=- per=word | head -1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, input="ada reads a book\n" * 3000)
+    assert done.stdout.split()[:3] == ["sentence", "position", "word"]
+    assert done.stderr == ""
+
+
+def test_the_help_has_the_options_and_no_groups(run_command, capsys):
+    assert run_command("lm.evaluate", "--help") == 0
+    shown = capsys.readouterr().out
+    assert "python -m lm.evaluate run=RUN_FOLDER split=test" in shown
+    assert "per: null\n" in shown
+    for other in ("hydra:", "defaults:", "cell", "schedule", "Powered by"):
+        assert other not in shown
 
 
 @pytest.mark.parametrize(
@@ -91,20 +195,30 @@ def test_the_command_runs_as_it_is_typed(saved_run):
     [
         (["split=tset"], "expected split to be one of train, valid, test, found 'tset'"),
         (["checkpoint=first"], "expected checkpoint to be one of best, last, found 'first'"),
-        (["batch_size=0"], "expected batch_size to be a whole number of at least 1, found 0"),
-        (["batch_size=1000000"], "expected the test split to have more words than batch_size=1000000"),
-        (["data.dir=."], "a folder with train.txt, valid.txt, test.txt, found no train.txt in '.'"),
+        (["batch_size=1000000"], "to have more words than batch_size=1000000, found 200"),
+        (
+            ["data.dir=."],
+            "expected data.dir to be a folder with train.txt, valid.txt, test.txt, found no train.txt in '.'",
+        ),
         (["data.dir=other"], "expected the corpus of the training (text, SHA-256"),
         (["text= "], "expected at least one word to score, found none"),
         (["text=a", "file=b"], "expected text= or file=, found both"),
         (["file=nowhere.txt"], "expected to use the file or folder 'nowhere.txt', found: No such file"),
-        (["text=ada", "csv=nowhere/table.csv"], "expected a folder to write to, found none at 'nowhere'"),
-        (["text=ada", "rows=word"], "expected rows to be one of words, sentences, found 'word'"),
-        (["text=ada", "state=kept"], "expected state to be one of reset, carried, found 'kept'"),
+        (["text=ada", "csv=nowhere/table.csv"], "expected csv to be a file in a folder, found no folder 'nowhere'"),
+        (["text=ada", "csv=/dev/full"], "found: No space left on device; make room for it"),
+        (["split=test", "text=ada"], "found split=, which is for a split: leave it out"),
+        (["batch_size=3", "file=x"], "found batch_size=, which is for a split: leave it out"),
+        (["csv=x.csv"], "found csv=, which is for text= or file=: leave it out"),
+        (["state=carried"], "found state=, which is for text= or file=: leave it out"),
+        (["per=word"], "found per=, which is for text= or file=: leave it out"),
         (["spilt=test"], "found spilt=: type split="),
+        (["data=text"], "found data=: type data.dir="),
+        (["run=."], "expected a checkpoint, found no file 'checkpoints/best.ckpt'"),
+        (["run=multirun/cell=gru,dropout=0"], "found no file 'multirun/cell=gru,dropout=0/checkpoints/best.ckpt'"),
+        (["run=null"], "expected run to be the folder of a run, found null"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(run_command, saved_run, corpus_folder, tmp_path, capsys, words, sentence):
+def test_bad_input_is_one_sentence(run_command, saved_run, corpus_folder, tmp_path, capsys, words, sentence):
     shutil.copytree(corpus_folder, tmp_path / "other")
     (tmp_path / "other" / "valid.txt").write_text("ada reads a book\n")
     assert run_command("lm.evaluate", f"run={saved_run}", *words) == 1
@@ -113,19 +227,10 @@ def test_bad_input_is_told_in_one_sentence(run_command, saved_run, corpus_folder
     assert "\n" not in error
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        ([], "expected a run's folder, found none: type python -m lm.evaluate run=RUN_FOLDER"),
-        (["run=."], "expected a run folder with checkpoints/last.ckpt, found none in '.'"),
-        (["run=multirun/cell=gru,dropout=0"], "found none in 'multirun/cell=gru,dropout=0'"),
-    ],
-)
-def test_a_run_that_is_none_is_told_in_one_sentence(run_command, capsys, words, sentence):
-    assert run_command("lm.evaluate", *words) == 1
+def test_a_missing_run_is_one_sentence(run_command, capsys):
+    assert run_command("lm.evaluate") == 1
     error = capsys.readouterr().err.strip()
-    assert sentence in error
-    assert "\n" not in error
+    assert error == "error: expected run to be the folder of a run, found null: type run=outputs/DATE/TIME"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +238,7 @@ def test_a_run_that_is_none_is_told_in_one_sentence(run_command, capsys, words, 
     [lambda data: b"no checkpoint", lambda data: data[: len(data) // 2], lambda data: b""],
     ids=["other bytes", "cut off", "empty"],
 )
-def test_a_damaged_checkpoint_is_told_in_one_sentence(run_command, copy_of_run, capsys, damage):
+def test_a_damaged_checkpoint_is_one_sentence(run_command, copy_of_run, capsys, damage):
     path = copy_of_run / "checkpoints" / "best.ckpt"
     path.write_bytes(damage(path.read_bytes()))
     assert run_command("lm.evaluate", f"run={copy_of_run}") == 1

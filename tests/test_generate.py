@@ -6,100 +6,88 @@ import sys
 
 import pytest
 
-from lm.generate import describe_lengths, describe_speed
-from lm.generation.decoder import Continuation
 
-
-def texts_shown(out):
-    """The texts: the lines before the speed that are not indented."""
-    return [line for line in out.split("\n\n")[0].splitlines() if not line.startswith("    ")]
-
-
-def test_a_freshly_saved_run_goes_on_from_a_prompt(run_command, copy_of_run, capsys):
-    shutil.rmtree(copy_of_run / ".hydra")  # the checkpoint alone is enough
-    words = (
-        "prompt=ada reads",
-        "num_samples=3",
-        "temperature=0.8",
-        "top_k=5",
-        "top_p=0.9",
-        "seed=2",
-        "max_new_tokens=6",
-    )
-    assert run_command("lm.generate", f"run={copy_of_run}", *words) == 0
+def generated(run_command, capsys, run, *options):
+    """The texts, one per line of standard output, and the notes on standard error."""
+    capsys.readouterr()
+    assert run_command("lm.generate", f"run={run}", *options) == 0
     shown = capsys.readouterr()
-    assert len(texts_shown(shown.out)) == 3
-    assert all(text.startswith("ada reads") for text in texts_shown(shown.out))
-    assert re.search(r"\d+ tokens written, \d+ read in [\d.]+ s: [\d,]+ tokens/s", shown.out)
-    assert shown.err == ""
+    return shown.out.splitlines(), shown.err
 
 
-def test_a_seed_gives_the_same_texts_again(run_command, saved_run, capsys):
-    outputs = []
-    for seed in (1, 1, 2):
-        run_command("lm.generate", f"run={saved_run}", "num_samples=4", f"seed={seed}")
-        outputs.append(texts_shown(capsys.readouterr().out))
-    assert outputs[0] == outputs[1] != outputs[2]
+def test_a_checkpoint_alone_generates(run_command, copy_of_run, capsys):
+    shutil.rmtree(copy_of_run / ".hydra")
+    (copy_of_run / "checkpoints" / "last.ckpt").unlink()
+    (copy_of_run / "results.json").unlink()
+    options = ("num_samples=3", "temperature=0.8", "top_k=5", "top_p=0.9", "seed=2", "max_new_tokens=6")
+    texts, notes = generated(run_command, capsys, copy_of_run, "prompt=ada reads", *options)
+    assert len(texts) == 3
+    assert all(text.startswith("ada reads") for text in texts)
+    assert re.search(r"\d+ tokens generated, \d+ read in [\d.]+ s: [\d,]+ tokens/s", notes)
+    assert "warning" not in notes
+
+
+def test_a_seed_gives_the_same_bytes_again(run_command, saved_run, capsys):
+    first, again, other = (
+        generated(run_command, capsys, saved_run, "num_samples=4", f"seed={n}")[0] for n in (1, 1, 2)
+    )
+    assert first == again != other
 
 
 def test_a_width_of_one_is_greedy(run_command, saved_run, capsys):
-    run_command("lm.generate", f"run={saved_run}", "prompt=alan", "beam.width=1")
-    greedy = texts_shown(capsys.readouterr().out)
-    run_command("lm.generate", f"run={saved_run}", "prompt=alan", "top_k=1")
-    assert texts_shown(capsys.readouterr().out) == greedy
+    greedy, _ = generated(run_command, capsys, saved_run, "prompt=alan", "beam.width=1")
+    assert generated(run_command, capsys, saved_run, "prompt=alan", "top_k=1")[0] == greedy
 
 
-def test_a_beam_gives_its_best_texts_and_their_scores(run_command, saved_run, capsys):
-    options = (
-        "beam.width=6",
-        "num_samples=3",
-        "beam.length_penalty=0.6",
-        "beam.length_formula=gnmt",
-        "max_new_tokens=6",
-    )
-    assert run_command("lm.generate", f"run={saved_run}", *options) == 0
-    out = capsys.readouterr().out
-    scores = [float(score) for score in re.findall(r"score (-[\d.]+)", out)]
-    assert len(set(texts_shown(out))) == 3
+def test_beam_search_prints_its_best_texts_and_their_scores(run_command, saved_run, capsys):
+    options = ("beam.width=6", "num_samples=3", "beam.length_penalty=0.6", "max_new_tokens=6")
+    texts, notes = generated(run_command, capsys, saved_run, *options)
+    scores = [float(score) for score in re.findall(r"score (-[\d.]+)", notes)]
+    assert len(set(texts)) == 3
     assert scores == sorted(scores, reverse=True)
 
 
 @pytest.mark.parametrize("formula", ["gnmt", "average", "per_word"])
 def test_the_length_penalty_makes_texts_shorter_and_longer(run_command, saved_run, capsys, formula):
-    lengths = []
-    for penalty in (-20, 20):
-        options = (
-            "beam.width=30",
-            f"beam.length_penalty={penalty}",
-            f"beam.length_formula={formula}",
-            "max_new_tokens=8",
-        )
-        run_command("lm.generate", f"run={saved_run}", *options)
-        lengths.append(len(texts_shown(capsys.readouterr().out)[0].split()))
-    assert lengths[0] <= 2
-    assert lengths[1] >= 7  # and an end
+    options = ("beam.width=30", f"beam.length_formula={formula}", "max_new_tokens=8")
+    (short, *_), _ = generated(run_command, capsys, saved_run, "beam.length_penalty=-20", *options)
+    (long, *_), _ = generated(run_command, capsys, saved_run, "beam.length_penalty=20", *options)
+    assert len(short.split()) <= 2
+    assert len(long.split()) >= 7
 
 
 def test_unknown_words_of_the_prompt_are_named(run_command, saved_run, capsys):
-    assert run_command("lm.generate", f"run={saved_run}", "prompt=Ada reads Turing's <unk>") == 0
-    assert capsys.readouterr().err == (
-        "warning: not in the vocabulary, read as <unk>: 'Ada' ('ada' is), \"Turing's\"\n"
-    )
+    _, notes = generated(run_command, capsys, saved_run, "prompt=Ada reads Turing's <unk>")
+    assert notes.startswith("warning: not in the vocabulary, read as <unk>: 'Ada' ('ada' is), \"Turing's\"\n")
 
 
-def test_a_text_goes_on_past_its_end_where_it_may(run_command, saved_run, capsys):
-    run_command("lm.generate", f"run={saved_run}", "stop_at_eos=false", "temperature=5", "max_new_tokens=80")
-    [text] = texts_shown(capsys.readouterr().out)
+def test_a_text_continues_after_eos_if_asked_to(run_command, saved_run, capsys):
+    (text,), _ = generated(run_command, capsys, saved_run, "stop_at_eos=false", "temperature=5", "max_new_tokens=80")
     assert len(text.split()) == 80
     assert "<eos>" in text
 
 
-def test_unknown_is_written_only_where_it_is_allowed(run_command, saved_run, capsys):
+def test_unk_is_generated_only_if_allowed(run_command, saved_run, capsys):
     options = ("num_samples=40", "temperature=10", "stop_at_eos=false")
-    run_command("lm.generate", f"run={saved_run}", *options)
-    assert "<unk>" not in capsys.readouterr().out
-    run_command("lm.generate", f"run={saved_run}", *options, "allow_unk=true")
-    assert "<unk>" in capsys.readouterr().out
+    assert "<unk>" not in " ".join(generated(run_command, capsys, saved_run, *options)[0])
+    assert "<unk>" in " ".join(generated(run_command, capsys, saved_run, *options, "allow_unk=true")[0])
+
+
+def test_the_lengths_are_those_of_the_texts(run_command, saved_run, capsys):
+    texts, notes = generated(run_command, capsys, saved_run, "prompt=ada", "num_samples=7")
+    lengths = [len(text.split()) for text in texts]
+    assert f"7 texts of {sum(lengths) / 7:.2f} ± " in notes
+    assert [int(words) for words in re.findall(r"    (\d+) words?", notes)] == lengths
+    assert notes.count(" nats") == 7
+
+
+@pytest.mark.parametrize(
+    ("prompt", "shown"), [("\x1b[31mred \x9b0m", "\\x1b[31mred \\x9b0m"), ("caf\udcff", "caf\\udcff")]
+)
+def test_a_prompt_cannot_control_the_terminal(run_command, saved_run, capsys, prompt, shown):
+    (text,), notes = generated(run_command, capsys, saved_run, f"prompt={prompt}", "max_new_tokens=2")
+    assert text.startswith(shown)
+    assert prompt not in notes
 
 
 def test_nothing_is_left_behind(run_command, saved_run, tmp_path):
@@ -107,78 +95,68 @@ def test_nothing_is_left_behind(run_command, saved_run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_speed_counts_what_was_read():
-    texts = [Continuation((3, 4), -1.0, ended=True), Continuation((3, 4, 5), -1.0, ended=False)]
-    assert describe_speed(texts, 1200, 0.5) == "6 tokens written, 1,200 read in 0.50 s: 2,400 tokens/s"
-
-
-def test_several_texts_are_told_to_be_as_long_as_they_are():
-    texts = [Continuation((3,) * words, -1.0, ended) for words, ended in ((4, True), (6, True), (5, True), (9, False))]
-    assert describe_lengths(texts[:1], 1, told=5) == []
-    assert describe_lengths(texts, 1, told=None) == [
-        "4 texts of 7.00 ± 2.16 words (mean ± standard deviation), 3 ended by themselves"
-    ]
-    assert describe_lengths(texts, 1, told=6)[1:] == [
-        "away from length 6: 1.50 ± 1.73 words, 1 texts exactly of that length"
-    ]
-
-
-def test_the_lengths_that_are_said_are_those_of_the_texts(run_command, saved_run, capsys):
-    run_command("lm.generate", f"run={saved_run}", "prompt=ada", "num_samples=7")
-    out = capsys.readouterr().out
-    mean = sum(len(text.split()) for text in texts_shown(out)) / 7
-    assert f"7 texts of {mean:.2f} ± " in out
+def test_a_sweep_over_run_folders_says_which_run_a_text_is_of(run_command, saved_run, copy_of_run, tmp_path, capsys):
+    """The folders have commas and equal signs in their names."""
+    before = set(tmp_path.iterdir())
+    runs = f"run={saved_run},{copy_of_run}"
+    assert run_command("lm.generate", "-m", runs, "num_samples=2", "seed=1,2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[::3] == [f"run {run}" for run in (saved_run, saved_run, copy_of_run, copy_of_run)]
+    assert lines[1:3] == lines[7:9] != lines[4:6]
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_the_command_runs_as_it_is_typed(saved_run):
-    command = [sys.executable, "-m", "lm.generate", f"run={saved_run}", "prompt=ada, 's", "max_new_tokens=5"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command = [sys.executable, "-m", "lm.generate", f"run={saved_run}", "prompt=ada, 's é", "max_new_tokens=5"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0
-    assert done.stdout.startswith("ada, 's")
+    assert done.stdout.startswith("ada, 's \\xe9")
     assert "Traceback" not in done.stderr
+
+
+def test_the_help_has_the_options_and_no_groups(run_command, capsys):
+    assert run_command("lm.generate", "--help") == 0
+    shown = capsys.readouterr().out
+    assert "python -m lm.generate run=RUN_FOLDER prompt=" in shown
+    assert "  width: null\n" in shown
+    for other in ("hydra:", "defaults:", "cell", "schedule", "Powered by"):
+        assert other not in shown
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["temperature=-1"], "expected a positive temperature, found -1"),
-        (["temperature=hot"], "expected temperature to be a number, found 'hot'"),
-        (["top_k=0"], "expected top_k to be a whole number of at least 1, found 0"),
-        (["top_p=2"], "expected top_p above 0 and at most 1, found 2"),
-        (["max_new_tokens=0"], "expected max_new_tokens to be a whole number of at least 1, found 0"),
+        (["temperature=0"], "expected temperature to be a number of at least 0.001 and at most 1000, found 0"),
         (["length=5"], "expected a run that was trained with length_conditioning=true for length=5, found one without"),
-        (["num_samples=-3"], "expected samples to be a whole number of at least 1, found -3"),
-        (["seed=a"], "expected seed to be a whole number of at least 0, found 'a'"),
-        (["allow_unk=no"], "expected allow_unk to be true or false, found 'no'"),
-        (["stop_at_eos=1"], "expected stop_at_eos to be true or false, found 1"),
-        (["beam.width=0"], "expected beam.width to be a whole number of at least 1, found 0"),
-        (["beam.width=2", "beam.length_penalty=gnmt"], "expected beam.length_penalty to be a number, found 'gnmt'"),
+        (["num_samples=1000000000"], "expected num_samples to be a whole number of at most 10000, found 1000000000"),
+        (["beam.width=1000000"], "expected beam.width to be a whole number of at most 10000, found 1000000"),
         (
-            ["beam.width=2", "beam.length_formula=x"],
-            "expected beam.length_formula to be one of gnmt, average, per_word",
+            ["beam.width=2", "num_samples=3"],
+            "expected num_samples to be at most beam.width=2, found 3: type beam.width=3",
         ),
-        (["beam.width=2", "num_samples=3"], "expected at most as many samples as the beam is wide"),
-        (["beam.width=2", "top_k=3"], "expected a search or draws, found options of both"),
-        (["checkpoint=first"], "expected checkpoint to be one of best, last, found 'first'"),
+        (["beam.width=2", "top_k=3"], "expected options for beam search, found top_k=, which is for sampling"),
+        (["beam.length_penalty=1"], "found beam.length_penalty=, which is for beam.width=: leave it out"),
         (["temprature=1"], "found temprature=: type temperature="),
-        (["run=nowhere"], "expected a run folder with checkpoints/last.ckpt, found none in 'nowhere'"),
+        (["run=nowhere"], "found no file 'nowhere/checkpoints/best.ckpt'"),
     ],
 )
-def test_bad_input_is_told_in_one_sentence(run_command, saved_run, capsys, words, sentence):
+def test_bad_input_is_one_sentence(run_command, saved_run, capsys, words, sentence):
     assert run_command("lm.generate", f"run={saved_run}", *words) == 1
     error = capsys.readouterr().err.strip()
     assert sentence in error
     assert "\n" not in error
 
 
-def test_a_missing_run_is_told_in_one_sentence(run_command, capsys):
-    assert run_command("lm.generate", "prompt=ada") == 1
+@pytest.mark.parametrize("run", [[], ["run=null"], ["run="]])
+def test_a_missing_run_is_one_sentence(run_command, capsys, run):
+    assert run_command("lm.generate", *run, "prompt=ada") == 1
     error = capsys.readouterr().err.strip()
-    assert "expected a run's folder, found none: type python -m lm.generate run=RUN_FOLDER" in error
+    assert "expected run to be the folder of a run, found" in error
     assert "\n" not in error
 
 
-def test_a_damaged_checkpoint_is_told_in_one_sentence(run_command, copy_of_run, capsys):
+def test_a_damaged_checkpoint_is_one_sentence(run_command, copy_of_run, capsys):
     (copy_of_run / "checkpoints" / "best.ckpt").write_bytes(b"no checkpoint")
     assert run_command("lm.generate", f"run={copy_of_run}") == 1
     error = capsys.readouterr().err.strip()

@@ -87,6 +87,8 @@ def test_in_a_sweep_a_comma_separates_values_unless_a_folder_has_that_name(tmp_p
     (tmp_path / "a,b").mkdir()
     assert as_hydra_reads(literal("data.dir=a,b", NAMES, multirun=True)) == "a,b"
     assert as_hydra_reads(literal("data.dir=x=it's", NAMES, multirun=True)) == "x=it's"
+    (tmp_path / "x=c,d").mkdir()
+    assert literal("data.dir=a,b,x=c,d,a,b", NAMES, multirun=True) == "data.dir='a,b','x=c,d','a,b'"
 
 
 @pytest.mark.parametrize(

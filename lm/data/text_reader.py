@@ -61,12 +61,22 @@ class SentenceSplitter:
     def split(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Yield the words of one sentence after another, without `<eos>`."""
         for line in lines:
-            *ended, rest = LITERAL_EOS.split(line.lower() if self.lowercase else line)
+            *ended, rest = LITERAL_EOS.split(self._lower(line))
             self.literal_eos += len(ended)
             for sentence in [*ended, rest] if not ended or rest.strip() else ended:
                 words = sentence.split()
                 if words or self.keep_blank_lines:
-                    yield ["N" if NUMBER.fullmatch(word) else word for word in words] if self.fold_numbers else words
+                    yield self._fold(words)
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of a text, in which a literal `<eos>` is a word too."""
+        return self._fold(self._lower(text).split())
+
+    def _lower(self, text: str) -> str:
+        return text.lower() if self.lowercase else text
+
+    def _fold(self, words: list[str]) -> list[str]:
+        return ["N" if NUMBER.fullmatch(word) else word for word in words] if self.fold_numbers else words
 
 
 def lines_of_text(text: str) -> Iterator[str]:

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 
-from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.evaluation_loop import EvalResult, evaluate
-from lm.evaluation.loading import load_weights
+from lm.evaluation.loading import load_run
 from lm.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -23,9 +22,8 @@ def score_run(
     run: RunDir, corpus: Corpus, device: torch.device, checkpoint: str = "best", score_train: bool = True
 ) -> Results:
     """Score the splits with the weights of a checkpoint, `best` or `last`."""
-    model, _, metadata = load_weights(run, checkpoint)
-    model.to(device)
-    batching = Config(**metadata["config"]).batches()
+    saved = load_run(run.folder, checkpoint, device)
+    model, batching = saved.model, saved.config.batches()
     splits = [split for split in SPLITS if score_train or split != "train"]
     log.info(f"scoring {', '.join(splits)} with the {checkpoint} weights")
     return {split: None for split in SPLITS} | {

@@ -1,119 +1,109 @@
-"""A saved run -> its model and its corpus, ready to be evaluated, on whatever machine it lies now."""
+"""A saved run -> its model and its corpus, ready to be evaluated on any machine."""
 
-from collections.abc import Mapping
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import OmegaConf
 
-from lm.checks import check_choice
-from lm.config import Config, source_options
+from lm.checks import check_choice, unexpected
+from lm.config import Config
 from lm.data.corpus import Corpus, load_corpus
-from lm.data.sources import make_source
+from lm.data.sources import SOURCES, make_source
 from lm.data.vocabulary import Vocabulary
-from lm.evaluation.evaluation_loop import EvalResult
 from lm.models.language_model import LanguageModel
 from lm.run_dir import DAMAGE, RunDir, damaged
 
 CHECKPOINTS = ("best", "last")
 
 
-def load_model(run: RunDir, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
-    """Return the model in evaluation mode, on the GPU where there is one, its vocabulary, and what it says of itself.
+@dataclass(frozen=True)
+class SavedRun:
+    """The model of a checkpoint, and what is needed to score and to generate text with it.
+
+    Args:
+        run: the folder.
+        checkpoint: a name in `CHECKPOINTS`.
+        model: in evaluation mode.
+        vocabulary: of the model.
+        config: of the training.
+        corpus: the `name` and the `sha256` of the corpus.
+    """
+
+    run: RunDir
+    checkpoint: str
+    model: LanguageModel
+    vocabulary: Vocabulary
+    config: Config
+    corpus: dict[str, Any]
+
+
+def load_run(folder: object, checkpoint: str = "best", device: torch.device | None = None) -> SavedRun:
+    """Load the model of a run from one checkpoint; no other file of the run is needed.
+
+    Args:
+        folder: the run folder.
+        checkpoint: a name in `CHECKPOINTS`.
+        device: where to put the model; by default the GPU, if there is one.
 
     Raises:
-        ValueError: where `checkpoint` is not in `CHECKPOINTS`, or the file is damaged.
-        FileNotFoundError: where there is no such file.
+        ValueError: if there is no such checkpoint name, or the file is damaged.
+        FileNotFoundError: if there is no such file.
     """
+    if not isinstance(folder, str | Path) or str(folder) in ("", "???"):
+        raise unexpected("run", "the folder of a run", None if folder == "???" else folder, "outputs/DATE/TIME")
     check_choice("checkpoint", checkpoint, CHECKPOINTS)
-    model, vocabulary, metadata = load_weights(run, checkpoint)
-    return model.to("cuda" if torch.cuda.is_available() else "cpu"), vocabulary, metadata
-
-
-def load_weights(run: RunDir, checkpoint: str = "best") -> tuple[LanguageModel, Vocabulary, dict[str, Any]]:
-    """Return the model with the weights of the checkpoint `best` or `last` on the CPU, its vocabulary, its metadata.
-
-    Raises:
-        FileNotFoundError, ValueError: as `RunDir.checkpoint`.
-    """
+    run = RunDir(Path(folder))
     saved = run.checkpoint(checkpoint)
     try:
-        vocabulary = Vocabulary(saved["metadata"]["words"])
-        model = LanguageModel(len(vocabulary), **Config(**saved["metadata"]["config"]).model_arguments())
+        config, vocabulary = Config(**saved["metadata"]["config"]), Vocabulary(saved["metadata"]["words"])
+        model = LanguageModel(len(vocabulary), **config.model_arguments())
         model.load_state_dict(_without_prefix(saved["state_dict"], "model."))
+        corpus = {name: saved["metadata"]["corpus"][name] for name in ("name", "sha256")}
     except DAMAGE as error:
         raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
-    return model.eval(), vocabulary, saved["metadata"]
+    device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus)
 
 
 def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
-def load_corpus_of(run: RunDir, metadata: dict[str, Any], folder: str | None = None) -> Corpus:
-    """Return the corpus that a run was trained on, made again as its config says.
+def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:
+    """Load the corpus that a run was trained on.
 
     Args:
-        run: its `.hydra/config.yaml` has the corpus's name and options.
-        metadata: of its checkpoint, with the corpus's SHA-256.
-        folder: where the corpus's files lie now; None: where they lay in training.
+        saved: the run.
+        data_dir: the folder of the corpus's files; by default the one in the run's `.hydra/config.yaml`.
 
     Raises:
-        ValueError: where the corpus is another one.
-        FileNotFoundError: where its files, or the config, can't be found.
+        ValueError: if the corpus there is another one.
+        FileNotFoundError: if its files, or the saved config, are missing.
     """
-    options = _with_folder(_data_options(run), folder)
-    source = make_source(**options)
-    expected, found = metadata["corpus"], source.fingerprint()
+    source, expected = make_source(**_source_options(saved, data_dir)), saved.corpus
+    found = source.fingerprint()
     if found != expected["sha256"]:
-        mend = (
-            "type data.dir=FOLDER with the files of the training" if "dir" in options else "use Python as in training"
-        )
+        advice = "use the Python of the training"
+        if _reads_folder(saved):
+            advice = "type data.dir=FOLDER with the files of the training"
         raise ValueError(
-            f"expected the corpus of the training ({expected['name']}, SHA-256 {expected['sha256'][:12]}…), "
-            f"found another (SHA-256 {found[:12]}…): {mend}"
+            f"expected the corpus of the training ({expected['name']}, SHA-256 {expected['sha256'][:12]}), "
+            f"found another one (SHA-256 {found[:12]}): {advice}"
         )
     return load_corpus(source)
 
 
-def _data_options(run: RunDir) -> dict[str, Any]:
-    options: dict[str, Any] = OmegaConf.to_container(run.saved_config().data, resolve=True)  # type: ignore[assignment]
-    return source_options(options)
+def _source_options(saved: SavedRun, data_dir: str | None) -> dict[str, Any]:
+    options = saved.config.source
+    if _reads_folder(saved):
+        return options | {"dir": data_dir or OmegaConf.select(saved.run.saved_config(), "data.dir")}
+    if data_dir is not None:
+        raise ValueError(f"expected no data.dir for data={options['name']}, found {data_dir}: leave data.dir out")
+    return options
 
 
-def _with_folder(options: dict[str, Any], folder: str | None) -> dict[str, Any]:
-    if folder is None:
-        return options
-    if "dir" not in options:
-        raise ValueError(
-            f"expected no data.dir, as data={options['name']} reads no folder: leave data.dir={folder} out"
-        )
-    return options | {"dir": folder}
-
-
-def recorded(run: RunDir, checkpoint: str, split: str) -> tuple[float, dict[str, Any]] | None:
-    """Return the perplexity that `results.json` holds and how it was measured, or None where it holds none."""
-    try:
-        return float(run.results[checkpoint][f"{split}_ppl"]), run.results["protocol"][split]
-    except (KeyError, TypeError):
-        return None
-
-
-def comparison(score: EvalResult, found: tuple[float, dict[str, Any]] | None) -> str:
-    """Say how a perplexity compares to the recorded one."""
-    if found is None:
-        return "has no such number: the run was not finished"
-    ppl, protocol = found
-    relative = score.ppl / ppl - 1
-    verdict = "the same" if abs(relative) < 1e-5 else f"this one is {abs(relative):.4%} {_direction(relative)}"
-    return f"{ppl:.4f} {reading(protocol)}, {protocol['matmul_precision']}: {verdict}"
-
-
-def _direction(relative: float) -> str:
-    return "higher" if relative > 0 else "lower"
-
-
-def reading(protocol: Mapping[str, Any]) -> str:
-    """Return in words how a text was read."""
-    width = protocol["batch_size"]
-    return f"in {width} column{'s' if width > 1 else ''}, state {protocol['state']}"
+def _reads_folder(saved: SavedRun) -> bool:
+    return "dir" in inspect.signature(SOURCES[saved.config.source["name"]]).parameters

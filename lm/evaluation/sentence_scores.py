@@ -12,20 +12,17 @@ are one text and the state is carried from each to the next, as in the perplexit
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from lm.data.batching import EVAL_BATCH_TOKENS
+from lm.data.batching import EVAL_BATCH_TOKENS, MAX_EVAL_BATCH_SIZE
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
-from lm.data.text_reader import SentenceSplitter, lines_of_text, open_text, read_lines
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.evaluation.evaluation_loop import evaluate
+from lm.evaluation.methods import Method
 from lm.evaluation.perplexity import perplexity
 from lm.models.language_model import LanguageModel
-
-MAX_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -46,24 +43,12 @@ class ScoredSentence:
         return perplexity(-self.log_probability, len(self.words))
 
 
-def sentences_of_text(text: str) -> list[list[str]]:
-    """Return the sentences of a text, as `lm.data.text_reader` splits it; a line without words is none."""
-    return list(SentenceSplitter().split(lines_of_text(text)))
-
-
-def sentences_of_file(path: Path) -> list[list[str]]:
-    """Return the sentences of a UTF-8 file, a named pipe or, for `-`, standard input.
-
-    Raises:
-        OSError: if it can't be read.
-        ValueError: if it is not UTF-8.
-    """
-    with open_text(path) as file:
-        return list(SentenceSplitter().split(read_lines(file, path)))
-
-
 def score_sentences(
-    model: LanguageModel, vocabulary: Vocabulary, sentences: Sequence[Sequence[str]], carried: bool = False
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    sentences: Sequence[Sequence[str]],
+    carried: bool = False,
+    method: Method | None = None,
 ) -> list[ScoredSentence]:
     """Score sentences in the order given.
 
@@ -72,6 +57,7 @@ def score_sentences(
         vocabulary: of the model. A word that is not in it is scored as `<unk>`.
         sentences: the words of each, without `<eos>`; at least one sentence.
         carried: carry the hidden state from each sentence to the next, rather than starting from zero.
+        method: how to score; static evaluation by default.
 
     Raises:
         ValueError: if the state cannot be carried, because the model was trained on single sentences.
@@ -79,13 +65,13 @@ def score_sentences(
     lengths = [len(words) + 1 for words in sentences]
     ids = torch.tensor(vocabulary.encode(word for words in sentences for word in (*words, EOS)))
     if not carried:
-        batch_size = min(max(1, EVAL_BATCH_TOKENS // max(lengths)), MAX_BATCH_SIZE)
+        batch_size = min(max(1, EVAL_BATCH_TOKENS // max(lengths)), MAX_EVAL_BATCH_SIZE)
         batches: BPTTBatches | Sentences = Sentences(ids, vocabulary.eos_id, batch_size)
     elif model.lengths is None:
         batches = BPTTBatches(torch.cat([ids[-1:], ids]), 1, EVAL_BATCH_TOKENS)
     else:
         raise ValueError("expected state=reset for a run with length_conditioning=true, found carried: leave state out")
-    token_nats = evaluate(model, batches, progress="sentences", per_token=True).token_nats
+    token_nats = evaluate(model, batches, method, progress="sentences", per_token=True).token_nats
     assert token_nats is not None
     scored = torch.split(-token_nats, lengths)
     return [

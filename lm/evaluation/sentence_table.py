@@ -1,9 +1,10 @@
-"""Scored sentences -> a table for the terminal and one in CSV; a row a word, or a row a sentence.
+"""Scored sentences -> a table with one row per word or one row per sentence, for the terminal and as CSV.
 
-Probabilities are given by their natural logarithms.
+Log-probabilities are natural logarithms, in nats.
 """
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +15,13 @@ from lm.atomic_files import write_atomically
 from lm.data.vocabulary import UNK, Vocabulary
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.sentence_scores import ScoredSentence
+from lm.output import plural, printable
 
 Row = dict[str, str | int | float]
-ROWS = ("words", "sentences")
 
 
 def word_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> list[Row]:
-    """Return a row a word: sentence and place counted from 1, and beside its own value that of the whole sentence."""
+    """Return one row per word, with the log-probability of its sentence too; numbers and positions count from 1."""
     return [
         {
             "sentence": number,
@@ -28,9 +29,9 @@ def word_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> li
             "word": word,
             "read_as": word if word in vocabulary else UNK,
             "log_probability": log_probability,
-            "sentence_log_probability": sentence.log_probability,
+            "sentence_log_probability": total,
         }
-        for number, sentence in enumerate(sentences, 1)
+        for number, (sentence, total) in enumerate(((one, one.log_probability) for one in sentences), 1)
         for position, (word, log_probability) in enumerate(
             zip(sentence.words, sentence.log_probabilities, strict=True), 1
         )
@@ -38,7 +39,7 @@ def word_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> li
 
 
 def sentence_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> list[Row]:
-    """Return a row a sentence; `<eos>` is counted among its tokens and is not part of its text."""
+    """Return one row per sentence; `<eos>` is one of its tokens, but not part of its text."""
     return [
         {
             "sentence": number,
@@ -52,35 +53,50 @@ def sentence_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -
     ]
 
 
+ROWS = {"word": word_rows, "sentence": sentence_rows}
+
+
 def plain_text(rows: Sequence[Row]) -> str:
     """Return the table in aligned columns, numbers rounded."""
-    cells = [[f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    cells = [[f"{v:.4f}" if isinstance(v, float) else printable(str(v)) for v in row.values()] for row in rows]
     alignment = ["left" if isinstance(value, str) else "right" for value in rows[0].values()]
     # Words that look like numbers are words.
     return tabulate(cells, [*rows[0]], "simple", colalign=alignment, disable_numparse=True)
 
 
+def csv_text(rows: Sequence[Row]) -> str:
+    """Return the table as CSV, with all digits."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table with all digits, whole or not at all.
+    """Write the table as CSV, whole or not at all; a link, a pipe or a device is written to, not replaced.
 
     Raises:
-        FileNotFoundError: where there is no such folder.
+        FileNotFoundError: if there is no such folder.
     """
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"expected a folder to write to, found none at '{path.parent}': make it, or type csv=FILE"
+            f"expected csv to be a file in a folder, found no folder '{path.parent}': make it, or type csv=FILE"
         )
     with write_atomically(path) as file:
-        writer = csv.DictWriter(file, [*rows[0]], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        file.write(csv_text(rows))
 
 
-def summary(sentences: Sequence[ScoredSentence]) -> str:
-    """Say in a sentence what all of them come to."""
-    log_probability = math.fsum(sentence.log_probability for sentence in sentences)
-    tokens = sum(len(sentence.words) for sentence in sentences)
-    return (
-        f"{len(sentences):,} sentence{'s' if len(sentences) > 1 else ''}, {tokens:,} tokens (<eos> included): "
-        f"log-probability {log_probability:.4f}, perplexity {perplexity(-log_probability, tokens):.4f}"
+def summary(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> str:
+    """Return the totals over all sentences, and the perplexity without targets that are read as `<unk>`."""
+    values = [pair for one in sentences for pair in zip(one.words, one.log_probabilities, strict=True)]
+    known = [value for word, value in values if word in vocabulary and word != UNK]
+    total = math.fsum(value for _, value in values)
+    text = (
+        f"{plural(len(sentences), 'sentence')}, {plural(len(values), 'token')} (<eos> included): "
+        f"log-probability {total:.4f} nats, perplexity {perplexity(-total, len(values)):.4f}"
     )
+    unknown = len(values) - len(known)
+    if not unknown:
+        return text
+    return f"{text}; without the {unknown:,} {UNK}: {perplexity(-math.fsum(known), len(known)):.4f}"

@@ -1,31 +1,32 @@
-"""A model as writing needs it: it reads words and says how likely each next word is.
+"""A language model as generation uses it: it reads tokens and returns the log-probabilities of the next one.
 
-Shapes: T time, B texts written side by side, H hidden, V vocabulary.
+Shapes: T time, B texts generated side by side, H hidden, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lm.models.language_model import LanguageModel, State
 
 States = list[State]
-"""A state a layer, after the words read so far."""
+"""The state of each layer after the tokens read so far."""
 
 Decode = Callable[[Tensor, States | None], tuple[Tensor, States]]
-"""Reads tokens [T, B] on from the given states, or from zeros where these are None; gives the log-probabilities of each
-next word, [B, V], and the new states."""
+"""Reads tokens [T, B] from the given states, or from zeros if None. Returns the log-probabilities of the next token,
+[B, V], and the new states."""
 
 
 @dataclass(frozen=True)
 class Continuation:
-    """What was written after a prompt.
+    """The generated part of a text.
 
-    `ids` are the words, without the `<eos>` that closes them where `ended`; `log_probability` is the model's own, in
-    nats, of the words and of that `<eos>`.
+    Args:
+        ids: the generated words, without a closing `<eos>`.
+        log_probability: of the words and the closing `<eos>` given the prompt, in nats, by the model itself.
+        ended: whether the text ends with `<eos>`.
     """
 
     ids: tuple[int, ...]
@@ -34,16 +35,16 @@ class Continuation:
 
     @property
     def num_tokens(self) -> int:
-        """Words and the closing `<eos>`: what the log-probability is of."""
+        """The number of words, plus one for the closing `<eos>`."""
         return len(self.ids) + self.ended
 
 
 class Decoder:
-    """A trained model as a `Decode`, in whose answers some words are ruled out; it counts the tokens it has read.
+    """A trained model as a `Decode`. It counts the tokens that it has read.
 
     Args:
-        model: in evaluation mode (`evaluation_mode`), on any device; what is read and given lies on the CPU.
-        suppressed_ids: ids that must not be written; the probabilities of the others stay as they are.
+        model: in evaluation mode, on any device; the tokens and log-probabilities are on the CPU.
+        suppressed_ids: ids that are never generated; the probabilities of the others are left as they are.
     """
 
     def __init__(self, model: LanguageModel, suppressed_ids: Sequence[int] = ()) -> None:
@@ -51,7 +52,7 @@ class Decoder:
 
     @torch.inference_mode()
     def __call__(self, tokens_TB: Tensor, states: States | None = None) -> tuple[Tensor, States]:
-        """Read on from the states; the softmax is computed for the last row alone."""
+        """Read tokens from the given states; the softmax is computed for the last row only."""
         hidden_TBH, new_states = self.read(tokens_TB.to(self.model.decoder.weight.device), states)
         log_probabilities_BV = self.model.decoder(hidden_TBH[-1]).float().log_softmax(dim=1).cpu()
         log_probabilities_BV[:, self.suppressed_ids] = -torch.inf
@@ -64,23 +65,12 @@ class Decoder:
         return hidden_TBH, new_states
 
 
-def reorder(states: States, columns_B: Tensor) -> States:
-    """Return the states of the given columns in the given order; a column may be named several times, or never."""
-    return [_select(state, columns_B) for state in states]
+def reorder(states: States, indices_B: Tensor) -> States:
+    """Return the states of the texts with these indices, in this order; an index may be repeated or left out."""
+    return [_select(state, indices_B) for state in states]
 
 
-def _select(state: State, columns_B: Tensor) -> State:
+def _select(state: State, indices_B: Tensor) -> State:
     if isinstance(state, tuple):
-        return tuple(_select(part, columns_B) for part in state)
-    return state.index_select(1, columns_B.to(state.device))
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Turn dropout off for a while."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)
+        return tuple(_select(part, indices_B) for part in state)
+    return state.index_select(1, indices_B.to(state.device))

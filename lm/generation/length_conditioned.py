@@ -1,9 +1,9 @@
-"""Texts of a length that is asked for, or that the model itself predicts (`lm/models/length_conditioning.py`).
+"""Texts of a given length, or of a length that the model predicts (`lm/models/length_conditioning.py`).
 
-    python -m lm.generate run=RUN_FOLDER length=12      # by a run that was trained with length_conditioning=true
+    python -m lm.generate run=RUN_FOLDER length=12      # with a run that was trained with length_conditioning=true
     python -m lm.generate run=RUN_FOLDER                # it draws a length, then the words
 
-Shapes: T time, B texts written side by side, H hidden.
+Shapes: T time, B texts generated side by side, H hidden.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from lm.models.language_model import LanguageModel
 
 
 class LengthConditionedDecoder(Decoder):
-    """A decoder that tells the model before each word how many are left.
+    """A decoder that conditions the model on the number of remaining words.
 
-    The number is kept as the last of the states, [1, B], and so is carried, repeated and dropped like them.
+    That number is kept as the last of the states, [1, B], so it is carried and reordered like them.
 
     Args:
         model: with length conditioning, in evaluation mode.
-        length: words of a whole text, those of the prompt included, `<eos>` not.
-        suppressed_ids: ids that must not be written.
+        length: the number of words of a whole text, with its prompt and without `<eos>`.
+        suppressed_ids: ids that are never generated.
     """
 
     def __init__(self, model: LanguageModel, length: int, suppressed_ids: Sequence[int] = ()) -> None:
@@ -31,33 +31,30 @@ class LengthConditionedDecoder(Decoder):
         self.length = length
 
     def read(self, tokens_TB: Tensor, states: States | None) -> tuple[Tensor, States]:
-        """Read on from the states."""
-        before, remaining_1B = (
-            (None, torch.full_like(tokens_TB[:1], self.length)) if states is None else _parted(states)
-        )
+        """Return the hidden states of tokens on the model's device, [T, B, H], and the new states."""
+        if states is None:
+            before, remaining_1B = None, torch.full_like(tokens_TB[:1], self.length)
+        else:
+            before, remaining_1B = states[:-1], states[-1]
         remaining_TB = remaining_1B - torch.arange(len(tokens_TB), device=tokens_TB.device)[:, None]
         hidden_TBH, after = self.model(tokens_TB, before, remaining_TB.clamp(min=0))
         return hidden_TBH, [*after, remaining_TB[-1:] - 1]
 
 
-def _parted(states: States) -> tuple[States, Tensor]:
-    return states[:-1], states[-1]
-
-
-def decoder_for(
+def make_decoder(
     model: LanguageModel, prompt: Sequence[int], suppressed_ids: Sequence[int], length: int | None, seed: int | None
 ) -> Decoder:
-    """Return a decoder for texts that go on from a prompt; what can be told is told `length`, or a predicted one.
+    """Return the decoder of a model; one with length conditioning gets `length`, or else a predicted length.
 
     Args:
         model: in evaluation mode.
         prompt: ids, `<eos>` first.
-        suppressed_ids: ids that must not be written.
-        length: words of a whole text; None: `predicted_length`.
-        seed: as there.
+        suppressed_ids: ids that are never generated.
+        length: the number of words of a whole text, with its prompt.
+        seed: of the predicted length.
 
     Raises:
-        ValueError: where a length is given that the model can't be told, or that the prompt exceeds.
+        ValueError: if the model has no length conditioning, or the prompt is longer than `length`.
     """
     words = len(prompt) - 1
     if model.lengths is None:
@@ -68,15 +65,17 @@ def decoder_for(
             )
         return Decoder(model, suppressed_ids)
     if length is not None and length < words:
-        raise ValueError(f"expected length to be at least the {words} words of the prompt, found {length}: add words")
-    return LengthConditionedDecoder(
-        model, predicted_length(model, prompt, seed) if length is None else length, suppressed_ids
-    )
+        raise ValueError(
+            f"expected length to be at least the number of words of the prompt, found {length} for {words}: "
+            f"type length={words} or more"
+        )
+    length = predicted_length(model, prompt, seed) if length is None else length
+    return LengthConditionedDecoder(model, length, suppressed_ids)
 
 
 @torch.inference_mode()
 def predicted_length(model: LanguageModel, prompt: Sequence[int], seed: int | None) -> int:
-    """Return how many words a text that starts with the prompt has: drawn by a seed, or without one the likeliest."""
+    """Return the number of words of a text with this prompt: drawn with a seed, or the likeliest without one."""
     assert model.lengths is not None
     hidden_TBH, _ = model(torch.tensor(prompt, device=model.decoder.weight.device)[:, None])
     log_probabilities_C = model.lengths.log_probabilities(hidden_TBH[-1]).double().cpu()[0]

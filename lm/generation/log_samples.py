@@ -1,29 +1,31 @@
-"""A few words of the model's own after each epoch, as text in TensorBoard."""
+"""Samples of the model after each epoch, as text in TensorBoard."""
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from lm.data.vocabulary import Vocabulary
-from lm.generation.decoder import evaluation_mode
-from lm.generation.length_conditioned import decoder_for
+from lm.evaluation.methods import evaluation_mode
+from lm.generation.length_conditioned import make_decoder
 from lm.generation.sampling import sample
 from lm.models.language_model import LanguageModel
 from lm.training.lightning_module import LanguageModelModule
 
+MAX_NEW_TOKENS = 30
+
 
 class LogSamples(pl.Callback):
-    """Lets the model write after each epoch.
+    """Generates a few sentences after each epoch, with the same random numbers, so that only the model changes.
 
     Args:
         vocabulary: of the model.
-        num_samples: sentences each time; by the same random numbers every epoch, so that only the model changes.
+        num_samples: the number of sentences.
     """
 
     def __init__(self, vocabulary: Vocabulary, num_samples: int = 3) -> None:
         self.vocabulary, self.num_samples = vocabulary, num_samples
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the samples to TensorBoard, a line each."""
+        """Log the samples to TensorBoard, one per line."""
         assert isinstance(pl_module, LanguageModelModule)
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
             lines = sample_sentences(pl_module.model, self.vocabulary, self.num_samples)
@@ -32,9 +34,9 @@ class LogSamples(pl.Callback):
 
 
 def sample_sentences(model: LanguageModel, vocabulary: Vocabulary, num_samples: int) -> list[str]:
-    """Return sentences without `<unk>` that the model writes, whatever its mode; it is given back in it."""
+    """Return sentences without `<unk>` that the model generates with dropout off; its mode is restored."""
     eos_id = vocabulary.eos_id
     with evaluation_mode(model):
-        decoder = decoder_for(model, [eos_id], [vocabulary.unk_id], length=None, seed=1)
-        texts = sample(decoder, [eos_id], eos_id, num_samples=num_samples)
+        decoder = make_decoder(model, [eos_id], [vocabulary.unk_id], length=None, seed=1)
+        texts = sample(decoder, [eos_id], eos_id, MAX_NEW_TOKENS, num_samples)
     return [" ".join(vocabulary.decode(text.ids)) for text in texts]

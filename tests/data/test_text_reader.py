@@ -35,6 +35,11 @@ def test_a_line_is_a_sentence_and_white_space_separates_words():
     ]
 
 
+def test_the_words_of_a_text_are_prepared_and_keep_a_literal_eos():
+    assert SentenceSplitter().words("A 1,000 <eos>\n b") == ["A", "1,000", "<eos>", "b"]
+    assert SentenceSplitter(lowercase=True, fold_numbers=True).words("A 1,000 <eos>") == ["a", "N", "<eos>"]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_the_same_line_ends_count_in_files_and_in_texts(tmp_path, end):
     text = end.join(["a b", "c", "", "d"]) + end

@@ -8,11 +8,7 @@ from lm.data.bptt import BPTTBatches
 from lm.data.vocabulary import EOS, UNK, Vocabulary
 from lm.evaluation import sentence_scores
 from lm.evaluation.evaluation_loop import evaluate
-from lm.evaluation.sentence_scores import (
-    score_sentences,
-    sentences_of_file,
-    sentences_of_text,
-)
+from lm.evaluation.sentence_scores import score_sentences
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
 
@@ -47,7 +43,7 @@ def test_log_probabilities_are_those_of_a_brute_force_count(cell, carried):
     assert [sentence.words for sentence in found] == [(*words, EOS) for words in SENTENCES]
 
 
-def test_a_sentence_by_itself_does_not_depend_on_its_neighbours():
+def test_the_score_of_a_sentence_does_not_depend_on_the_others():
     model = small_model()
     together = score_sentences(model, VOCABULARY, SENTENCES)
     for words, sentence in zip(SENTENCES, together, strict=True):
@@ -55,7 +51,7 @@ def test_a_sentence_by_itself_does_not_depend_on_its_neighbours():
         assert sentence.log_probabilities == pytest.approx(alone.log_probabilities, abs=1e-5)
 
 
-def test_sentences_as_one_text_come_to_the_perplexity_of_the_stream():
+def test_sentences_as_one_text_have_the_perplexity_of_the_stream():
     model = small_model()
     ids = torch.tensor(VOCABULARY.encode([EOS, *(word for words in SENTENCES for word in (*words, EOS))]))
     found = score_sentences(model, VOCABULARY, SENTENCES, carried=True)
@@ -93,21 +89,3 @@ def test_the_perplexity_of_a_sentence_counts_its_end():
     [sentence] = score_sentences(small_model(), VOCABULARY, [["a", "b"]])
     assert len(sentence.log_probabilities) == 3
     assert sentence.ppl == pytest.approx(math.exp(-sum(sentence.log_probabilities) / 3))
-
-
-def test_a_text_has_a_sentence_a_line_or_between_ends():
-    assert sentences_of_text("a b <eos> c\n\n  d \n<eos>") == [["a", "b"], ["c"], ["d"]]
-    assert sentences_of_text(" <eos> \n") == []
-
-
-def test_a_file_has_a_sentence_a_line(tmp_path):
-    (tmp_path / "text").write_text("a b\n\nc <eos> d", encoding="utf-8-sig")
-    assert sentences_of_file(tmp_path / "text") == [["a", "b"], ["c"], ["d"]]
-
-
-def test_a_file_that_is_none_or_not_utf8_is_refused(tmp_path):
-    (tmp_path / "text").write_bytes(b"a \xff")
-    with pytest.raises(ValueError, match="expected UTF-8 text"):
-        sentences_of_file(tmp_path / "text")
-    with pytest.raises(FileNotFoundError, match="No such file"):
-        sentences_of_file(tmp_path / "other")

@@ -13,7 +13,7 @@ SENTENCES = [
 ]
 
 
-def test_a_row_a_word_has_the_value_of_the_word_and_of_its_sentence():
+def test_a_row_per_word_has_the_value_of_the_word_and_of_its_sentence():
     rows = word_rows(SENTENCES, VOCABULARY)
     assert [row["word"] for row in rows] == ["a", 'b,"', EOS, "1e5", EOS]
     assert [row["read_as"] for row in rows] == ["a", UNK, EOS, "1e5", EOS]
@@ -21,7 +21,7 @@ def test_a_row_a_word_has_the_value_of_the_word_and_of_its_sentence():
     assert [row["sentence_log_probability"] for row in rows[:3]] == [-4.0] * 3
 
 
-def test_a_row_a_sentence_has_its_sum_and_perplexity():
+def test_a_row_per_sentence_has_its_sum_and_perplexity():
     rows = sentence_rows(SENTENCES, VOCABULARY)
     assert [row["log_probability"] for row in rows] == [-4.0, -3.3734567890123]
     assert [(row["tokens"], row["unknown"], row["text"]) for row in rows] == [(3, 1, 'a b,"'), (2, 0, "1e5")]
@@ -50,10 +50,29 @@ def test_csv_holds_all_digits_and_any_word(tmp_path, rows):
     assert read == [{name: str(value) for name, value in row.items()} for row in table]
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected a folder to write to"):
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected csv to be a file in a folder, found no folder"):
         write_csv(tmp_path / "nowhere" / "table.csv", word_rows(SENTENCES, VOCABULARY))
 
 
-def test_the_summary_is_over_all_tokens():
-    assert summary(SENTENCES) == ("2 sentences, 5 tokens (<eos> included): log-probability -7.3735, perplexity 4.3697")
+def test_a_table_is_made_in_linear_time(monkeypatch):
+    """The sum over a sentence is computed once, not for every word."""
+    sums = []
+    monkeypatch.setattr(ScoredSentence, "log_probability", property(lambda one: sums.append(one) or -1.0))
+    word_rows(SENTENCES, VOCABULARY)
+    assert len(sums) == len(SENTENCES)
+
+
+def test_the_terminal_shows_control_characters_as_escapes():
+    assert "\\x1b[31ma" in plain_text(word_rows([ScoredSentence(("\x1b[31ma", EOS), (-1.0, -2.0))], VOCABULARY))
+
+
+def test_the_summary_is_over_all_tokens_and_over_those_that_are_known():
+    assert summary(SENTENCES, VOCABULARY) == (
+        "2 sentences, 5 tokens (<eos> included): log-probability -7.3735 nats, perplexity 4.3697; "
+        "without the 1 <unk>: 3.3817"
+    )
+    one = [ScoredSentence((EOS,), (-1.0,))]
+    assert summary(one, VOCABULARY) == (
+        "1 sentence, 1 token (<eos> included): log-probability -1.0000 nats, perplexity 2.7183"
+    )

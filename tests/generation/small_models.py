@@ -1,4 +1,4 @@
-"""Models small enough to look at everything they could write."""
+"""Models so small that all of their texts can be listed."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,19 +15,19 @@ __all__ = ["CELLS", "EOS", "PROMPT", "SIZE", "UNK", "everything", "log_probabili
 
 
 def small_model(cell: str = "lstm", seed: int = 0, size: int = SIZE) -> LanguageModel:
-    """A model with weights large enough that its words depend on those before them."""
+    """Return a model whose weights are so large that its words depend on those before them."""
     torch.manual_seed(seed)
     return LanguageModel(size, cell, embedding_size=6, hidden_size=4, num_layers=2, dropout=0.5, init_range=1.5).eval()
 
 
 @torch.no_grad()
 def log_probabilities_after(model: LanguageModel, ids: Sequence[int]) -> torch.Tensor:
-    """The log-probabilities of the next word, from reading everything before it again."""
+    """Return the log-probabilities of the next word, from reading the whole text before it."""
     return model.logits(torch.tensor(ids)[:, None])[0][-1, 0].log_softmax(dim=0)
 
 
 def everything(model: LanguageModel, prompt: Sequence[int], max_new_tokens: int) -> Iterator[Continuation]:
-    """Every text without `UNK` that can be written after a prompt, by trying each word everywhere."""
+    """Yield every text without `UNK` that can follow a prompt."""
 
     def grow(ids: tuple[int, ...], log_probability: float) -> Iterator[Continuation]:
         if len(ids) == max_new_tokens:

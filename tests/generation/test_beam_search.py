@@ -33,7 +33,7 @@ def greedily(model, max_new_tokens):
 
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_a_beam_as_wide_as_the_search_space_finds_what_brute_force_finds(formula, penalty):
+def test_a_beam_as_wide_as_the_search_space_equals_brute_force(formula, penalty):
     model, beam = small_model("gru"), Beam(EVERYTHING, penalty, formula)
     found, expected = beam_search(decoder(model), PROMPT, EOS, MAX_WORDS, beam), by_brute_force(model, beam)
     assert len(found) == len(expected) == EVERYTHING
@@ -62,7 +62,7 @@ def test_a_width_of_one_is_greedy_whatever_the_penalty(penalty, seed):
 
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize("seed", range(4))
-def test_a_larger_penalty_never_gives_a_shorter_text(formula, seed):
+def test_a_larger_penalty_never_makes_the_best_text_shorter(formula, seed):
     model = small_model("lstm", seed)
     lengths = [
         beam_search(decoder(model), PROMPT, EOS, MAX_WORDS, Beam(EVERYTHING, penalty, formula))[0].num_tokens
@@ -92,12 +92,12 @@ def test_the_formulas_are_those_of_their_sources():
 def test_stopping_early_loses_nothing(penalty, seed, monkeypatch):
     decode, beam = decoder(small_model("gru", seed, size=12)), Beam(3, penalty)
     found = beam_search(decode, PROMPT, EOS, 10, beam)
-    monkeypatch.setattr(beam_module, "can_improve", lambda followed, *_: bool(followed))
+    monkeypatch.setattr(beam_module, "can_improve", lambda active, *_: bool(active))
     assert beam_search(decode, PROMPT, EOS, 10, beam) == found
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_texts_followed_side_by_side_have_the_probabilities_of_texts_one_by_one(cell):
+def test_texts_side_by_side_have_the_probabilities_of_texts_one_by_one(cell):
     model = small_model(cell, size=12)
     found = beam_search(decoder(model), PROMPT, EOS, 6, Beam(5))
     assert len({(text.ids, text.ended) for text in found}) == 5
@@ -107,18 +107,18 @@ def test_texts_followed_side_by_side_have_the_probabilities_of_texts_one_by_one(
         assert text.log_probability == pytest.approx(sum(values), rel=1e-5)
 
 
-def test_the_prompt_is_read_once_and_a_step_is_one_reading():
+def test_the_prompt_is_read_once_and_each_step_is_one_batch():
     decode, shapes = decoder(small_model(size=12)), []
 
-    def watched(tokens_TB, states):
+    def recorded(tokens_TB, states):
         shapes.append(tuple(tokens_TB.shape))
         return decode(tokens_TB, states)
 
-    beam_search(watched, PROMPT, None, 6, Beam(4))
+    beam_search(recorded, PROMPT, None, 6, Beam(4))
     assert shapes == [(len(PROMPT), 1), *[(1, 4)] * 5]
 
 
-def test_a_text_goes_on_past_its_end_where_it_may():
+def test_a_text_continues_after_eos_without_an_eos_id():
     found = beam_search(decoder(small_model()), PROMPT, None, 5, Beam(400))
     assert all(len(text.ids) == 5 and not text.ended for text in found)
     assert any(EOS in text.ids for text in found)
@@ -129,10 +129,13 @@ def test_a_text_goes_on_past_its_end_where_it_may():
     [
         ({"width": 0}, "expected beam.width to be a whole number of at least 1, found 0"),
         ({"length_penalty": "gnmt"}, "expected beam.length_penalty to be a number, found 'gnmt'"),
-        ({"length_penalty": 1000}, "expected beam.length_penalty between -20 and 20, found 1000"),
+        (
+            {"length_penalty": 1000},
+            "expected beam.length_penalty to be a number of at least -20 and at most 20, found 1000",
+        ),
         ({"length_formula": "none"}, "expected beam.length_formula to be one of gnmt, average, per_word, found 'none'"),
     ],
 )
-def test_values_that_cannot_be_used_are_refused(options, sentence):
+def test_bad_values_are_refused(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         Beam(**options)

@@ -1,10 +1,8 @@
-import contextlib
-
 import pytest
 import torch
 
-from lm.generation.decoder import Continuation, Decoder, evaluation_mode, reorder
-from tests.generation.small_models import CELLS, EOS, SIZE, UNK, log_probabilities_after, small_model
+from lm.generation.decoder import Continuation, Decoder, reorder
+from tests.generation.small_models import CELLS, SIZE, UNK, log_probabilities_after, small_model
 
 TEXTS = [[0, 3, 2, 4], [0, 2, 2, 3], [0, 4, 4, 1]]
 
@@ -31,13 +29,13 @@ def test_states_can_be_reordered_repeated_and_dropped(cell):
     model = small_model(cell)
     decode = Decoder(model)
     _, states = decode(torch.tensor(TEXTS).t())
-    columns = [2, 0, 2, 2]
-    found_BV, _ = decode(torch.tensor([[2, 3, 4, 0]]), reorder(states, torch.tensor(columns)))
-    for row_V, column, word in zip(found_BV, columns, [2, 3, 4, 0], strict=True):
-        torch.testing.assert_close(row_V, log_probabilities_after(model, [*TEXTS[column], word]))
+    indices = [2, 0, 2, 2]
+    found_BV, _ = decode(torch.tensor([[2, 3, 4, 0]]), reorder(states, torch.tensor(indices)))
+    for row_V, index, word in zip(found_BV, indices, [2, 3, 4, 0], strict=True):
+        torch.testing.assert_close(row_V, log_probabilities_after(model, [*TEXTS[index], word]))
 
 
-def test_forbidden_words_are_impossible_and_the_others_as_they_were():
+def test_suppressed_words_are_impossible_and_the_others_as_they_were():
     model = small_model()
     found_BV, _ = Decoder(model, [UNK])(torch.tensor(TEXTS).t())
     expected_BV, _ = Decoder(model)(torch.tensor(TEXTS).t())
@@ -53,15 +51,6 @@ def test_the_tokens_read_are_counted():
     assert decode.tokens_read == 12 + 3
 
 
-def test_the_end_of_a_text_is_one_of_its_tokens():
+def test_a_closing_eos_is_one_of_the_tokens():
     assert Continuation((3, 4), -1.0, ended=True).num_tokens == 3
     assert Continuation((3, 4), -1.0, ended=False).num_tokens == 2
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_model_is_given_back_in_its_mode_also_after_an_error(training):
-    model = small_model().train(training)
-    with contextlib.suppress(KeyError), evaluation_mode(model):
-        assert not any(module.training for module in model.modules())
-        raise KeyError(EOS)
-    assert all(module.training == training for module in model.modules())

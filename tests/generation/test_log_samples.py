@@ -7,7 +7,7 @@ from tests.generation.small_models import small_model
 VOCABULARY = Vocabulary([EOS, UNK, "a", "b", "c"])
 
 
-def test_a_model_in_training_writes_without_dropout_and_trains_on_as_if_it_had_not():
+def test_sampling_uses_no_dropout_and_leaves_training_as_it_was():
     model = small_model().train()
     before = torch.get_rng_state()
     sentences = sample_sentences(model, VOCABULARY, 3)

@@ -1,0 +1,41 @@
+"""A saved run and your own sentences -> what `lm.evaluate` prints: a table or CSV, and the totals."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lm.evaluation.loading import SavedRun
+from lm.evaluation.methods import Method
+from lm.evaluation.sentence_scores import score_sentences
+from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary, write_csv
+from lm.output import print_note, printable
+
+STANDARD_OUTPUT = ("-", "/dev/stdout")
+
+
+def sentence_report(
+    saved: SavedRun, sentences: Sequence[Sequence[str]], state: str, per: str, csv: str | None, method: Method
+) -> str:
+    """Score sentences and return them as a table with its totals.
+
+    Args:
+        saved: the run.
+        sentences: the words of each, without `<eos>`; at least one sentence.
+        state: `reset` to zero for each sentence, or `carried` from each to the next.
+        per: a name in `ROWS`.
+        csv: a file for the table; `-` returns the table as CSV, and prints the totals to standard error.
+        method: how to score.
+
+    Raises:
+        ValueError: as `score_sentences`.
+        OSError: if the file cannot be written.
+    """
+    scored = score_sentences(saved.model, saved.vocabulary, sentences, state == "carried", method)
+    table, totals = ROWS[per](scored, saved.vocabulary), summary(scored, saved.vocabulary)
+    if saved.model.lengths is not None:
+        totals += "\nconditioned on the length of each sentence: not comparable with other models"
+    if csv in STANDARD_OUTPUT:
+        print_note(totals)
+        return printable(csv_text(table).rstrip("\n"))
+    if csv is not None:
+        write_csv(Path(csv), table)
+    return f"{plain_text(table)}\n\n{totals}"
