@@ -1,6 +1,6 @@
 """A Ray cluster on the loopback address, until its input ends: python -m tests.ray_cluster FOLDER.
 
-It says its address. Each of its two nodes has one core, and its cache of corpora in a folder of its own.
+It prints its address. Each of its two nodes has one core and its own cache of corpora.
 """
 
 import sys

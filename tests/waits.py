@@ -1,11 +1,11 @@
-"""What a GPU would have to be waited for, found on a CPU."""
+"""Operations for which Python waits for a GPU, found on a CPU."""
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
 class Waits(TorchFunctionMode):
-    """Fails where a value is brought from the device to Python."""
+    """Fails if a value is copied from the device to Python."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         assert func not in (Tensor.item, Tensor.__bool__, Tensor.__float__, Tensor.__int__, Tensor.tolist), func

@@ -49,7 +49,7 @@ class FolderCallback(Callback):
 
 
 class SweepCallback(FolderCallback):
-    """Stops a sweep's runs on `STOP_SIGNALS`, besides. A second SIGINT ends it at once."""
+    """Also stops the runs of a sweep on `STOP_SIGNALS`. A second SIGINT ends it at once."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the sweep, claim its folder and handle signals."""
@@ -64,7 +64,7 @@ class SweepCallback(FolderCallback):
 
     def _stop(self, number: int) -> None:
         self.stop.write(signal.Signals(number).name)
-        with suppress(RuntimeError):  # the signal has interrupted another print
+        with suppress(RuntimeError, OSError):  # it has interrupted another print, or the terminal is closed
             print(f"\n{signal.Signals(number).name}: the runs stop, each with a checkpoint", flush=True)
 
     def _exit_on_signal(self) -> None:

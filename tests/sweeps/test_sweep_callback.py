@@ -2,6 +2,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -74,6 +75,13 @@ def test_a_second_ctrl_c_ends_the_sweep_and_further_sigterms_do_not(tmp_path):
     os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_closed_terminal_stops_the_runs_too(tmp_path, monkeypatch):
+    start(sweep_config(tmp_path))
+    monkeypatch.setattr("builtins.print", Mock(side_effect=OSError))
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert StopFile(tmp_path).signal() == signal.SIGHUP
 
 
 def test_a_sweep_keeps_ignoring_what_its_parent_ignores(tmp_path):
