@@ -12,8 +12,8 @@ import torch
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
+from tests.interruptions import untimed
 from tests.processes import run_of, start, statuses, wait_for_file
-from tests.test_resume import untimed
 
 GRID = ("cell=lstm,gru", "dropout=0.25", "num_threads=1")
 

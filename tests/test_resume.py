@@ -6,58 +6,16 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lm.sweeps.training_job
-from lm.generation.log_samples import LogSamples
 from lm.run_dir import RunDir
 from lm.training.checkpointing import LastCheckpoint
 from lm.training.signals import STOP_SIGNALS
-
-TIMES = ("seconds", "tokens_per_second")
-
-
-def start(folder, words, checkpoint_every_minutes=1e-9):
-    """Start a run in a process of its own that writes a checkpoint after every step, or so many minutes."""
-    options = (f"hydra.run.dir={folder}", f"checkpoint_every_minutes={checkpoint_every_minutes}")
-    command = [sys.executable, "-m", "lm.train", *words, *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def wait_for_epochs(process, run, epochs):
-    """Wait until that many epochs are written, and a little longer: then the process is within the next one."""
-    deadline = time.monotonic() + 300
-    while not run.epochs_path.is_file() or len(run.epochs) < epochs:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(0.05)
-
-
-def untimed(rows):
-    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
-
-
-def assert_same(run, reference):
-    """All but the times is equal to the last bit."""
-    for name in ("best", "last"):
-        found, expected = (each.checkpoint(name)["state_dict"] for each in (run, reference))
-        assert found.keys() == expected.keys()
-        assert all(torch.equal(found[key], expected[key]) for key in found)
-    assert untimed(run.epochs) == untimed(reference.epochs)
-    found, expected = ({k: v for k, v in each.results.items() if k not in TIMES} for each in (run, reference))
-    assert found == expected
+from tests.interruptions import assert_same, at_step, send, start, wait_for_epochs
 
 
 @pytest.mark.parametrize(
@@ -85,21 +43,6 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, c
     finally:
         torch.set_num_threads(threads)
     assert_same(run, reference)
-
-
-def at_step(step, action):
-    """Return a callback that calls `action` with the Trainer during a step, counted from 1."""
-
-    class AtStep(LogSamples):
-        def on_train_batch_start(self, trainer, *_):
-            if trainer.global_step == step - 1:
-                action(trainer)
-
-    return AtStep
-
-
-def send(number):
-    return lambda trainer: os.kill(os.getpid(), number)
 
 
 def expire(trainer):
