@@ -27,11 +27,11 @@ Value = str | int | float | bool | None
 Content = TypeVar("Content")
 
 MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
-"""Files that tell a run folder from any other."""
+"""Files by which a run folder is recognised."""
 
 DAMAGED = "damaged"
 UNFINISHED = "running or interrupted"
-"""The status of a run without results: a killed run leaves no more than one that still runs."""
+"""The status of a run without results: a run that was killed looks like one that is still running."""
 
 MAX_DEPTH = 4
 """How many folders below its sweep a run is looked for, so that `sweep=/` ends."""

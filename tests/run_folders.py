@@ -1,4 +1,4 @@
-"""Run folders as training leaves them, without training, for all tests that read some."""
+"""Run folders as training writes them, without training, for all tests that read some."""
 
 import csv
 import json
@@ -84,7 +84,7 @@ def sweep(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_run(sweep: Path) -> MakeRun:
-    """Return a function that writes a run folder as training leaves it.
+    """Return a function that writes a run folder as training does.
 
     `config` and `results` replace what is usual there; a run that is still `running` has no results.
     """

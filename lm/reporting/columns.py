@@ -37,7 +37,7 @@ def format_count(value: float) -> str:
 
 
 def mean(values: Sequence[Any]) -> Value:
-    """Return the mean over the seeds. One missing value leaves none: the mean of the others would mislead."""
+    """Return the mean over the seeds, or None if a value is missing: the mean of the others would mislead."""
     return float(pd.Series(values, dtype=float).mean(skipna=False))
 
 

@@ -93,7 +93,7 @@ def _sources(groups: Sequence[RunGroup]) -> Iterator[str]:
 def _conditions(folder: Path, runs: Sequence[RunDir]) -> Iterator[str]:
     yield from _section("How it was measured", _split_table(runs, "protocol", PROTOCOL).markdown())
     yield from _section("Unknown words", _split_table(runs, "corpus.unk", UNKNOWN).markdown())
-    yield from _section("Where it comes from", _origin_table(runs).markdown())
+    yield from _section("Origin", _origin_table(runs).markdown())
     if command := sweep_command(folder):
         yield f"The command: `{command}`"
 
