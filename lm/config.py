@@ -158,6 +158,19 @@ def typed(options: type[Options], config: DictConfig) -> Options:
     return options(**{name: values.get(name) for name in _names(options)})
 
 
+def check_validated(config: Config, machine: MachineConfig) -> None:
+    """Check that at least one epoch is validated, without which no weights are the best.
+
+    Raises:
+        ValueError: if none is.
+    """
+    if machine.trainer.check_val_every_n_epoch > config.epochs:
+        raise ValueError(
+            f"expected trainer.check_val_every_n_epoch to be at most epochs={config.epochs}, "
+            f"found {machine.trainer.check_val_every_n_epoch}: type +trainer.check_val_every_n_epoch={config.epochs}"
+        )
+
+
 def config_key(name: str) -> str:
     """Return the config key of a field."""
     return f"data.{name}" if name in BATCHING_OPTIONS else name

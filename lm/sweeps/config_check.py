@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import USER_ERRORS, exit_on_user_error
-from lm.config import Config, MachineConfig, resumed
+from lm.config import Config, MachineConfig, check_validated, resumed
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
 from lm.run_dir import RunDir
@@ -125,7 +125,8 @@ def check_config(config: DictConfig) -> None:
     Raises:
         ValueError, OSError: if one is wrong.
     """
-    run, _ = Config.from_hydra(config), MachineConfig.from_hydra(config)
+    run, machine = Config.from_hydra(config), MachineConfig.from_hydra(config)
+    check_validated(run, machine)
     make_source(**run.source)
 
 

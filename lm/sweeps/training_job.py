@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from lm.cli import USER_ERRORS, one_line
-from lm.config import Config, MachineConfig, resumed
+from lm.config import Config, MachineConfig, check_validated, resumed
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS, make_source
@@ -142,19 +142,6 @@ def check_finite(scored: dict[str, Any]) -> None:
                 raise Diverged(
                     f"expected a finite perplexity, found {name} {value} with the {weights} weights: type a smaller lr"
                 )
-
-
-def check_validated(config: Config, machine: MachineConfig) -> None:
-    """Check that at least one epoch is validated, without which no weights are the best.
-
-    Raises:
-        ValueError: if none is.
-    """
-    if machine.trainer.check_val_every_n_epoch > config.epochs:
-        raise ValueError(
-            f"expected trainer.check_val_every_n_epoch to be at most epochs={config.epochs}, "
-            f"found {machine.trainer.check_val_every_n_epoch}: type +trainer.check_val_every_n_epoch={config.epochs}"
-        )
 
 
 def describe_start(corpus: Corpus, run: RunDir, device: torch.device, precision: str) -> str:
