@@ -137,17 +137,18 @@ def _differences(results: Results) -> str:
     baseline, lightning = (median(results["variants"][name]["nats"][-20:]) for name in (BASELINE, LIGHTNING))
     return (
         f"lm.train takes {results['speedup']['median']:.2f} times as many steps per second as the baseline "
-        f"({_range(results['speedup'], 1)}).\n"
+        f"({_range(results, 'speedup', no_difference=1)}).\n"
         f"Lightning's Trainer, with its checks and logs, costs {results['trainer_ms']['median']:.2f} ms per step "
-        f"({_range(results['trainer_ms'], 0)}).\n"
+        f"({_range(results, 'trainer_ms', no_difference=0)}).\n"
         f"Nats per token at the end: {baseline:.3f} in the baseline, {lightning:.3f} in lm.train."
     )
 
 
-def _range(values: dict[str, float], no_difference: float) -> str:
+def _range(results: Results, name: str, no_difference: float) -> str:
     """Return the range of the rounds; if they contradict each other, the difference is within noise."""
-    noise = ", within noise" if values["min"] <= no_difference <= values["max"] else ""
-    return f"{values['min']:.2f} to {values['max']:.2f} by round{noise}"
+    least, most = results[name]["min"], results[name]["max"]
+    noise = ", within noise" if least <= no_difference <= most else ""
+    return f"{least:.2f} to {most:.2f} by round{noise}" if results["rounds"] > 1 else "one round: noise unknown"
 
 
 def _parts(results: Results) -> str:

@@ -106,5 +106,11 @@ def test_a_difference_that_changes_its_sign_from_round_to_round_is_noise():
     assert "within noise" not in page(results())
 
 
+def test_one_round_says_nothing_about_noise():
+    text = page(results() | {"rounds": 1})
+    assert "costs 0.50 ms per step (one round: noise unknown)" in text
+    assert "as the baseline (one round: noise unknown)" in text
+
+
 def test_a_page_without_startup_times_does_not_mention_them():
     assert "first step" not in page(results(startup_seconds=()))
