@@ -130,7 +130,9 @@ def _variants(results: Results) -> str:
          f"{found['flops_per_second'] / GIGA:,.0f}", f"{found['mfu']:.0%}", f"{found['peak_memory'] / MEGA:,.0f}")
         for name, found in results["variants"].items()
     )  # fmt: skip
-    return table(("", "ms per step", "tokens/s", "GFLOP/s", "MFU", "peak memory, MB"), rows)
+    busy = any(found["mfu"] > 1 for found in results["variants"].values())
+    note = "\n\nMFU above 100%: the machine was busy with something else while its peak was measured." if busy else ""
+    return table(("", "ms per step", "tokens/s", "GFLOP/s", "MFU", "peak memory, MB"), rows) + note
 
 
 def _differences(results: Results) -> str:

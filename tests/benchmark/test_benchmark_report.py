@@ -112,5 +112,13 @@ def test_one_round_says_nothing_about_noise():
     assert "as the baseline (one round: noise unknown)" in text
 
 
+@pytest.mark.parametrize(("mfu", "busy"), [(1.0, False), (1.1, True)])
+def test_a_peak_that_was_exceeded_is_reported(mfu, busy):
+    found = results()
+    for variant in found["variants"].values():
+        variant["mfu"] = mfu
+    assert ("MFU above 100%: the machine was busy" in page(found)) == busy
+
+
 def test_a_page_without_startup_times_does_not_mention_them():
     assert "first step" not in page(results(startup_seconds=()))
