@@ -82,7 +82,7 @@ def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_they_resume_exactly(
     assert statuses(sweep)["cell=lstm"] == "interrupted", output
     assert set(statuses(sweep).values()) <= {"interrupted", "not started"}
     assert ("run 2 of 2" in output) == (statuses(sweep)["cell=gru"] == "interrupted")
-    assert "To resume, type the same again" in output
+    assert "To resume, type python -m lm.train -m " in output
     assert not (sweep / ".stop").exists()
     assert_same(swept(sweep, *overrides), long_sequential)
 
