@@ -1,0 +1,62 @@
+"""The rules of the layout and of the language that `CONTRIBUTING.md` states."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = [path for path in sorted((ROOT / "lm").rglob("*.py")) if not path.name.startswith("__")]
+TEXTS = sorted(
+    path
+    for pattern in ("*.md", "Makefile", "docs/*.md", "conf/**/*.yaml", "lm/**/*.py", "tests/**/*.py", "notebooks/*.ipynb")
+    for path in ROOT.glob(pattern)
+    if path != Path(__file__)
+)
+
+NOT_USED = (
+    r"(goes|gone|go|going|went) on with", r"broken off", r"taken up again", r"for want of", r"of one's own",
+    r"words? of the model's own", r"nats a column", r"an? (row|line|point) an epoch", r"a run an? (core|gpu|process)",
+    r"number by number", r"number for number", r"states? of zeros", r"lead-in", r"by hand\b", r"contenders?", r"contest\b",
+    r"share of the (ceiling|padding)", r"told where", r"it writes\b", r"bfloat16 factors", r"rounded factors", r"what was typed",
+    r"the house\b", r"where memory ends", r"cold start", r"not begun", r"running, or broken", r"can be mended", r"what the user can mend",
+)  # fmt: skip
+"""The words that this project used before it took those of PyTorch's, Lightning's and Hydra's documentation."""
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_no_two_modules_have_one_base_name():
+    repeated = [found for found, count in Counter(path.name for path in MODULES).items() if count > 1]
+    assert repeated == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_has_at_most_250_lines(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_has_a_mirror_in_tests(path):
+    mirror = ROOT / "tests" / path.relative_to(ROOT / "lm").with_name(f"test_{path.name}")
+    assert mirror.is_file(), f"expected {name(mirror)}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=name)
+def test_no_test_module_imports_from_another(path):
+    assert re.findall(r"^(?:from|import) tests\.(?:\w+\.)*test_\w+", path.read_text(encoding="utf-8"), re.M) == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name != "lm"], ids=name)
+def test_the_contributors_page_has_a_line_for_every_module(path):
+    assert path.name.removesuffix(".py") in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name)
+def test_the_language_is_that_of_the_field(path):
+    text = " ".join(path.read_text(encoding="utf-8").split())
+    found = [match[0] for pattern in NOT_USED for match in re.finditer(pattern, text, re.I)]
+    assert found == []
