@@ -5,7 +5,7 @@
     python -m lm.evaluate run=RUN_FOLDER text="the company said"           # log-probability of each word
     python -m lm.evaluate run=RUN_FOLDER file=sentences.txt csv=table.csv  # of each sentence of a file
 
-It multiplies in full float32. Your own sentences are prepared like the corpus; they need the run folder alone.
+Scores are in full float32. Your own sentences are prepared like the corpus; they need the run folder alone.
 """
 
 from omegaconf import DictConfig
@@ -29,14 +29,13 @@ def main(config: DictConfig) -> None:
     options = typed(EvaluationOptions, config)
     refuse_options(*options.unused)
     saved, method = load_run(options.run, options.checkpoint), METHODS[options.method]()
+    print_swept_run(options.run)
     with full_precision_matmul():
         if options.own_text:
             sentences = own_sentences(saved, options.text, options.file)
-            report = sentence_report(saved, sentences, options.state, options.rows, options.csv, method)
+            print_results(sentence_report(saved, sentences, options.state, options.rows, options.csv, method))
         else:
-            report = split_report(saved, options.split, options.data_dir, options.batch_size, method)
-    print_swept_run(options.run)
-    print_results(report)
+            print_results(split_report(saved, options.split, options.data_dir, options.batch_size, method))
 
 
 if __name__ == "__main__":

@@ -174,6 +174,18 @@ def test_the_perplexity_without_unk_is_shown_beside_the_usual_one(evaluated, cor
     assert float(found[1]) == pytest.approx(math.exp(-sum(known) / 3199), rel=1e-3)
 
 
+def test_a_run_with_length_conditioning_has_a_perplexity_given_the_lengths(evaluated, corpus_folder, tmp_path):
+    options = ("data.batching=sentences", "length_conditioning=true")
+    run = untrained_run(tmp_path / "run", corpus_folder, *options)
+    shown = evaluated(run, "split=test")
+    given_lengths = re.search(r"given lengths +([\d.]+): conditioned on the true lengths, not comparable", shown)
+    assert float(given_lengths[1]) < perplexity_shown(shown)
+    assert "200 tokens, each scored once; batch size 4, state reset" in shown
+    own = evaluated(run, f"file={corpus_folder / 'test.txt'}")
+    assert "conditioned on the length of each sentence: not comparable with other models" in own
+    assert f"perplexity {given_lengths[1]}" in own
+
+
 def test_a_reader_that_stops_early_gets_no_error(saved_run):
     command = f"{sys.executable} -m lm.evaluate run='{saved_run}' file=- per=word | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, input="ada reads a book\n" * 3000)

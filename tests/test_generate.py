@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.saved_run import untrained_run
+
 
 def generated(run_command, capsys, run, *options):
     """The texts, one per line of standard output, and the notes on standard error."""
@@ -88,6 +90,19 @@ def test_a_prompt_cannot_control_the_terminal(run_command, saved_run, capsys, pr
     (text,), notes = generated(run_command, capsys, saved_run, f"prompt={prompt}", "max_new_tokens=2")
     assert text.startswith(shown)
     assert prompt not in notes
+
+
+def test_a_length_is_asked_for_or_predicted(run_command, corpus_folder, tmp_path, capsys):
+    options = ("data.batching=sentences", "length_conditioning=true")
+    run = untrained_run(tmp_path / "run", corpus_folder, *options)
+    texts, notes = generated(run_command, capsys, run, "length=5", "prompt=ada", "num_samples=2", "max_new_tokens=6")
+    lengths = [len(text.split()) for text in texts]
+    assert re.findall(r"    (\d+) words? (?:and <eos> )?\(5 asked for\), log-probability", notes) == list(
+        map(str, lengths)
+    )
+    assert "5 asked for: missed by " in notes
+    _, notes = generated(run_command, capsys, run, "beam.width=2", "max_new_tokens=3")
+    assert " predicted), log-probability" in notes
 
 
 def test_nothing_is_left_behind(run_command, saved_run, tmp_path):

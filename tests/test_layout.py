@@ -10,7 +10,15 @@ ROOT = Path(__file__).parents[1]
 MODULES = [path for path in sorted((ROOT / "lm").rglob("*.py")) if not path.name.startswith("__")]
 TEXTS = sorted(
     path
-    for pattern in ("*.md", "Makefile", "docs/*.md", "conf/**/*.yaml", "lm/**/*.py", "tests/**/*.py", "notebooks/*.ipynb")
+    for pattern in (
+        "*.md",
+        "Makefile",
+        "docs/*.md",
+        "conf/**/*.yaml",
+        "lm/**/*.py",
+        "tests/**/*.py",
+        "notebooks/*.ipynb",
+    )
     for path in ROOT.glob(pattern)
     if path != Path(__file__)
 )

@@ -8,7 +8,7 @@ from torchmetrics import Metric
 
 
 def perplexity(nats: float, tokens: int) -> float:
-    """Return exp(nats / tokens); infinite where that is too large for a float, nan without tokens."""
+    """Return exp(nats / tokens); infinity if that is too large for a float, NaN without tokens."""
     try:
         return math.exp(nats / tokens)
     except OverflowError:
@@ -18,7 +18,7 @@ def perplexity(nats: float, tokens: int) -> float:
 
 
 class Perplexity(Metric):
-    """Adds up nats (float64) and tokens over any cut of a text, and over devices."""
+    """Sums nats (in float64) and tokens over the batches of a text, and over devices."""
 
     full_state_update = False
     higher_is_better = False
@@ -36,5 +36,5 @@ class Perplexity(Metric):
         self.tokens += tokens
 
     def compute(self) -> Tensor:
-        """Return the perplexity of all that was added, a float64 scalar; nan where that is nothing."""
+        """Return the perplexity of everything added, a float64 scalar; NaN if there is nothing."""
         return torch.exp(self.nats / self.tokens)

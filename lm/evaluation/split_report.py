@@ -44,7 +44,6 @@ def split_report(saved: SavedRun, split: str, data_dir: str | None, batch_size: 
         f"{split} perplexity": f"{found.ppl:.4f}",
         "given lengths": _given_lengths(found),
         f"without {UNK}": _without_unk(found, is_unk),
-        "run": str(saved.run.folder),
         "weights": f"{saved.checkpoint} of {config.cell}, dropout {config.dropout:g}, seed {config.seed}",
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}",
         "protocol": f"{found.tokens:,} tokens, each scored once{_first(found)}; {describe_protocol(found.protocol)}",

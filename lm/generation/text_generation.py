@@ -1,17 +1,17 @@
 """A model, a prompt and the options of `conf/generate.yaml` -> texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Annotated, Any
 
-from torch import Tensor
 from tqdm import tqdm
 
 from lm.checks import check_fields, check_flag, check_whole, unexpected
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.generation.beam_search import Beam, beam_search
-from lm.generation.decoder import Continuation, Decode, States
+from lm.generation.decoder import Continuation, Decode
 from lm.generation.length_conditioned import LengthConditionedDecoder, make_decoder
 from lm.generation.sampling import Sampling, sample
 from lm.models.language_model import LanguageModel
@@ -109,8 +109,7 @@ def generate(
     suppressed_ids = [] if options.allow_unk else [vocabulary.unk_id]
     seed = options.seed if isinstance(strategy, Sampling) else None
     decoder = make_decoder(model, ids, suppressed_ids, options.length, seed)
-    with _progress(options.max_new_tokens) as bar:
-        decode = _counted(decoder, bar)
+    with progress(decoder, options.max_new_tokens) as decode:
         if isinstance(strategy, Beam):
             texts = beam_search(decode, ids, eos_id, options.max_new_tokens, strategy)[: options.num_samples]
         else:
@@ -131,13 +130,8 @@ def _check_length(model: LanguageModel, prompt_words: int, options: GenerationOp
         )
 
 
-def _progress(steps: int) -> "tqdm[Any]":
-    return tqdm(total=steps, desc="generating", unit="token", delay=QUIET_SECONDS, disable=None, leave=False)
-
-
-def _counted(decode: Decode, bar: "tqdm[Any]") -> Decode:
-    def step(tokens_TB: Tensor, states: States | None) -> tuple[Tensor, States]:
-        bar.update()
-        return decode(tokens_TB, states)
-
-    return step
+@contextmanager
+def progress(decode: Decode, steps: int) -> Iterator[Decode]:
+    """Return the same function, which moves a progress bar by one step per call."""
+    with tqdm(total=steps, desc="generating", unit="token", delay=QUIET_SECONDS, disable=None, leave=False) as bar:
+        yield lambda tokens_TB, states: (bar.update(), decode(tokens_TB, states))[1]

@@ -36,13 +36,13 @@ def test_every_word_is_scored_once_as_by_brute_force(model, ids):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 20])
-def test_the_number_does_not_depend_on_the_windows_length(model, ids, batch_size):
+def test_the_length_of_the_batches_changes_nothing(model, ids, batch_size):
     found = [evaluate(model, BPTTBatches(ids, batch_size, seq_len)).nats for seq_len in (1, 7, 20, 1000)]
     assert found == pytest.approx([found[0]] * 4, rel=1e-6)
 
 
-def test_the_width_changes_it_only_by_the_columns_cold_starts(model, ids):
-    """Each column scored alone, as a text of its own, adds up to the same."""
+def test_the_batch_size_matters_only_by_the_zero_initial_states(model, ids):
+    """The columns, scored one by one as texts, add up to the same."""
     streams = BPTTBatches(ids, 3, 20)
     starts, lengths = streams._starts_B.tolist(), streams._lengths_B.tolist()
     columns = [ids[start : start + length + 1] for start, length in zip(starts, lengths, strict=True)]
@@ -51,8 +51,8 @@ def test_the_width_changes_it_only_by_the_columns_cold_starts(model, ids):
 
 
 @pytest.mark.parametrize("batch_size", [2, 3, 20])
-def test_after_a_lead_in_the_width_changes_nothing(model, ids, batch_size):
-    """This small model has forgotten where it began after 60 words."""
+def test_after_warmup_tokens_the_batch_size_changes_nothing(model, ids, batch_size):
+    """After 60 words the initial state of this small model no longer matters."""
     unbroken = evaluate(model, BPTTBatches(ids, 1, 20))
     found = evaluate(model, BPTTBatches(ids, batch_size, 7, warmup_tokens=60))
     assert found.nats == pytest.approx(unbroken.nats, rel=1e-6)
@@ -60,7 +60,7 @@ def test_after_a_lead_in_the_width_changes_nothing(model, ids, batch_size):
     assert evaluate(model, BPTTBatches(ids, batch_size, 7)).nats != pytest.approx(unbroken.nats, rel=1e-5)
 
 
-def test_dropout_is_off_and_the_models_mode_is_given_back(model, ids):
+def test_dropout_is_off_and_the_mode_of_the_model_is_restored(model, ids):
     model.train()
     first, second = (evaluate(model, BPTTBatches(ids, 2, 20)).nats for _ in range(2))
     assert first == second
@@ -69,8 +69,8 @@ def test_dropout_is_off_and_the_models_mode_is_given_back(model, ids):
 
 @pytest.mark.parametrize("padding_side", ["left", "right"])
 @pytest.mark.parametrize("batch_size", [1, 3, 50])
-def test_sentences_are_scored_whole_each_from_a_state_of_zeros(model, ids, batch_size, padding_side):
-    """A stream of one column a sentence, after the end of the one before it, adds up to the same."""
+def test_sentences_are_scored_whole_each_from_a_zero_state(model, ids, batch_size, padding_side):
+    """Each sentence as a stream of its own, after an `<eos>`, adds up to the same."""
     ids = torch.cat([ids, torch.zeros(1, dtype=torch.long)])
     ends = [-1, *(ids == 0).nonzero()[:, 0].tolist()]
     alone = [torch.cat([ids[-1:], ids[one + 1 : other + 1]]) for one, other in pairwise(ends)]
