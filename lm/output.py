@@ -108,6 +108,11 @@ def print_swept_run(run: str) -> None:
         print_results(f"run {printable(run)}")
 
 
+def decimals(number: float) -> str:
+    """Return a number with four decimals, or in scientific notation from a million on."""
+    return f"{number:.4f}" if abs(number) < 1e6 else f"{number:.4e}"
+
+
 def short(number: float) -> str:
     """Return a number of at least 0 in at most eight characters, as `905.54` and `1.2e+200`."""
     text = f"{number:.2f}"

@@ -1,12 +1,13 @@
 import errno
 import io
+import math
 import os
 import subprocess
 import sys
 
 import pytest
 
-from lm.output import plural, prepare_streams, print_note, print_results, printable
+from lm.output import decimals, plural, prepare_streams, print_note, print_results, printable
 
 PRINT = "from lm.output import prepare_streams, print_results; prepare_streams(); print_results({!r} * {})"
 
@@ -64,6 +65,11 @@ def test_a_note_that_cannot_be_printed_stops_nothing(monkeypatch):
 
 def test_control_characters_are_shown_as_escapes():
     assert printable("a\x1b[31m b\x9b\x07\tc\nd é") == "a\\x1b[31m b\\x9b\\x07\\tc\nd é"
+
+
+def test_large_numbers_are_short():
+    shown = [decimals(number) for number in (119.84321, 999_999.0, 1e6, 1.5e200, math.inf, math.nan)]
+    assert shown == ["119.8432", "999999.0000", "1.0000e+06", "1.5000e+200", "inf", "nan"]
 
 
 def test_one_is_singular():

@@ -15,7 +15,7 @@ from lm.atomic_files import write_atomically
 from lm.data.vocabulary import UNK, Vocabulary
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.sentence_scores import ScoredSentence
-from lm.output import plural, printable
+from lm.output import decimals, plural, printable
 
 Row = dict[str, str | int | float]
 
@@ -58,7 +58,7 @@ ROWS = {"word": word_rows, "sentence": sentence_rows}
 
 def plain_text(rows: Sequence[Row]) -> str:
     """Return the table in aligned columns, numbers rounded."""
-    cells = [[f"{v:.4f}" if isinstance(v, float) else printable(str(v)) for v in row.values()] for row in rows]
+    cells = [[decimals(v) if isinstance(v, float) else printable(str(v)) for v in row.values()] for row in rows]
     alignment = ["left" if isinstance(value, str) else "right" for value in rows[0].values()]
     # Words that look like numbers are words.
     return tabulate(cells, [*rows[0]], "simple", colalign=alignment, disable_numparse=True)
@@ -94,9 +94,9 @@ def summary(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> str:
     total = math.fsum(value for _, value in values)
     text = (
         f"{plural(len(sentences), 'sentence')}, {plural(len(values), 'token')} (<eos> included): "
-        f"log-probability {total:.4f} nats, perplexity {perplexity(-total, len(values)):.4f}"
+        f"log-probability {total:.4f} nats, perplexity {decimals(perplexity(-total, len(values)))}"
     )
     unknown = len(values) - len(known)
     if not unknown:
         return text
-    return f"{text}; without the {unknown:,} {UNK}: {perplexity(-math.fsum(known), len(known)):.4f}"
+    return f"{text}; without the {unknown:,} {UNK}: {decimals(perplexity(-math.fsum(known), len(known)))}"

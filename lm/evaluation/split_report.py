@@ -12,6 +12,7 @@ from lm.evaluation.evaluation_loop import EvalResult, evaluate
 from lm.evaluation.loading import SavedRun, load_corpus_of
 from lm.evaluation.methods import Method
 from lm.evaluation.perplexity import perplexity
+from lm.output import decimals
 
 SAME = 1e-5
 """Two perplexities that differ by less than this fraction count as the same."""
@@ -41,7 +42,7 @@ def split_report(saved: SavedRun, split: str, data_dir: str | None, batch_size: 
     found = evaluate(saved.model, batches, method, progress=split, per_token=bool(is_unk.any()))
     config = saved.config
     lines = {
-        f"{split} perplexity": f"{found.ppl:.4f}",
+        f"{split} perplexity": decimals(found.ppl),
         "given lengths": _given_lengths(found),
         f"without {UNK}": _without_unk(found, is_unk),
         "weights": f"{saved.checkpoint} of {config.cell}, dropout {config.dropout:g}, seed {config.seed}",
@@ -66,7 +67,7 @@ def _first(found: EvalResult) -> str:
 def _given_lengths(found: EvalResult) -> str:
     if found.ppl_given_length is None:
         return ""
-    return f"{found.ppl_given_length:.4f}: conditioned on the true lengths, not comparable with other models"
+    return f"{decimals(found.ppl_given_length)}: conditioned on the true lengths, not comparable with other models"
 
 
 def _without_unk(found: EvalResult, is_unk: Tensor) -> str:
@@ -74,7 +75,7 @@ def _without_unk(found: EvalResult, is_unk: Tensor) -> str:
         return ""
     count = int(is_unk.sum())
     ppl = perplexity(found.nats - float(found.token_nats[is_unk].sum()), found.tokens - count)
-    return f"{ppl:.4f} over {found.tokens - count:,} tokens; {count:,} ({count / found.tokens:.2%}) are {UNK}"
+    return f"{decimals(ppl)} over {found.tokens - count:,} tokens; {count:,} ({count / found.tokens:.2%}) are {UNK}"
 
 
 def recorded(saved: SavedRun, split: str) -> tuple[float | None, Mapping[str, Any]]:
@@ -97,7 +98,7 @@ def compare(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -
         verdict = f"this one is {abs(relative):.4%} {'higher' if relative > 0 else 'lower'}"
         if "bf16" in str(protocol.get("matmul_precision")):
             verdict += f"; {BF16_NOTE}"
-    return f"{ppl:.4f}, {describe_protocol(protocol)}: {verdict}"
+    return f"{decimals(ppl)}, {describe_protocol(protocol)}: {verdict}"
 
 
 def describe_protocol(protocol: Mapping[str, Any]) -> str:

@@ -128,7 +128,10 @@ def test_a_text_continues_after_eos_without_an_eos_id():
     ("options", "sentence"),
     [
         ({"width": 0}, "expected beam.width to be a whole number of at least 1, found 0"),
-        ({"length_penalty": "gnmt"}, "expected beam.length_penalty to be a number, found 'gnmt'"),
+        (
+            {"length_penalty": "gnmt"},
+            "expected beam.length_penalty to be a number of at least -20 and at most 20, found 'gnmt'",
+        ),
         (
             {"length_penalty": 1000},
             "expected beam.length_penalty to be a number of at least -20 and at most 20, found 1000",
