@@ -27,7 +27,7 @@ class EvaluationOptions:
     batch_size: Annotated[int | None, partial(check_whole, example=20, optional=True)]
     data: Mapping[str, Any]
 
-    text: str | None
+    text: Annotated[str | None, partial(check_text, example="'the company said'", optional=True)]
     file: Annotated[str | None, partial(check_text, example="FILE", optional=True)]
     state: Annotated[str, partial(check_choice, choices=("reset", "carried"))]
     per: str | None
@@ -40,8 +40,6 @@ class EvaluationOptions:
         check_text("data.dir", self.data_dir, "FOLDER", optional=True)
         if self.per is not None:
             check_choice("per", self.per, ROWS)
-        if self.text is not None and not isinstance(self.text, str):
-            raise unexpected("text", "text", self.text, "'the company said'")
         if self.text is not None and self.file is not None:
             raise ValueError("expected text= or file=, found both: leave one of them out")
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lm.atomic_files import write_atomically
 from lm.evaluation.loading import SavedRun
 from lm.evaluation.methods import Method
 from lm.evaluation.sentence_scores import score_sentences
-from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary, write_csv
+from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary
 from lm.output import print_note, printable
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
@@ -22,7 +23,8 @@ def sentence_report(
         sentences: the words of each, without `<eos>`; at least one sentence.
         state: `reset` to zero for each sentence, or `carried` from each to the next.
         per: a name in `ROWS`.
-        csv: a file for the table; `-` returns the table as CSV, and prints the totals to standard error.
+        csv: a file for the table, written whole or not at all; a link, a pipe or a device is not replaced. `-` returns
+            the table as CSV, and prints the totals to standard error.
         method: how to score.
 
     Raises:
@@ -37,5 +39,6 @@ def sentence_report(
         print_note(totals)
         return printable(csv_text(table).rstrip("\n"))
     if csv is not None:
-        write_csv(Path(csv), table)
+        with write_atomically(Path(csv)) as file:
+            file.write(csv_text(table))
     return f"{plain_text(table)}\n\n{totals}"
