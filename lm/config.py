@@ -144,6 +144,12 @@ class MachineConfig:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @property
+    def scores_train(self) -> bool:
+        """Whether the final evaluation includes the training split: by default only if training reads all of it."""
+        limit = self.trainer.limit_train_batches
+        return limit == 1.0 and isinstance(limit, float) if self.score_train is None else self.score_train
+
     @classmethod
     def from_hydra(cls, config: DictConfig) -> "MachineConfig":
         """Return the typed options of a composed config."""

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lm.run_dir import DAMAGED, UNFINISHED, find_runs
+from lm.run_dir import DAMAGED, UNFINISHED
+from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
 

@@ -11,7 +11,8 @@ from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup, group_runs
 from lm.reporting.markdown_report import FIGURES, report_markdown, sweep_command, table_notes, unfinished_lines
 from lm.reporting.table import Table, build_table
-from lm.run_dir import RunDir, find_runs
+from lm.run_dir import RunDir
+from lm.run_search import find_runs
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from lm.run_dir import RunDir, find_runs
+from lm.run_dir import RunDir
 from lm.run_files import parse_yaml
+from lm.run_search import find_runs
 from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, run_name, run_options
 
 

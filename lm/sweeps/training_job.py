@@ -30,7 +30,7 @@ from lm.run_dir import FINISHED, RunDir
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_job import record
-from lm.training.divergence import Diverged
+from lm.training.divergence import Diverged, check_finite
 from lm.training.hardware import (
     configure_malloc,
     describe_device,
@@ -106,7 +106,7 @@ def training_results(
     """
     module, device = trainer.lightning_module, trainer.strategy.root_device
     assert isinstance(module, LanguageModelModule)
-    scored = final_results(run, corpus, device, scores_train(machine))
+    scored = final_results(run, corpus, device, machine.scores_train)
     check_finite(scored)
     return {
         "status": FINISHED,
@@ -121,27 +121,6 @@ def training_results(
         "versions": versions(),
         "device": describe_device(device, trainer.world_size),
     }
-
-
-def scores_train(machine: MachineConfig) -> bool:
-    """Return whether the final evaluation includes the training split: by default only if training reads all of it."""
-    if machine.score_train is None:
-        return machine.trainer.limit_train_batches == 1.0 and isinstance(machine.trainer.limit_train_batches, float)
-    return machine.score_train
-
-
-def check_finite(scored: dict[str, Any]) -> None:
-    """Check that all perplexities are finite.
-
-    Raises:
-        Diverged: if one is not.
-    """
-    for weights in ("best", "last"):
-        for name, value in scored[weights].items():
-            if value is not None and not math.isfinite(value):
-                raise Diverged(
-                    f"expected a finite perplexity, found {name} {value} with the {weights} weights: type a smaller lr"
-                )
 
 
 def describe_start(corpus: Corpus, run: RunDir, device: torch.device, precision: str) -> str:

@@ -87,3 +87,17 @@ class StopOnNonFiniteLoss(pl.Callback):
 
 def _advice(module: LanguageModelModule) -> str:
     return f"type lr={module.config.lr / 2:g} or max_grad_norm={module.config.max_grad_norm / 2:g}"
+
+
+def check_finite(scored: dict[str, Any]) -> None:
+    """Check that all perplexities are finite.
+
+    Raises:
+        Diverged: if one is not.
+    """
+    for weights in ("best", "last"):
+        for name, value in scored[weights].items():
+            if value is not None and not math.isfinite(value):
+                raise Diverged(
+                    f"expected a finite perplexity, found {name} {value} with the {weights} weights: type a smaller lr"
+                )

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from lm.reporting.figures import draw_convergence, draw_validation, image
 from lm.reporting.groups import RunGroup, group_runs
-from lm.run_dir import find_runs
+from lm.run_search import find_runs
 from tests.run_folders import MakeRun, write_epochs
 
 Draw = Callable[[list[RunGroup]], Figure | None]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lm.reporting.groups import group_runs, swept_keys
-from lm.run_dir import find_runs
+from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
 

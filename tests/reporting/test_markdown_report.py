@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from lm.reporting.groups import group_runs
 from lm.reporting.markdown_report import report_markdown, sweep_command
 from lm.reporting.table import build_table
-from lm.run_dir import find_runs
+from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
 

@@ -6,7 +6,8 @@ from omegaconf import OmegaConf
 
 from lm.did_you_mean import CONFIGS
 from lm.reporting.published import part_of_corpus, published_figures, published_for
-from lm.run_dir import RunDir, find_runs
+from lm.run_dir import RunDir
+from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
 TABLE1 = [

@@ -14,7 +14,7 @@ from lm.reporting.columns import COLUMNS, Column, format_ppl, result
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import group_runs
 from lm.reporting.table import Table, build_last_table, build_table
-from lm.run_dir import find_runs
+from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
 Rows = list[dict[str, Any]]

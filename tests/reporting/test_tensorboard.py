@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lm.reporting.sweep_report import write_report
 from lm.reporting.tensorboard import log_report_to_tensorboard
-from lm.run_dir import find_runs
+from lm.run_search import find_runs
 
 
 @pytest.fixture

@@ -1,0 +1,47 @@
+"""The run folders of a sweep, found by the files in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from lm.run_dir import RunDir
+
+MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
+"""Files by which a run folder is recognised."""
+
+MAX_DEPTH = 4
+"""How many folders below its sweep a run is looked for, so that `sweep=/` ends."""
+
+
+def find_runs(folder: Path) -> list[RunDir]:
+    """Return every run folder directly below `folder`, or `folder` itself if it is one, in the order of the sweep.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or no run in it.
+    """
+    folder = Path(folder).resolve()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a sweep's folder, found nothing at {folder}: type sweep=multirun/FOLDER")
+    runs = [
+        RunDir(path, "" if path == folder else path.relative_to(folder).as_posix()) for path in _run_folders(folder)
+    ]
+    if not runs:
+        raise FileNotFoundError(
+            f"expected a sweep's folder, found no run folder in {folder}: type sweep=FOLDER with the folder "
+            "that holds folders such as 'cell=lstm,dropout=0.25'"
+        )
+    return sorted(runs, key=lambda run: (run.number, run.name))
+
+
+def _run_folders(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
+    """Yield the run folders in a folder: `hydra.sweep.subdir` may have several parts."""
+    if is_run(folder):
+        yield folder
+    elif depth:
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                yield from _run_folders(path, depth - 1)
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run's, and not the report's or anything else."""
+    return any((folder / mark).is_file() for mark in MARKS)
