@@ -31,7 +31,7 @@ benchmark: $(READY)  ## measure training speed beside a plain PyTorch loop (ARGS
 	$(BIN)/python -m lm.benchmark $(ARGS)
 
 test: $(READY)  ## run all tests, without network
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10 $(ARGS)
 
 lint: $(READY)  ## check format, rules (ruff) and layers of imports (import-linter)
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports --no-cache

@@ -26,7 +26,7 @@ TEXTS = sorted(
 NOT_USED = (
     r"(goes|gone|go|going|went) on with", r"broken off", r"taken up again", r"for want of", r"of one's own",
     r"words? of the model's own", r"nats a column", r"an? (row|line|point) an epoch", r"a run an? (core|gpu|process)",
-    r"number (by|for) number", r"states? of zeros", r"lead-in", r"by hand\b", r"contenders?", r"contest\b",
+    r"\bnumber (by|for) number", r"states? of zeros", r"lead-in", r"by hand\b", r"contenders?", r"contest\b",
     r"share of the (ceiling|padding)", r"told where", r"it writes\b", r"(bfloat16|rounded) factors",
     r"what was typed", r"the house\b", r"where memory ends", r"cold start", r"not begun", r"running, or broken",
     r"can be mended", r"the user can mend",

@@ -57,7 +57,7 @@ def on_stop_signals(handler: Callable[[int], None]) -> Iterator[None]:
         handler(number)
 
     if threading.current_thread() is threading.main_thread():  # Python refuses handlers in other threads
-        heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        heard = [one for one in STOP_SIGNALS if signal.getsignal(one) is not signal.SIG_IGN]
         previous |= {number: signal.signal(number, handle) for number in heard}
     try:
         yield

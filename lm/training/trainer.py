@@ -239,5 +239,5 @@ def make_logger(run: RunDir, hparams: dict[str, Any], resumed_from: int | None) 
         default_hp_metric=False,
         purge_step=None if resumed_from is None else resumed_from + 1,
     )
-    logger.hparams = hparams  # it writes hparams.yaml once, before it is given any
+    logger.hparams = hparams  # Lightning writes hparams.yaml once, before it has any
     return logger

@@ -31,7 +31,7 @@ def outputs_and_gradients(layer: nn.Module, weights: list[Tensor], leaves: list[
 
 @pytest.fixture(params=["float32", "bf16 matmul", "bfloat16", "float64"])
 def dtype(request: pytest.FixtureRequest):
-    """The path that a layer takes: its own, that with rounded factors, and PyTorch's for narrow dtypes."""
+    """The path that a layer takes: its own, bf16 matrix multiplication, and PyTorch's for narrow dtypes."""
     if request.param == "bf16 matmul" and not supports_reduced_matmul(torch.device("cpu")):
         pytest.skip("this processor has no bf16 matrix multiplication")
     with full_precision_matmul():  # restores the setting
