@@ -9,8 +9,6 @@ results.json             the outcome: status, perplexities, protocol, versions
 """
 
 import csv
-import pickle
-import zipfile
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +19,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lm.atomic_files import write_atomically, write_json
 from lm.run_files import FINISHED as FINISHED
-from lm.run_files import parse_config, parse_epochs, parse_hydra, parse_overrides, parse_results, parse_run_config
+from lm.run_files import (
+    damaged,
+    parse_config,
+    parse_epochs,
+    parse_hydra,
+    parse_overrides,
+    parse_results,
+    parse_run_config,
+    read_checkpoint,
+)
 
 Value = str | int | float | bool | None
 Content = TypeVar("Content")
@@ -29,10 +36,6 @@ Content = TypeVar("Content")
 DAMAGED = "damaged"
 UNFINISHED = "running or interrupted"
 """The status of a run without results: a run that was killed looks like one that is still running."""
-
-DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError,
-          zipfile.BadZipFile)  # fmt: skip
-"""Errors of PyTorch and zipfile on checkpoints that are cut off, overwritten, or of another kind."""
 
 
 class RunDir:
@@ -236,25 +239,7 @@ class RunDir:
             FileNotFoundError: if there is none of that name.
             ValueError: if the file is damaged, or no checkpoint of this project.
         """
-        import torch  # here, since reports and configs need no torch
-
         path = self.checkpoints / f"{name}.ckpt"
         if not path.is_file():
             raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
-        try:
-            with zipfile.ZipFile(path) as archive:  # PyTorch writes a CRC-32 per tensor, and does not verify them
-                if (record := archive.testzip()) is not None:
-                    raise zipfile.BadZipFile(f"wrong checksum of {record}")
-            checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            checkpoint["metadata"], checkpoint["state_dict"]
-        except DAMAGE as error:
-            raise damaged(path, "checkpoint", error) from error
-        return checkpoint
-
-
-def damaged(path: Path, kind: str, error: Exception) -> ValueError:
-    """Return the error for a file of a run that cannot be read."""
-    return ValueError(
-        f"expected a {kind} of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
-        "delete it and train the run again, or copy it again"
-    )
+        return read_checkpoint(path)

@@ -1,11 +1,14 @@
-"""The text of a run's files -> plain values. Every function raises an exception if the text is damaged.
+"""The files of a run -> plain values. A function that parses a text raises any exception if the text is damaged.
 
-`lm/run_dir.py` knows where the files are, and turns the exceptions into one sentence.
+`lm/run_dir.py` knows where the files are, and turns these exceptions into one sentence.
 """
 
 import csv
 import json
 import math
+import pickle
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,6 +18,10 @@ FINISHED = "finished"
 
 MAX_YAML_CHARACTERS = 1_000_000
 """The largest YAML file that is read: PyYAML needs a minute for ten times as much."""
+
+DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError,
+          zipfile.BadZipFile)  # fmt: skip
+"""Errors of PyTorch and zipfile on checkpoints that are cut off, overwritten, or of another kind."""
 
 
 def parse_results(text: str) -> dict[str, Any]:
@@ -79,3 +86,30 @@ def parse_hydra(text: str) -> dict[str, Any]:
     """Return the chosen option of each config group, and the position in the sweep, from `hydra.yaml`."""
     hydra = parse_config(text).hydra
     return {"choices": dict(hydra.runtime.choices.items()), "number": OmegaConf.select(hydra, "job.num")}
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Return a checkpoint as plain values and tensors on the CPU, its checksums verified.
+
+    Raises:
+        ValueError: if the file is damaged, or no checkpoint of this project.
+    """
+    import torch  # here, since reports and configs need no torch
+
+    try:
+        with zipfile.ZipFile(path) as archive:  # PyTorch writes a CRC-32 per tensor, and does not verify them
+            if (record := archive.testzip()) is not None:
+                raise zipfile.BadZipFile(f"wrong checksum of {record}")
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["metadata"], checkpoint["state_dict"]
+    except DAMAGE as error:
+        raise damaged(path, "checkpoint", error) from error
+    return checkpoint
+
+
+def damaged(path: Path, kind: str, error: Exception) -> ValueError:
+    """Return the error for a file of a run that cannot be read."""
+    return ValueError(
+        f"expected a {kind} of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
+        "delete it and train the run again, or copy it again"
+    )

@@ -64,8 +64,8 @@ def test_the_schedule_can_be_overridden():
 ZAREMBA = {  # section 4.1 and table 1 of arXiv:1409.2329, and the sizes of models that follow from them
     "zaremba_small": dict(dropout=0, hidden_size=200, seq_len=20, epochs=13, epochs_at_full_rate=4, lr_decay_factor=2.0,
                           init_range=0.1, max_grad_norm=5),
-    "zaremba_medium": dict(dropout=0.5, hidden_size=650, seq_len=35, epochs=39, epochs_at_full_rate=6, lr_decay_factor=1.2,
-                           init_range=0.05, max_grad_norm=5),
+    "zaremba_medium": dict(dropout=0.5, hidden_size=650, seq_len=35, epochs=39, epochs_at_full_rate=6,
+                           lr_decay_factor=1.2, init_range=0.05, max_grad_norm=5),
     "zaremba_large": dict(dropout=0.65, hidden_size=1500, seq_len=35, epochs=55, epochs_at_full_rate=14,
                           lr_decay_factor=1.15, init_range=0.04, max_grad_norm=10),
 }  # fmt: skip

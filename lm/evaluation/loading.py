@@ -14,7 +14,8 @@ from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SOURCES, make_source
 from lm.data.vocabulary import Vocabulary
 from lm.models.language_model import LanguageModel
-from lm.run_dir import DAMAGE, RunDir, damaged
+from lm.run_dir import RunDir
+from lm.run_files import DAMAGE, damaged
 
 CHECKPOINTS = ("best", "last")
 

@@ -1,12 +1,10 @@
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 
 import pytest
 import torch
 
-from lm.data.cache import cache_folder
 from lm.data.corpus import load_corpus
 from lm.data.sources.source import SPLITS, Source, digest
 from lm.data.sources.text import TextSource
@@ -221,12 +219,6 @@ def test_the_cache_folder_is_the_one_of_lm_data(tmp_path, monkeypatch):
     monkeypatch.setenv("LM_DATA", str(tmp_path / "named"))
     load_corpus(Sentences("a b"))
     assert corpus_folder(tmp_path / "named").is_dir()
-
-
-def test_the_cache_folder_is_the_users_where_none_is_named(monkeypatch):
-    monkeypatch.delenv("LM_DATA", raising=False)
-    assert cache_folder().name == "lm"
-    assert cache_folder().is_relative_to(Path.home())
 
 
 def test_processes_that_start_at_once_agree(tmp_path):

@@ -9,7 +9,6 @@ import lm.sweeps.training_job
 from lm.data.shard import Shard
 from lm.run_dir import RunDir
 from lm.training.distributed import all_gather, all_reduce_max, all_reduce_sum, concat_states, shard_states
-from lm.training.rng import restore_rng, rng_states, saved_rng_states
 from lm.training.trainer import check_devices
 from tests.conftest import no_file_larger_than
 from tests.interruptions import assert_same, at_step, send, start, untimed, wait_for_epochs
@@ -137,28 +136,3 @@ def test_hidden_states_are_split_again_across_another_number_of_devices(before, 
     again = [shard_states(concat_states(parts), Shard(rank, after), cpu) for rank in range(after)]
     torch.testing.assert_close(concat_states(again), whole)
     assert [len(part["valid"][0][0]) for part in again] == [len(part) for part in torch.arange(7).tensor_split(after)]
-
-
-def draws(saved, rank, seed=1):
-    torch.manual_seed(seed)
-    restore_rng(saved, seed, rank, torch.device("cpu"))
-    return torch.rand(3)
-
-
-def test_no_two_devices_and_no_two_seeds_draw_the_same():
-    drawn = [draws({}, rank, seed) for seed in (1, 2) for rank in (0, 1, 2)]
-    assert len({tuple(numbers.tolist()) for numbers in drawn}) == len(drawn)
-    torch.manual_seed(1)
-    assert torch.equal(drawn[0], torch.rand(3))  # one device draws as if there were no others
-
-
-def test_a_device_goes_on_with_its_own_numbers_and_one_more_device_with_new_ones():
-    cpu, saved = torch.device("cpu"), []
-    expected = []
-    for rank in (0, 1):
-        draws({}, rank)
-        saved.append(rng_states(cpu)["rng_state"])
-        expected.append(torch.rand(3))
-    states = saved_rng_states({"rng_state": torch.stack(saved)})
-    assert all(torch.equal(draws(states, rank), expected[rank]) for rank in (0, 1))
-    assert torch.equal(draws(states, 2), draws({}, 2))

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from lm.run_search import MAX_DEPTH, find_runs
+from tests.run_folders import MakeRun
+
+
+def test_runs_come_in_the_order_in_which_the_sweep_started_them(grid: Path) -> None:
+    names = [run.name for run in find_runs(grid)]
+
+    assert names == ["cell=lstm,dropout=0.0", "cell=lstm,dropout=0.25", "cell=gru,dropout=0.0", "cell=gru,dropout=0.25"]
+
+
+def test_other_folders_and_files_are_no_runs(grid: Path) -> None:
+    (grid / "report").mkdir()
+    (grid / "report" / "events.out.tfevents.1.host.1.0").touch()
+    (grid / "multirun.yaml").touch()
+
+    assert len(find_runs(grid)) == 4
+
+
+def test_a_run_folder_is_a_sweep_of_one(grid: Path) -> None:
+    assert [run.name for run in find_runs(grid / "cell=gru,dropout=0.25")] == ["cell=gru,dropout=0.25"]
+
+
+def test_runs_in_nested_folders_are_named_by_their_path(make_run: MakeRun, sweep: Path) -> None:
+    (sweep / "lstm").mkdir()
+    make_run("dropout=0").rename(sweep / "lstm" / "0")
+
+    assert [run.name for run in find_runs(sweep)] == ["lstm/0"]
+
+
+def test_a_missing_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"expected a sweep's folder, found nothing at .*nowhere: type sweep="):
+        find_runs(tmp_path / "nowhere")
+
+
+def test_a_folder_without_runs_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "cell=lstm").mkdir()
+
+    with pytest.raises(FileNotFoundError, match=r"found no run folder in .*: type sweep=FOLDER"):
+        find_runs(tmp_path)
+
+
+def test_a_run_too_deep_below_the_folder_is_not_found(make_run: MakeRun, sweep: Path) -> None:
+    run, parents = make_run(), [str(number) for number in range(MAX_DEPTH)]
+    sweep.joinpath(*parents).mkdir(parents=True)
+    run.rename(sweep.joinpath(*parents, run.name))
+
+    with pytest.raises(FileNotFoundError, match="found no run folder in"):
+        find_runs(sweep)
+    assert [found.name for found in find_runs(sweep / "0")] == ["/".join([*parents[1:], run.name])]
+
+
+def test_a_link_to_a_run_is_not_a_second_run(make_run: MakeRun, sweep: Path) -> None:
+    run = make_run()
+    (sweep / "link").symlink_to(run)
+
+    assert [found.name for found in find_runs(sweep)] == [run.name]
