@@ -1,31 +1,18 @@
 import csv
 import io
-import math
 import re
-import statistics
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from lm.reporting import table as table_module
-from lm.reporting.columns import COLUMNS, Column, format_ppl, result
+from lm.reporting.columns import Column, format_ppl
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import group_runs
-from lm.reporting.table import Table, build_last_table, build_table
+from lm.reporting.table import Table, build_last_table
 from lm.run_search import find_runs
+from tests.reporting.tables import rows_of, table_of
 from tests.run_folders import MakeRun
-
-Rows = list[dict[str, Any]]
-
-
-def table_of(folder: Path, extras: ExtraColumns | None = None) -> Table:
-    return build_table(group_runs(find_runs(folder)), extras)
-
-
-def rows_of(table: Table) -> Rows:
-    return [{str(name): value for name, value in row.items()} for row in table.values.to_dict("records")]
 
 
 def test_the_grid_has_one_row_per_run_with_the_best_weights(grid: Path) -> None:
@@ -49,16 +36,6 @@ def test_the_last_weights_have_a_table_of_their_own(grid: Path) -> None:
     ]
 
 
-def test_published_figures_stand_beside_ours(grid: Path) -> None:
-    assert [row["published_valid_ppl"] for row in rows_of(table_of(grid))] == [119.84, 96.59, 134.39, 101.53]
-
-
-def test_a_grid_of_another_configuration_has_no_published_columns(make_run: MakeRun, sweep: Path) -> None:
-    make_run(config={"epochs": 2})
-
-    assert list(table_of(sweep).values) == ["cell", "dropout", "train_ppl", "valid_ppl", "test_ppl"]
-
-
 def test_seeds_become_mean_and_sample_deviation(seeds: Path) -> None:
     table = table_of(seeds)
 
@@ -70,15 +47,6 @@ def test_seeds_become_mean_and_sample_deviation(seeds: Path) -> None:
             values = [figures[name] for figures in best]
             assert row[name] == pytest.approx(np.mean(values))
             assert row[f"{name}_std"] == pytest.approx(np.std(values, ddof=1))
-
-
-def test_the_deviation_is_the_samples_and_not_the_populations(seeds: Path) -> None:
-    values = [91.0, 92.0, 93.0]
-
-    row = rows_of(table_of(seeds))[0]
-
-    assert row["valid_ppl_std"] == pytest.approx(math.sqrt(sum((value - 92) ** 2 for value in values) / 2))
-    assert row["valid_ppl_std"] != pytest.approx(statistics.pstdev(values))
 
 
 def test_a_setting_with_one_seed_has_no_deviation(seeds: Path, make_run: MakeRun) -> None:
@@ -128,22 +96,6 @@ def test_the_same_run_twice_is_two_rows_and_not_two_seeds(make_run: MakeRun, swe
     assert [row["run"] for row in rows_of(table)] == ["cell=lstm", "cell=lstm,resume=null"]
 
 
-def test_a_floor_stands_in_the_table_where_the_corpus_has_one(make_run: MakeRun, sweep: Path) -> None:
-    make_run("data=ptb")
-    make_run("data=synthetic", choices={"data": "synthetic"}, results={"corpus": {"name": "s", "floor_ppl": 17.25}})
-
-    assert [row["floor_ppl"] for row in rows_of(table_of(sweep))] == [None, 17.25]
-
-
-def test_further_columns_are_added_when_asked_for(make_run: MakeRun, sweep: Path) -> None:
-    make_run("seed=1", seed=1, valid_ppls=[150.0, 120.0, 90.0])
-    make_run("seed=2", seed=2, valid_ppls=[150.0, 130.0, 120.5, 119.0])
-
-    (row,) = rows_of(table_of(sweep, ExtraColumns(parameters=True, speed=True, epochs_to=120)))
-
-    assert (row["parameters"], row["tokens_per_second"], row["epochs_to_120"]) == (4_653_200, 9_001.5, 3.0)
-
-
 def test_a_perplexity_that_no_run_reached_keeps_its_column(make_run: MakeRun, sweep: Path) -> None:
     make_run("seed=1", seed=1, valid_ppls=[150.0, 120.0])
     make_run("seed=2", seed=2, valid_ppls=[150.0, 130.0])
@@ -154,19 +106,6 @@ def test_a_perplexity_that_no_run_reached_keeps_its_column(make_run: MakeRun, sw
     assert "epochs to 120" in table.terminal()
     assert table.terminal().split()[-1] != "-"  # published figures come after it
     assert " - " in table.terminal().splitlines()[-1]
-
-
-def test_a_new_column_is_one_entry_and_appears_in_every_format(grid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toy = Column("seconds", "time/s", result("seconds"), text="{:.1f}".format)
-    monkeypatch.setattr(table_module, "COLUMNS", [toy, *COLUMNS])
-
-    table = table_of(grid)
-
-    assert [row["seconds"] for row in rows_of(table)] == [30.0] * 4
-    assert table.csv().splitlines()[0].split(",")[2] == "seconds"
-    for text in (table.terminal(), table.markdown(), table.latex()):
-        assert "time/s" in text
-        assert text.count("30.0") == 4
 
 
 def test_the_best_row_by_validation_is_marked_outside_of_the_csv(grid: Path) -> None:
@@ -201,48 +140,11 @@ def test_a_run_on_a_part_of_its_corpus_is_marked(make_run: MakeRun, sweep: Path)
     assert "part of corpus" in table.terminal()
 
 
-@pytest.mark.parametrize(
-    "best", [{"valid_ppl": 9.0}, {"valid_ppl": 9.0, "test_ppl": "x"}, {"valid_ppl": 9, "test_ppl": [1]}]
-)
-def test_results_without_a_test_perplexity_leave_its_cell_empty(
-    make_run: MakeRun, sweep: Path, best: dict[str, object]
-) -> None:
-    make_run("cell=lstm", results={"best": best})
-    make_run("cell=gru", cell="gru")
-
-    table = table_of(sweep)
-
-    assert [row["test_ppl"] for row in rows_of(table)] == [None, pytest.approx(101 - 1 / 3)]
-
-
-@pytest.mark.parametrize(
-    ("ppl", "text"),
-    [(91.254, "91.25"), (12345.678, "12345.68"), (1e20 / 3, "3.33e+19"), (1.5e200, "1.5e+200"), (1.0, "1.00")],
-)
-def test_a_perplexity_has_at_most_eight_characters(ppl: float, text: str) -> None:
-    assert format_ppl(ppl) == text
-
-
 def test_values_that_differ_are_never_shown_as_the_same(make_run: MakeRun, sweep: Path) -> None:
     for rate in (1.0000001, 1.0000002):
         make_run(f"lr={rate}", config={"lr": rate})
 
     assert {"1.0000001", "1.0000002"} < set(table_of(sweep).terminal().split())
-
-
-@pytest.mark.parametrize("name", ["parameters", "speed"])
-@pytest.mark.parametrize("value", ["yes", 1, 0, -1, None, "", [True], math.nan, math.inf])
-def test_a_flag_of_the_table_is_true_or_false(name: str, value: object) -> None:
-    with pytest.raises(ValueError, match=rf"^expected {name} to be true or false, found .*: type {name}=true$"):
-        ExtraColumns(**{name: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("value", ["soon", 0, -1, True, "", [120], math.nan, math.inf])
-def test_the_perplexity_to_reach_is_a_positive_number(value: object) -> None:
-    with pytest.raises(
-        ValueError, match=r"^expected epochs_to to be a number above 0 or null, found .*: type epochs_to="
-    ):
-        ExtraColumns(epochs_to=value)  # type: ignore[arg-type]
 
 
 TABLE = Table.from_rows(
@@ -368,10 +270,3 @@ def test_sources_stand_in_the_table_if_there_are_several() -> None:
 
     assert "another" in Table.from_rows(["published_valid_ppl", "published_in"], rows).terminal()
     assert "one" not in Table.from_rows(["published_valid_ppl", "published_in"], rows[:1]).terminal()
-
-
-def test_large_counts_are_grouped(grid: Path) -> None:
-    lines = table_of(grid, ExtraColumns(parameters=True, speed=True)).terminal().splitlines()
-
-    assert lines[1].split()[5:7] == ["parameters", "tokens/second"]
-    assert lines[3].split()[5:7] == ["4,653,200", "9,001"]
