@@ -3,8 +3,7 @@ from typing import Any
 import pytest
 
 from lm.data.corpus import load_corpus
-from lm.data.sources import SPLITS, make_source
-from lm.data.sources.source import TextChanged
+from lm.data.sources import SPLITS
 from lm.data.sources.text import TextSource
 
 
@@ -36,38 +35,6 @@ def test_blank_lines_can_be_kept(folder):
     assert list(TextSource(text, keep_blank_lines=True).sentences("train")) == [["a", "b"], [], [], ["c"]]
 
 
-def test_text_that_is_not_utf8_is_refused_with_its_file(folder):
-    with pytest.raises(ValueError, match=r"expected UTF-8 text in '.*valid\.txt', found the byte 0xef in line 2"):
-        list(TextSource(folder(valid=b"abc\nna\xefve\n")).sentences("valid"))
-
-
-def test_a_compressed_file_is_no_text(folder):
-    with pytest.raises(ValueError, match=r"expected UTF-8 text in '.*train\.txt', found the byte 0x8b in line 1"):
-        list(TextSource(folder(train=b"\x1f\x8b\x08")).sentences("train"))
-
-
-@pytest.mark.parametrize("folder", [None, "", " ", True, 5, 1.5, [], ["a"], {}])
-def test_a_folder_that_is_no_path_is_refused(folder):
-    sentence = (
-        r"^expected data\.dir to be a folder with train\.txt, valid\.txt, test\.txt, found .*: type data\.dir=FOLDER$"
-    )
-    with pytest.raises(ValueError, match=sentence):
-        make_source("text", dir=folder)
-
-
-@pytest.mark.parametrize("name", ["nowhere", "a\0b", "~nobody-of-this-name/x"])
-def test_a_missing_folder_is_refused(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match=r"found no folder '.*': type data\.dir=FOLDER"):
-        TextSource(tmp_path / name)
-
-
-def test_a_missing_file_is_refused(folder):
-    text = folder()
-    (text / "valid.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"a folder with train.*, found no valid\.txt in '.*': type data\.dir="):
-        TextSource(text)
-
-
 def test_the_fingerprint_changes_with_the_text_and_with_every_option(folder):
     options: list[dict[str, Any]] = [
         {},
@@ -87,17 +54,6 @@ def test_the_fingerprint_does_not_change_with_the_place_of_the_folder(folder, tm
     moved = tmp_path.with_name("moved")
     tmp_path.rename(moved)
     assert TextSource(str(moved)).fingerprint() == before
-
-
-def test_a_file_that_was_changed_after_the_fingerprint_is_noticed_at_its_end(folder):
-    source = TextSource(folder())
-    source.fingerprint()
-    folder(valid="a b c\n")
-    assert list(source.sentences("train")) == [["a", "b"]]
-    with pytest.raises(
-        TextChanged, match=r"expected '.*valid\.txt' to stay as it is while it is read, found it changed"
-    ):
-        list(source.sentences("valid"))
 
 
 class GrowingText(TextSource):
