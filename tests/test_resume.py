@@ -157,20 +157,11 @@ def test_a_crash_is_recorded_and_its_steps_are_not_twice_in_tensorboard(run_comm
     assert not any(path.exists() for path in temporary)
 
 
-def other_shape(checkpoint):
-    checkpoint["state_dict"]["model.decoder.bias"] = torch.zeros(7)
-
-
-def no_optimizer(checkpoint):
-    del checkpoint["optimizer_states"]
-
-
-@pytest.mark.parametrize("damage", [other_shape, no_optimizer])
-def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_command, small, tmp_path, capsys, damage):
+def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_command, small, tmp_path, capsys):
     assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
     run = RunDir(tmp_path / "run")
     before, checkpoint = run.results_path.read_bytes(), run.checkpoint("last")
-    damage(checkpoint)
+    del checkpoint["optimizer_states"]
     torch.save(checkpoint, run.last)
     assert run_command("lm.train", "resume=run", "epochs=3") == 1
     error = capsys.readouterr().err
@@ -178,16 +169,6 @@ def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_co
     assert error.count("\n") == 1
     assert run.results_path.read_bytes() == before
     assert run.saved_config().epochs == 2
-
-
-def test_unreadable_best_weights_leave_the_results(run_command, small, tmp_path, capsys):
-    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
-    run = RunDir(tmp_path / "run")
-    before = run.results_path.read_bytes()
-    run.best.write_bytes(run.best.read_bytes()[:1000])
-    assert run_command("lm.train", "resume=run", "epochs=3") == 1
-    assert "best.ckpt' damaged" in capsys.readouterr().err
-    assert run.results_path.read_bytes() == before
 
 
 def test_a_finished_run_is_said_to_be_finished_where_nothing_can_be_written(

@@ -63,9 +63,7 @@ def test_a_file_that_was_changed_after_the_fingerprint_is_refused_at_its_end(fol
     assert list(source.sentences("train")) == [["train", "A"]]
     sentences = source.sentences("valid")
     assert next(sentences) == ["valid", "B"]
-    with pytest.raises(
-        TextChanged, match=r"expected '.*valid\.txt' to stay as it is .*, found it changed"
-    ):
+    with pytest.raises(TextChanged, match=r"expected '.*valid\.txt' to stay as it is .*, found it changed"):
         next(sentences)
 
 
