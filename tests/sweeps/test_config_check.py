@@ -1,0 +1,114 @@
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from hydra import initialize_config_dir
+from omegaconf import OmegaConf
+
+from lm.cli import CONFIGS
+from lm.sweeps.config_check import MAX_COMPOSED, ConfigCheck, check_read, check_vocabulary_size, runs_of
+
+
+@pytest.mark.parametrize(
+    ("overrides", "params", "expected"),
+    [
+        ([], None, [[]]),
+        (["cell=lstm,gru", "seed=1"], None, [["cell=lstm", "seed=1"], ["cell=gru", "seed=1"]]),
+        (["seed=5"], {"seed": "1,2", "cell": "gru"}, [["seed=5", "cell=gru"]]),
+        (["lr=interval(0,1)", "seed=1"], None, [["seed=1"]]),
+        (["seed=range(1,4)"], None, [["seed=1"], ["seed=2"], ["seed=3"]]),
+    ],
+)
+def test_a_sweep_has_the_overrides_of_each_run(overrides, params, expected):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        assert list(runs_of(overrides, params)) == expected
+
+
+class Recorder(ConfigCheck):
+    """Records the runs that are checked, and refuses the seeds of `wrong`."""
+
+    def __init__(self, wrong):
+        self.wrong, self.checked = wrong, []
+
+    def check_run(self, config_name, overrides, hydra):
+        self.checked += overrides
+        if int(overrides[0].partition("=")[2]) in self.wrong:
+            raise ValueError(f"expected another seed, found {overrides[0]}")
+
+
+def check_sweep(check, override):
+    hydra = {"overrides": {"task": [override]}, "sweeper": {"params": None}}
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        check.on_multirun_start(OmegaConf.create({"hydra": hydra}))
+
+
+def test_a_sweep_with_a_run_that_can_be_trained_is_not_refused():
+    check = Recorder(wrong={1, 2})
+    check_sweep(check, "seed=1,2,3,4")
+    assert check.checked == ["seed=1", "seed=2", "seed=3"]
+
+
+def test_a_sweep_without_a_run_that_can_be_trained_ends_with_the_first_error():
+    check = Recorder(wrong=range(1000))
+    with pytest.raises(SystemExit) as end:
+        check_sweep(check, "seed=range(0,1000)")
+    assert end.value.code == "error: expected another seed, found seed=0"
+    assert len(check.checked) == MAX_COMPOSED
+
+
+def read(*overrides, mode="RUN", launcher="basic", batching="streams", dropout=0.25):
+    """Check that a run with these values reads the overrides."""
+    choices = {"hydra/launcher": launcher}
+    hydra = SimpleNamespace(mode=SimpleNamespace(name=mode), runtime=SimpleNamespace(choices=choices))
+    check_read(OmegaConf.create({"data": {"batching": batching}, "dropout": dropout}), hydra, overrides)
+
+
+@pytest.mark.parametrize(
+    ("override", "values", "found"),
+    [
+        *(
+            (f"data.{name}=3", {}, f"data.{name}= with data.batching=streams: type data.batching=sentences with it")
+            for name in ("max_length", "truncation_side", "padding_side", "bucket_width")
+        ),
+        *(
+            (f"{name}=x", {}, f"{name}=: type -m with it")
+            for name in (
+                "hydra/launcher",
+                "hydra.launcher.n_jobs",
+                "hydra/sweeper",
+                "hydra.sweeper.n",
+                "hydra.sweep.dir",
+            )
+        ),
+        ("hydra.run.dir=x", {"mode": "MULTIRUN"}, "hydra.run.dir=: type hydra.sweep.dir= instead"),
+        *(
+            ("gpus_per_run=2", {"launcher": name}, f"gpus_per_run= with hydra/launcher={name}: type -m hydra/launcher=")
+            for name in ("basic", "local", "joblib")
+        ),
+        ("+schedule.with_dropout.lr_decay_factor=2", {"dropout": 0}, "lr_decay_factor= with dropout=0: type dropout="),
+    ],
+)
+def test_an_option_that_nothing_reads_is_refused(override, values, found):
+    with pytest.raises(ValueError, match=r"^expected an option that is read, found .*, or leave it out$") as error:
+        read(override, **values)
+    assert found in str(error.value)
+
+
+def test_options_that_are_read_are_accepted():
+    read("data.max_length=5", "data.padding_side=left", batching="sentences")
+    read("hydra/launcher=gpus", "gpus_per_run=2", "hydra.sweep.dir=x", mode="MULTIRUN", launcher="gpus")
+    read("hydra.run.dir=x", "schedule.with_dropout.lr_decay_factor=2", "dropout=0.25")
+
+
+def test_sizes_are_matched_for_one_vocabulary():
+    corpus = SimpleNamespace(vocabulary=range(13), name="text")
+    for size in (None, 13):
+        check_vocabulary_size(size, corpus)
+    with pytest.raises(ValueError, match=r"expected a corpus of 10000 words, .* found 13 in text: type .*size=13$"):
+        check_vocabulary_size(10_000, corpus)
+
+
+def test_checking_a_config_needs_no_pytorch():
+    code = "import sys, lm.sweeps.config_check; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
