@@ -3,7 +3,7 @@
 A new cell takes a module with its layer, an entry in `CELLS` and a file `conf/cell/NAME.yaml`.
 
 A layer is made from (input_size, hidden_size). Like PyTorch's recurrent layers it maps (input [T, B, E], state) to
-(output [T, B, H], state), where None is a zero initial state, and lists its parameters in `all_weights[0]`: input-hidden
+(output [T, B, H], state), where None is a zero initial state. It lists its parameters in `all_weights[0]`: input-hidden
 matrix, hidden-hidden matrix, input-hidden bias, hidden-hidden bias. `weights`, its third argument, replaces these
 tensors, so that a masked matrix can be passed.
 

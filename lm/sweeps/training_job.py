@@ -226,8 +226,8 @@ def train_in_sweep(composed: DictConfig, folder: Path, sweep: Path, job_logging:
         expected = isinstance(error, (*USER_ERRORS, Diverged))
         message = one_line(error) if expected else str(error)
         log.error(f"{run.name} failed: {message}", exc_info=None if expected else error)
-        status = "diverged" if isinstance(error, Diverged) else "failed"
-        record(run, status, f"{type(error).__name__}: {message}")
+        diverged = isinstance(error, Diverged)
+        record(run, "diverged" if diverged else "failed", message if diverged else f"{type(error).__name__}: {message}")
 
 
 def train_rank(job: Job) -> float:

@@ -48,7 +48,7 @@ def in_sweep(run):
     ("error", "status", "recorded"),
     [
         (ValueError("expected lr=1,\nfound 2"), "failed", "ValueError: expected lr=1, found 2"),
-        (Diverged("expected a finite loss"), "diverged", "Diverged: expected a finite loss"),
+        (Diverged("expected a finite loss"), "diverged", "expected a finite loss"),
         (RuntimeError("a bug"), "failed", "RuntimeError: a bug"),
         (Interrupted("a callback"), "not started", "stopped by a callback"),
     ],
