@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from lm.training.signals import STOP_SIGNALS
 from tests.run_folders import grid, make_run, seeds, sweep  # noqa: F401  # fixtures
 from tests.saved_run import copy_of_run, saved_run  # noqa: F401  # fixtures
 
@@ -76,6 +77,17 @@ def run_command(monkeypatch, tmp_path):
         return 0
 
     return run
+
+
+@pytest.fixture
+def terminal_signals():
+    """Handlers as in a terminal, also if the tests themselves run with signals ignored."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import lm.sweeps.training_job
 from lm.run_dir import RunDir
 from lm.training.checkpointing import LastCheckpoint
-from lm.training.signals import STOP_SIGNALS
 from tests.interruptions import assert_same, at_step, send, start, wait_for_epochs
+
+pytestmark = pytest.mark.usefixtures("terminal_signals")
 
 
 @pytest.mark.parametrize(
@@ -68,17 +69,6 @@ def train_until(run_command, monkeypatch):
             return run_command("lm.train", *words)
 
     return train
-
-
-@pytest.fixture(autouse=True)
-def terminal_signals():
-    """Handlers as in a terminal, also if the tests themselves run with signals ignored."""
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("step", [1, 49, 50, 51, 150])

@@ -5,16 +5,7 @@ import pytest
 
 from lm.training.signals import STOP_SIGNALS, Interrupted, StopRequest, on_stop_signals
 
-
-@pytest.fixture(autouse=True)
-def default_handlers():
-    """Handlers as in a terminal, also where the tests themselves run with signals ignored."""
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("terminal_signals")
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
