@@ -1,10 +1,6 @@
-"""The options of `conf/train.yaml` as typed, checked values. Every check of one of them stands here.
-
-`Config` is what defines a run: another value makes another run. `MachineConfig` is how and where it is computed.
-"""
+"""The options of `conf/train.yaml` that define a run, as typed, checked values; `lm.machine_config` has the others."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -14,8 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 from lm.checks import check_choice, check_fields, check_flag, check_number, check_whole, unexpected
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
-from lm.run_dir import RunDir
-from lm.trainer_config import TrainerConfig
 
 if TYPE_CHECKING:
     from lm.data.batching import Batching  # imports PyTorch, which checking a config does not need
@@ -34,8 +28,6 @@ GROUPS = {"cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1
 """The options that are groups of options, each with an example."""
 
 SIDES = ("right", "left")
-MAX_THREADS = 1024
-"""The largest number of threads; OpenMP aborts the process if it cannot start them."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ class Config:
         values = plain(config)
         data, optimizer = values["data"], dict(values["optimizer"])
         options: dict[str, Any] = {
-            name: (data if name in BATCHING_OPTIONS else values).get(name) for name in _names(cls)
+            name: (data if name in BATCHING_OPTIONS else values).get(name) for name in field_names(cls)
         }
         return cls(**options | {
             "cell": values["cell"].get("name"),
@@ -122,59 +114,13 @@ class Config:
         """Return how the corpus is cut into batches."""
         from lm.data.batching import Batching
 
-        return Batching(**{name: getattr(self, name) for name in _names(Batching)})
-
-
-@dataclass(frozen=True)
-class MachineConfig:
-    """How and where a run is computed: options that change its speed, its place or its rounding, not the experiment.
-
-    Raises:
-        ValueError: as `Config`.
-    """
-
-    precision: str
-    num_threads: Annotated[int | None, partial(check_whole, example=2, most=MAX_THREADS, optional=True)]
-    gpus_per_run: Annotated[float, partial(check_number, example=1, least=0, below=MAX_THREADS)]
-    checkpoint_every_minutes: Annotated[float, partial(check_number, example=10, above=0)]
-    score_train: Annotated[bool | None, partial(check_flag, optional=True)]
-    resume: str | None
-    trainer: TrainerConfig
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def scores_train(self) -> bool:
-        """Whether the final evaluation includes the training split: by default only if training reads all of it."""
-        limit = self.trainer.limit_train_batches
-        return limit == 1.0 and isinstance(limit, float) if self.score_train is None else self.score_train
-
-    @classmethod
-    def from_hydra(cls, config: DictConfig) -> "MachineConfig":
-        """Return the typed options of a composed config."""
-        values = plain(config)
-        typed: dict[str, Any] = {name: values.get(name) for name in _names(cls)}
-        return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
+        return Batching(**{name: getattr(self, name) for name in field_names(Batching)})
 
 
 def typed(options: type[Options], config: DictConfig) -> Options:
     """Return the typed options of a composed config; a missing one is None."""
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    return options(**{name: values.get(name) for name in _names(options)})
-
-
-def check_validated(config: Config, machine: MachineConfig) -> None:
-    """Check that at least one epoch is validated, without which no weights are the best.
-
-    Raises:
-        ValueError: if none is.
-    """
-    if machine.trainer.check_val_every_n_epoch > config.epochs:
-        raise ValueError(
-            f"expected trainer.check_val_every_n_epoch to be at most epochs={config.epochs}, "
-            f"found {machine.trainer.check_val_every_n_epoch}: type +trainer.check_val_every_n_epoch={config.epochs}"
-        )
+    return options(**{name: values.get(name) for name in field_names(options)})
 
 
 def config_key(name: str) -> str:
@@ -185,28 +131,6 @@ def config_key(name: str) -> str:
 def source_options(data: dict[str, Any]) -> dict[str, Any]:
     """Return the options of `data` that are the source's."""
     return {name: value for name, value in data.items() if name not in BATCHING_OPTIONS}
-
-
-def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictConfig:
-    """Return the config that a run was started with, under the overrides of the command that resumes it.
-
-    Raises:
-        ValueError: if an override changes what defines the run.
-        FileNotFoundError: if the run's config is missing.
-    """
-    saved, changeable = run.saved_config(), {"epochs", "data.dir", *_names(MachineConfig)}
-    for key, _, asked in (override.lstrip("+~").partition("=") for override in overrides):
-        if key in run.choices:
-            found: object = run.choices[key]
-        else:
-            found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
-            OmegaConf.update(saved, key, asked, force_add=True)
-        if found != asked and key.partition(".")[0] != "trainer" and key not in changeable:
-            raise ValueError(
-                f"expected {key}={found} as '{run.folder}' was trained with, found {asked}: "
-                f"type {key}={found}, or start a new run"
-            )
-    return saved
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -222,5 +146,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return values
 
 
-def _names(cls: type) -> list[str]:
+def field_names(cls: type) -> list[str]:
+    """Return the names of the fields of a dataclass."""
     return [known.name for known in fields(cls)]

@@ -8,11 +8,12 @@ import torch
 from omegaconf import DictConfig
 
 from lm.checks import check_choice, check_whole
-from lm.config import Config, MachineConfig
+from lm.config import Config
 from lm.data.bptt import Batch, BPTTBatches
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS, make_source
 from lm.data.vocabulary import EOS, UNK, Vocabulary
+from lm.machine_config import MachineConfig
 from lm.models.cells import get_cell
 from lm.training.hardware import resolve_device
 

@@ -11,9 +11,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import USER_ERRORS, exit_on_user_error
-from lm.config import Config, MachineConfig, check_validated, resumed
+from lm.config import Config
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
+from lm.machine_config import MachineConfig, check_validated, resumed
 from lm.run_dir import RunDir
 
 if TYPE_CHECKING:

@@ -17,13 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from lm.cli import USER_ERRORS, one_line
-from lm.config import Config, MachineConfig, check_validated, resumed
+from lm.config import Config
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS, make_source
 from lm.evaluation.final_results import final_results
 from lm.folders import FolderInUse, locked
 from lm.generation.log_samples import LogSamples
+from lm.machine_config import MachineConfig, check_validated, resumed
 from lm.output import prepare_streams, print_note, short
 from lm.overrides import typed_command
 from lm.run_dir import FINISHED, RunDir

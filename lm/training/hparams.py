@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from lm.config import BATCHING_OPTIONS, Config, MachineConfig, config_key
+from lm.config import BATCHING_OPTIONS, Config, config_key
 from lm.data.corpus import Corpus
+from lm.machine_config import MachineConfig
 from lm.run_dir import RunDir
 
 

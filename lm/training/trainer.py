@@ -17,10 +17,11 @@ from tabulate import tabulate
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lm.checks import unexpected
-from lm.config import Config, MachineConfig
+from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.data.datamodule import CorpusDataModule
 from lm.data.sentences import Sentences
+from lm.machine_config import MachineConfig
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
 from lm.training.checkpointing import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint

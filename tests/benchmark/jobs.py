@@ -5,7 +5,7 @@ from dataclasses import replace
 from lm.benchmark.benchmark_job import Job
 from lm.benchmark.loops import BASELINE, LIGHTNING, NO_TRAINER
 from lm.benchmark.timing import Part
-from lm.config import MachineConfig
+from lm.machine_config import MachineConfig
 from lm.trainer_config import TrainerConfig
 from tests.configs import config_with
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 from hydra import compose, initialize_config_dir
 
 from lm.cli import CONFIGS
-from lm.config import MachineConfig
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import Vocabulary
+from lm.machine_config import MachineConfig
 from lm.run_dir import RunDir
 from lm.training.hparams import hyperparameters
 from tests.configs import config_with

@@ -6,7 +6,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from lm.cli import CONFIGS
-from lm.config import MachineConfig
+from lm.machine_config import MachineConfig
 from lm.models.language_model import LanguageModel
 from lm.training.trainer import NoOpProfiler, describe_parameters, trainer_arguments
 

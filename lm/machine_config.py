@@ -1,0 +1,84 @@
+"""How and where a run is computed, as typed, checked options; these may change when a run resumes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lm.checks import check_fields, check_flag, check_number, check_whole
+from lm.config import Config, field_names, plain
+from lm.run_dir import RunDir
+from lm.trainer_config import TrainerConfig
+
+MAX_THREADS = 1024
+"""The largest number of threads; OpenMP aborts the process if it cannot start them."""
+
+
+@dataclass(frozen=True)
+class MachineConfig:
+    """How and where a run is computed: options that change its speed, its place or its rounding, not the experiment.
+
+    Raises:
+        ValueError: as `Config`.
+    """
+
+    precision: str
+    num_threads: Annotated[int | None, partial(check_whole, example=2, most=MAX_THREADS, optional=True)]
+    gpus_per_run: Annotated[float, partial(check_number, example=1, least=0, below=MAX_THREADS)]
+    checkpoint_every_minutes: Annotated[float, partial(check_number, example=10, above=0)]
+    score_train: Annotated[bool | None, partial(check_flag, optional=True)]
+    resume: str | None
+    trainer: TrainerConfig
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def scores_train(self) -> bool:
+        """Whether the final evaluation includes the training split: by default only if training reads all of it."""
+        limit = self.trainer.limit_train_batches
+        return limit == 1.0 and isinstance(limit, float) if self.score_train is None else self.score_train
+
+    @classmethod
+    def from_hydra(cls, config: DictConfig) -> "MachineConfig":
+        """Return the typed options of a composed config."""
+        values = plain(config)
+        typed: dict[str, Any] = {name: values.get(name) for name in field_names(cls)}
+        return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
+
+
+def check_validated(config: Config, machine: MachineConfig) -> None:
+    """Check that at least one epoch is validated, without which no weights are the best.
+
+    Raises:
+        ValueError: if none is.
+    """
+    if machine.trainer.check_val_every_n_epoch > config.epochs:
+        raise ValueError(
+            f"expected trainer.check_val_every_n_epoch to be at most epochs={config.epochs}, "
+            f"found {machine.trainer.check_val_every_n_epoch}: type +trainer.check_val_every_n_epoch={config.epochs}"
+        )
+
+
+def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictConfig:
+    """Return the config that a run was started with, under the overrides of the command that resumes it.
+
+    Raises:
+        ValueError: if an override changes what defines the run.
+        FileNotFoundError: if the run's config is missing.
+    """
+    saved, changeable = run.saved_config(), {"epochs", "data.dir", *field_names(MachineConfig)}
+    for key, _, asked in (override.lstrip("+~").partition("=") for override in overrides):
+        if key in run.choices:
+            found: object = run.choices[key]
+        else:
+            found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
+            OmegaConf.update(saved, key, asked, force_add=True)
+        if found != asked and key.partition(".")[0] != "trainer" and key not in changeable:
+            raise ValueError(
+                f"expected {key}={found} as '{run.folder}' was trained with, found {asked}: "
+                f"type {key}={found}, or start a new run"
+            )
+    return saved
