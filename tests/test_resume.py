@@ -11,6 +11,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lm.sweeps.training_job
+import lm.training.trainer
 from lm.run_dir import RunDir
 from lm.training.checkpointing import LastCheckpoint
 from tests.interruptions import assert_same, at_step, send, start, wait_for_epochs
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("terminal_signals")
     [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
 )
 def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, cell, number):
-    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=30", "num_threads=1")
+    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "num_threads=1")
     threads = torch.get_num_threads()
     run, reference = RunDir(tmp_path / "killed"), RunDir(tmp_path / "whole")
     process = start(run.folder, words)
@@ -32,7 +33,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, c
     output = process.communicate()[0]
     assert process.returncode != 0
     assert not re.search("weights_only|available", output)  # messages of Lightning
-    assert 3 <= len(run.epochs) < 30
+    assert 3 <= len(run.epochs) < 12
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
         assert run.results["status"] == "interrupted"
@@ -106,6 +107,24 @@ def test_whatever_stops_training_within_an_epoch_it_resumes_exactly_there(
     assert "resuming from epoch 2, step 10 of 50\n" in capsys.readouterr().out
     assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
     assert_same(RunDir(run.folder), reference)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_two_steps_stops_the_run_after_the_next_step(
+    run_command, small, tmp_path, monkeypatch, number
+):
+    class SignalAfterStep60(LastCheckpoint):
+        def on_train_batch_end(self, trainer, *arguments):
+            super().on_train_batch_end(trainer, *arguments)
+            if trainer.global_step == 60:
+                os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lm.training.trainer, "LastCheckpoint", SignalAfterStep60)
+        assert run_command("lm.train", *small, "hydra.run.dir=stopped") == 128 + number
+    run = RunDir(tmp_path / "stopped")
+    assert run.results == {"status": "interrupted", "error": f"stopped by {number.name}"}
+    assert run.checkpoint("last")["global_step"] == 61
 
 
 def test_a_second_ctrl_c_ends_the_process_at_once(train_until, small, tmp_path):

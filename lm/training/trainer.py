@@ -97,6 +97,8 @@ def fit(
     )
     logger = make_logger(run, hyperparameters(config, machine, corpus, run), resumed_from)
     trainer = make_trainer(arguments, config.epochs, run, logger, callbacks, last)
+    # Its handler of SIGTERM waits for the other devices, and ends training before `last` has written a checkpoint.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     check_devices(trainer.world_size, machine.trainer.strategy, config.batch_size)
     # Lightning converts the module only after it has loaded a checkpoint, which would round float64 values.
     trainer.precision_plugin.convert_module(module)
