@@ -6,13 +6,14 @@ checkpoints/best.ckpt    the weights with the best validation perplexity
 checkpoints/last.ckpt    everything that an exact continuation needs
 epochs.csv               one row per epoch
 results.json             the outcome: status, perplexities, protocol, versions
+nats.npz                 the nats of every scored token of validation and test
 """
 
 import csv
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,15 +21,19 @@ from omegaconf.errors import OmegaConfBaseException
 from lm.atomic_files import write_atomically, write_json
 from lm.run_files import FINISHED as FINISHED
 from lm.run_files import (
-    damaged,
-    parse_config,
     parse_epochs,
     parse_hydra,
     parse_overrides,
     parse_results,
     parse_run_config,
+    read_arrays,
     read_checkpoint,
+    read_config,
+    write_arrays,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Value = str | int | float | bool | None
 Content = TypeVar("Content")
@@ -55,7 +60,7 @@ class RunDir:
         self.checkpoints = folder / "checkpoints"
         self.best, self.last = self.checkpoints / "best.ckpt", self.checkpoints / "last.ckpt"
         self.results_path, self.epochs_path = folder / "results.json", folder / "epochs.csv"
-        self.config_path = folder / ".hydra" / "config.yaml"
+        self.nats_path, self.config_path = folder / "nats.npz", folder / ".hydra" / "config.yaml"
 
     @classmethod
     def existing(cls, folder: Path | str) -> "RunDir":
@@ -117,6 +122,15 @@ class RunDir:
         self._damage.pop(self.results_path, None)
         self.results = results
 
+    def write_nats(self, arrays: "dict[str, np.ndarray]") -> None:
+        """Write `nats.npz`, whole or not at all."""
+        write_arrays(self.nats_path, arrays)
+
+    @cached_property
+    def nats(self) -> "dict[str, np.ndarray]":
+        """The arrays of `nats.npz`, empty if it is missing. Raises ValueError if it is damaged."""
+        return read_arrays(self.nats_path)
+
     def write_outcome(self, status: str, error: str) -> None:
         """Write the `results.json` of a run that has no results. Those of a finished run stay."""
         if not RunDir(self.folder).finished:
@@ -130,7 +144,7 @@ class RunDir:
 
     def delete_temporary_files(self) -> None:
         """Delete what `write_atomically` left here when an earlier process was killed."""
-        for path in (self.best, self.last, self.results_path, self.epochs_path):
+        for path in (self.best, self.last, self.results_path, self.epochs_path, self.nats_path):
             for temporary in path.parent.glob(f".{path.name}.*"):
                 temporary.unlink(missing_ok=True)
 
@@ -157,15 +171,7 @@ class RunDir:
             FileNotFoundError: if it was not saved.
             ValueError: if it is damaged.
         """
-        if not self.config_path.is_file():
-            raise FileNotFoundError(
-                f"expected the run's config, found no file '{self.config_path}': "
-                "copy the run folder again, with .hydra in it"
-            )
-        try:
-            return parse_config(self.config_path.read_text(encoding="utf-8"))
-        except Exception as error:  # as in `_read`
-            raise damaged(self.config_path, "config", error) from error
+        return read_config(self.config_path)
 
     def save_epochs(self, epochs: int) -> None:
         """Write the number of epochs into the saved config, so that the next resume trains to that number too."""
@@ -239,7 +245,4 @@ class RunDir:
             FileNotFoundError: if there is none of that name.
             ValueError: if the file is damaged, or no checkpoint of this project.
         """
-        path = self.checkpoints / f"{name}.ckpt"
-        if not path.is_file():
-            raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
-        return read_checkpoint(path)
+        return read_checkpoint(self.checkpoints / f"{name}.ckpt")

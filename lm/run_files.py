@@ -9,10 +9,15 @@ import math
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from lm.atomic_files import write_atomically
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FINISHED = "finished"
 
@@ -66,6 +71,23 @@ def parse_config(text: str) -> DictConfig:
     return config
 
 
+def read_config(path: Path) -> DictConfig:
+    """Return the config that a run was started with.
+
+    Raises:
+        FileNotFoundError: if it was not saved.
+        ValueError: if it is damaged.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
+        )
+    try:
+        return parse_config(path.read_text(encoding="utf-8"))
+    except Exception as error:  # PyYAML and OmegaConf raise nearly everything for damaged files
+        raise damaged(path, "config", error) from error
+
+
 def parse_run_config(text: str) -> DictConfig:
     """Return a run's config. It ends with `trainer`, so a file that is cut off between two lines is found as well."""
     config = parse_config(text)
@@ -92,10 +114,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Return a checkpoint as plain values and tensors on the CPU, its checksums verified.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file is damaged, or no checkpoint of this project.
     """
     import torch  # here, since reports and configs need no torch
 
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
     try:
         with zipfile.ZipFile(path) as archive:  # PyTorch writes a CRC-32 per tensor, and does not verify them
             if (record := archive.testzip()) is not None:
@@ -105,6 +130,31 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except DAMAGE as error:
         raise damaged(path, "checkpoint", error) from error
     return checkpoint
+
+
+def write_arrays(path: Path, arrays: "dict[str, np.ndarray]") -> None:
+    """Write named arrays as a compressed `.npz`, whole or not at all."""
+    import numpy as np
+
+    with write_atomically(path, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_arrays(path: Path) -> "dict[str, np.ndarray]":
+    """Return the arrays of a `.npz`, empty if there is no such file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        return {}
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except DAMAGE as error:
+        raise damaged(path, "file of nats", error) from error
 
 
 def damaged(path: Path, kind: str, error: Exception) -> ValueError:

@@ -1,5 +1,6 @@
 import random
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,7 +12,9 @@ from lm.run_files import (
     parse_overrides,
     parse_results,
     parse_run_config,
+    read_arrays,
     read_checkpoint,
+    write_arrays,
 )
 
 NESTED, LONG = "[" * 100_000, f"a: {'x' * 1_000_001}"
@@ -102,3 +105,15 @@ def assert_equal(found, expected):
     assert {key: found[key] for key in ("epoch", "global_step", "metadata", "loops")} == {
         key: expected[key] for key in ("epoch", "global_step", "metadata", "loops")
     }
+
+
+def test_arrays_are_read_as_they_were_written_and_a_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "nats.npz"
+    assert read_arrays(path) == {}
+    write_arrays(path, {"test": np.arange(3, dtype=np.float32), "test_sha256": np.array("ab")})
+    found = read_arrays(path)
+    assert found["test"].dtype == np.float32
+    assert (found["test"].tolist(), str(found["test_sha256"])) == ([0, 1, 2], "ab")
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=r"^expected a file of nats of this project, found '.*/nats\.npz' damaged"):
+        read_arrays(path)

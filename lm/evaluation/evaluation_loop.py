@@ -69,12 +69,12 @@ def evaluate(
         bar = tqdm(batches, desc=progress, disable=None if progress else True, leave=False)
         for batch in bar:
             found, state = method.score(model, _on_device(batch, device), state, per_token)
-            nats += found.words.sum() if found.lengths is None else found.words.sum() + found.lengths
+            nats += found.words.sum(dtype=torch.float64)
             length_nats += 0 if found.lengths is None else found.lengths
             if per_token:
                 token_nats.append(found.words.double().cpu())
     return EvalResult(
-        float(nats),
+        float(nats + length_nats),
         batches.num_targets,
         _protocol(model, batches, method, device),
         None if model.lengths is None else float(length_nats),

@@ -1,9 +1,11 @@
-"""A saved run and its corpus -> the perplexities of `results.json`."""
+"""A saved run and its corpus -> the perplexities of `results.json`, and the nats of every token."""
 
+import hashlib
 import logging
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
 
 from lm.data.corpus import Corpus
@@ -21,25 +23,31 @@ Results = dict[str, EvalResult | None]
 def score_run(
     run: RunDir, corpus: Corpus, device: torch.device, checkpoint: str = "best", score_train: bool = True
 ) -> Results:
-    """Score the splits with the weights of a checkpoint, `best` or `last`."""
+    """Score the splits with the weights of a checkpoint, `best` or `last`; validation and test token by token."""
     saved = load_run(run.folder, checkpoint, device)
     model, batching = saved.model, saved.config.batches()
     splits = [split for split in SPLITS if score_train or split != "train"]
     log.info(f"scoring {', '.join(splits)} with the {checkpoint} weights")
     return {split: None for split in SPLITS} | {
-        split: evaluate(model, batching.final_evaluation(corpus, split), progress=f"{split}, {checkpoint} weights")
+        split: evaluate(
+            model,
+            batching.final_evaluation(corpus, split),
+            progress=f"{split}, {checkpoint} weights",
+            per_token=split != "train",
+        )
         for split in splits
     }
 
 
 def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train: bool = True) -> dict[str, Any]:
-    """Return the perplexities of the best and the last weights, and how they were measured.
+    """Return the perplexities of the best and the last weights, and how they were measured; write `nats.npz`.
 
     This is the only place where training meets the test split. Without `score_train`, the perplexity and the protocol
     of the training split are None.
     """
     epochs, best_epoch = run.epochs, run.checkpoint("best")["epoch"] + 1
     best = score_run(run, corpus, device, "best", score_train)
+    run.write_nats(token_nats(best, corpus))
     last = best if best_epoch == len(epochs) else score_run(run, corpus, device, "last", score_train)
     return {
         "epochs": len(epochs),
@@ -50,6 +58,22 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }
+
+
+def token_nats(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
+    """Return what `nats.npz` holds.
+
+    `valid` and `test` are the nats of every scored token in the order of the text, [tokens] in float32. The
+    `exp(mean)` of them in float64 is the perplexity, given the lengths for a model with length conditioning.
+    `valid_sha256` and `test_sha256` are the SHA-256 of the tokens' ids as little-endian int64.
+    """
+    arrays = {}
+    for split, result in results.items():
+        if result is not None and result.token_nats is not None:
+            targets = corpus.splits[split][-result.tokens :].numpy().astype("<i8")
+            arrays[split] = result.token_nats.numpy().astype(np.float32)
+            arrays[f"{split}_sha256"] = np.array(hashlib.sha256(targets.tobytes()).hexdigest())
+    return arrays
 
 
 def _perplexities(results: Results) -> dict[str, float | None]:

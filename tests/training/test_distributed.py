@@ -14,7 +14,7 @@ from tests.conftest import no_file_larger_than
 from tests.interruptions import assert_same, at_step, send, start, untimed, wait_for_epochs
 
 EXACT = ("precision=64-true", "dropout=0", "batch_size=5", "lr=0.1")  # batch sizes of three and two
-FILES = {".hydra", "checkpoints", "epochs.csv", "hparams.yaml", "results.json", "train.log"}
+FILES = {".hydra", "checkpoints", "epochs.csv", "hparams.yaml", "nats.npz", "results.json", "train.log"}
 
 
 def on_devices(number):
