@@ -1,8 +1,11 @@
 """Checks of an option's value; each raises a ValueError of one sentence: expected, found, what to type instead."""
 
 import math
-from collections.abc import Callable, Collection
-from typing import Any, get_type_hints
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol, get_type_hints
+
+Checks = Mapping[str, Callable[[str, Any], None]]
+"""The options of a choice, each with its check."""
 
 MAX_WHOLE = 2**31 - 1
 """The largest whole number of an option that names no other: sizes and counts beyond it fit no memory."""
@@ -19,25 +22,16 @@ def check_whole(
         raise unexpected(name, f"a whole number of {limit}{_or_null(optional)}", value, example)
 
 
-def check_number(
-    name: str,
-    value: object,
-    example: float,
-    *,
-    least: float = -math.inf,
-    above: float = -math.inf,
-    below: float = math.inf,
-    most: float = math.inf,
-    optional: bool = False,
-) -> None:
-    """Raise a ValueError unless `value` is finite and within all of the limits."""
-    if value is None and optional:
-        return
-    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-    if not (isinstance(value, int | float) and number and least <= value <= most and above < value < below):
-        limits = {"of at least": least, "above": above, "below": below, "at most": most}
-        described = " and".join(f" {words} {limit:g}" for words, limit in limits.items() if math.isfinite(limit))
-        raise unexpected(name, f"a number{described}{_or_null(optional)}", value, example)
+def check_number(name: str, value: object, example: float, *, optional: bool = False, **limits: float) -> None:
+    """Raise a ValueError unless `value` is finite and within all limits: `least`, `above`, `below`, `most`."""
+    if not (value is None and optional) and not _is_within(value, **limits):
+        raise unexpected(name, f"a number{_described(limits)}{_or_null(optional)}", value, example)
+
+
+def check_numbers(name: str, value: object, example: str, count: int, **limits: float) -> None:
+    """Raise a ValueError unless `value` is a list of `count` finite numbers within all limits of `check_number`."""
+    if not isinstance(value, list) or len(value) != count or not all(_is_within(one, **limits) for one in value):
+        raise unexpected(name, f"a list of {count} numbers{_described(limits)}", value, example)
 
 
 def check_flag(name: str, value: object, optional: bool = False) -> None:
@@ -65,6 +59,24 @@ def check_fields(config: Any, key: Callable[[str], str] = str) -> None:
             check(key(name), getattr(config, name))
 
 
+class Entry(Protocol):
+    """An entry of a registry whose choices have options of their own."""
+
+    @property
+    def options(self) -> Checks:
+        """The checks of the options."""
+
+
+def check_entry(group: str, name: object, options: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
+    """Raise a ValueError unless `name` is in a registry, and `options` has a right value for each of its options."""
+    check_choice(group, name, entries)
+    checks = entries[str(name)].options
+    for option in options.keys() - checks.keys():
+        raise ValueError(f"expected an option of {group}={name}, found {group}.{option}=: leave it out")
+    for option, check in checks.items():
+        check(f"{group}.{option}", options.get(option))
+
+
 def unexpected(name: str, wanted: str, value: object, example: object) -> ValueError:
     """Return the error for an option that is not what it has to be."""
     return ValueError(f"expected {name} to be {wanted}, found {show(value)}: type {name}={example}")
@@ -74,6 +86,22 @@ def show(value: object) -> str:
     """Return a value as it is typed in YAML, with quotes around text."""
     names = {None: "null", True: "true", False: "false"}
     return names[value] if value is None or isinstance(value, bool) else repr(value)
+
+
+def _is_within(
+    value: object,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    most: float = math.inf,
+) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, int | float) and number and least <= value <= most and above < value < below
+
+
+def _described(limits: Mapping[str, float]) -> str:
+    words = {"least": "of at least", "above": "above", "below": "below", "most": "at most"}
+    return " and".join(f" {words[name]} {limits[name]:g}" for name in words if name in limits)
 
 
 def _or_null(optional: bool) -> str:

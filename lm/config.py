@@ -51,6 +51,7 @@ class Config:
     seq_len: Annotated[int, partial(check_whole, example=20)]
     epochs: Annotated[int, partial(check_whole, example=25)]
     optimizer: str
+    weight_decay: Annotated[float, partial(check_number, example=1e-4, least=0, below=1)]
     lr: Annotated[float, partial(check_number, example=1.0, above=0, below=1e6)]
     schedule: str
     epochs_at_full_rate: Annotated[int, partial(check_whole, example=4, least=0)]
@@ -65,6 +66,7 @@ class Config:
     bucket_width: Annotated[int, partial(check_whole, example=2)]
     source: dict[str, Any]
     optimizer_options: dict[str, Any]
+    schedule_options: dict[str, Any]
 
     def __post_init__(self) -> None:
         check_fields(self, config_key)
@@ -89,18 +91,15 @@ class Config:
     @classmethod
     def from_hydra(cls, config: DictConfig) -> "Config":
         """Return the typed options of a composed config."""
-        values = plain(config)
-        data, optimizer = values["data"], dict(values["optimizer"])
-        options: dict[str, Any] = {
-            name: (data if name in BATCHING_OPTIONS else values).get(name) for name in field_names(cls)
-        }
-        return cls(**options | {
-            "cell": values["cell"].get("name"),
-            "optimizer": optimizer.pop("name", None),
-            "optimizer_options": optimizer,
-            "schedule": values["schedule"].get("name"),
-            "source": source_options(data),
-        })  # fmt: skip
+        values, names = plain(config), field_names(cls)
+        data = values["data"]
+        options: dict[str, Any] = {name: (data if name in BATCHING_OPTIONS else values).get(name) for name in names}
+        for group in ("optimizer", "schedule"):
+            options[group] = values[group].get("name")
+            # What is also a field, such as `optimizer.lr`, is the default of that field.
+            own = {key: value for key, value in values[group].items() if key != "name" and key not in names}
+            options[f"{group}_options"] = own
+        return cls(**options | {"cell": values["cell"].get("name"), "source": source_options(data)})
 
     def defining(self) -> dict[str, Any]:
         """Return plain values that `Config(**values)` restores; the folder of the corpus is not part of the run."""

@@ -52,11 +52,15 @@ WRONG = {
     "init_range": (*NOT_A_NUMBER, "0", "-1", "1e300"),
     "lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
     "cell.lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
+    "optimizer.lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
+    "optimizer.name": ("sdg", "5", "null", "''", "[sgd]"),
+    "schedule.name": ("cosines", "5", "null", "''", "[decay]"),
+    "weight_decay": (*NOT_A_NUMBER, "-0.1", "1", "1e300"),
     "max_grad_norm": (*NOT_A_NUMBER, "0", "-1", "1e300"),
     "epochs_at_full_rate": (*NOT_A_NUMBER, "-1", "1.5", "99999999999999999999"),
-    "schedule.with_dropout.epochs_at_full_rate": (*NOT_A_NUMBER, "-1", "1.5"),
+    "schedule.epochs_at_full_rate": (*NOT_A_NUMBER, "-1", "1.5"),
     "lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
-    "schedule.with_dropout.lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
+    "schedule.lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
     "seed": (*NOT_A_NUMBER, "-1", "1.5", "4294967296", "99999999999999999999"),
     "tie_weights": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "length_conditioning": ("abc", "1", "0", "null", "''", "[true]", "nan"),
@@ -74,9 +78,12 @@ WRONG = {
 }
 READS = {  # what is named instead of an option that others are computed from
     "cell.lr": "lr",
-    "schedule.with_dropout.epochs_at_full_rate": "epochs_at_full_rate",
-    "schedule.with_dropout.lr_decay_factor": "lr_decay_factor",
+    "optimizer.lr": "lr",
+    "schedule.epochs_at_full_rate": "epochs_at_full_rate",
+    "schedule.lr_decay_factor": "lr_decay_factor",
     "cell.name": "cell",
+    "optimizer.name": "optimizer",
+    "schedule.name": "schedule",
 }
 EQUAL_PARAMETERS_OPTIONS = {
     "equal_parameters.reference": ("lsmt", "5", "null", "''", "[lstm]"),
@@ -92,8 +99,28 @@ SENTENCE_OPTIONS = {
 }
 
 
+BETAS = ("abc", "0.9", "null", "[0.9]", "[0.9,1]", "[-0.1,0.9]", "[0.9,nan]", "[0.9,true]", "{a: 1}")
+EPS = (*NOT_A_NUMBER, "0", "-1", "1")
+
 GROUPS = {
     "": WRONG,
+    "optimizer=adamw": {"optimizer.betas": BETAS, "optimizer.eps": EPS},
+    "optimizer=adam": {"optimizer.betas": BETAS, "optimizer.eps": EPS},
+    "optimizer=rmsprop": {
+        "optimizer.alpha": (*NOT_A_NUMBER, "-0.1", "1"),
+        "optimizer.eps": EPS,
+        "optimizer.momentum": (*NOT_A_NUMBER, "-0.1", "1"),
+        "optimizer.centered": ("abc", "1", "0", "null", "''", "[true]", "nan"),
+    },
+    "optimizer=asgd": {
+        "optimizer.lambd": (*NOT_A_NUMBER, "-0.1", "1"),
+        "optimizer.alpha": (*NOT_A_NUMBER, "-0.1", "1.1"),
+        "optimizer.t0": (*NOT_A_NUMBER, "-1"),
+    },
+    "schedule=cosine": {
+        "schedule.warmup_epochs": (*NOT_A_NUMBER, "-1", "25", "26"),
+        "schedule.final_factor": (*NOT_A_NUMBER, "-0.1", "1.1"),
+    },
     "data.batching=sentences": SENTENCE_OPTIONS,
     "experiment=equal_parameters": EQUAL_PARAMETERS_OPTIONS,
 }

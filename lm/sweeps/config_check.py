@@ -16,6 +16,8 @@ from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
 from lm.machine_config import MachineConfig, check_validated, resumed
 from lm.run_dir import RunDir
+from lm.training.optimizers import check_optimizer
+from lm.training.schedules import check_schedule, schedules_without
 
 if TYPE_CHECKING:
     from lm.data.corpus import Corpus
@@ -54,7 +56,10 @@ UNREAD = (
     Unread("hydra.sweep.", *SINGLE_RUN),
     Unread("hydra.run.dir", "hydra.mode", ("MULTIRUN",), "type hydra.sweep.dir= instead"),
     Unread("gpus_per_run", "hydra/launcher", ("basic", "local", "joblib"), "type -m hydra/launcher=gpus with it"),
-    Unread("schedule.with_dropout", "dropout", (0,), "type dropout=0.25 with it"),
+    *(
+        Unread(name, "schedule.name", schedules_without(name), "type schedule=table1 with it")
+        for name in ("epochs_at_full_rate", "lr_decay_factor")
+    ),
 )
 
 
@@ -128,6 +133,8 @@ def check_config(config: DictConfig) -> None:
     """
     run, machine = Config.from_hydra(config), MachineConfig.from_hydra(config)
     check_validated(run, machine)
+    check_optimizer(run.optimizer, run.optimizer_options)
+    check_schedule(run)
     make_source(**run.source)
 
 

@@ -90,17 +90,24 @@ class LanguageModelModule(pl.LightningModule):
         """Return the optimiser and the schedule of the config."""
         config = self.config
         optimizer = make_optimizer(
-            config.optimizer, self.model.parameters(), self.device, config.lr, **config.optimizer_options
+            config.optimizer,
+            self.model.parameters(),
+            self.device,
+            config.lr,
+            config.weight_decay,
+            **config.optimizer_options,
         )
         # Sparse gradients would make a GPU wait, and several devices can only average dense ones.
         on_one_cpu = self.device.type == "cpu" and self.shard == UNSHARDED
         self.model.embedding.sparse = on_one_cpu and OPTIMIZERS[config.optimizer].sparse and not config.tie_weights
         return {
             "optimizer": optimizer,
-            "lr_scheduler": make_scheduler(config.schedule, config, optimizer, self._steps_per_epoch),
+            "lr_scheduler": make_scheduler(config, optimizer, self._steps_per_epoch),
         }
 
     def _steps_per_epoch(self) -> int:
+        if self._trainer is None:
+            return 1  # the benchmark's steps belong to no epoch
         return int(self.trainer.estimated_stepping_batches) // self.config.epochs
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:

@@ -1,57 +1,105 @@
 """The optimisers by name. A new one is an entry here and `conf/optimizer/<name>.yaml`, whose further keys it takes.
 
-python -m lm.train optimizer=sgd
+python -m lm.train optimizer=adamw lr=0.003 weight_decay=0.01
+
+This module does not import PyTorch: a config is checked fast without it.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from lm.checks import Checks, check_entry, check_flag, check_number, check_numbers
 
-from lm.checks import check_choice
-from lm.training.sgd import SGD
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class OptimizerEntry:
-    """What is true of one optimiser.
+    """What is true of one optimiser. Each takes `lr` and `weight_decay`.
 
     Args:
-        on_cpu: its class on a CPU.
+        on_cpu: its class on a CPU, as "module:class".
         on_gpu: its class on a GPU.
+        options: its options, each with its check.
+        arguments: its fixed arguments. A fused implementation needs fewest passes over the weights.
         sparse: whether it takes sparse gradients of the embedding on a CPU.
         grad_scale: whether its step divides gradients by `grad_scale` as it reads them. Other optimisers get gradients
             that have been scaled before.
     """
 
-    on_cpu: Callable[..., torch.optim.Optimizer]
-    on_gpu: Callable[..., torch.optim.Optimizer]
+    on_cpu: str
+    on_gpu: str
+    options: Checks = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
     sparse: bool = False
     grad_scale: bool = False
 
 
+FUSED = {"fused": True}
+BELOW_1 = partial(check_number, example=0.9, least=0, below=1)
+EPS = partial(check_number, example=1e-8, above=0, below=1)
+ADAM_OPTIONS = {"betas": partial(check_numbers, example="[0.9,0.999]", count=2, least=0, below=1), "eps": EPS}
+RMSPROP_OPTIONS: Checks = {"alpha": BELOW_1, "eps": EPS, "momentum": BELOW_1, "centered": check_flag}
+ASGD_OPTIONS = {
+    "lambd": partial(check_number, example=1e-4, least=0, below=1),
+    "alpha": partial(check_number, example=0.75, least=0, most=1),
+    "t0": partial(check_number, example=0, least=0),
+}
+
 OPTIMIZERS = {
-    "sgd": OptimizerEntry(SGD, torch.optim.SGD, sparse=True, grad_scale=True),
+    "sgd": OptimizerEntry("lm.training.sgd:SGD", "torch.optim:SGD", {}, FUSED, sparse=True, grad_scale=True),
+    "adamw": OptimizerEntry("torch.optim:AdamW", "torch.optim:AdamW", ADAM_OPTIONS, FUSED, grad_scale=True),
+    "adam": OptimizerEntry("torch.optim:Adam", "torch.optim:Adam", ADAM_OPTIONS, FUSED, grad_scale=True),
+    "rmsprop": OptimizerEntry("torch.optim:RMSprop", "torch.optim:RMSprop", RMSPROP_OPTIONS),
+    "asgd": OptimizerEntry("lm.training.asgd:ASGD", "lm.training.asgd:ASGD", ASGD_OPTIONS),
 }
 
 
-def make_optimizer(
-    name: str, parameters: Iterable[Tensor], device: torch.device, lr: float, **options: Any
-) -> torch.optim.Optimizer:
-    """Return the optimiser of that name in its fused implementation, which needs fewest passes over the weights.
+def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
+    """Check the name of an optimiser and its options.
 
     Raises:
-        ValueError: if no optimiser has that name.
+        ValueError: if no optimiser has that name, or one of the options is missing, unknown or wrong.
     """
-    check_choice("optimizer", name, OPTIMIZERS)
+    check_entry("optimizer", name, options, OPTIMIZERS)
+
+
+def make_optimizer(
+    name: str,
+    parameters: "Iterable[Tensor]",
+    device: "torch.device",
+    lr: float,
+    weight_decay: float = 0.0,
+    **options: Any,
+) -> "torch.optim.Optimizer":
+    """Return the optimiser of that name.
+
+    Args:
+        name: in `OPTIMIZERS`.
+        parameters: what it updates.
+        device: where they are.
+        lr: learning rate.
+        weight_decay: added to the gradients, times the weights (L2); AdamW subtracts it from the weights (decoupled).
+        options: those of the entry.
+
+    Raises:
+        ValueError: as `check_optimizer`.
+    """
+    check_optimizer(name, options)
     entry = OPTIMIZERS[name]
-    make = entry.on_cpu if device.type == "cpu" else entry.on_gpu
-    return make(parameters, lr=lr, fused=True, **options)
+    optimizer_class = resolve_name(entry.on_cpu if device.type == "cpu" else entry.on_gpu)
+    optimizer: torch.optim.Optimizer = optimizer_class(
+        parameters, lr=lr, weight_decay=weight_decay, **entry.arguments, **options
+    )
+    return optimizer
 
 
-def clip_gradients(optimizer: torch.optim.Optimizer, max_norm: float, norm: Tensor, by_grad_scale: bool) -> None:
+def clip_gradients(optimizer: "torch.optim.Optimizer", max_norm: float, norm: "Tensor", by_grad_scale: bool) -> None:
     """Scale the gradients of any optimiser down to a norm of `max_norm`, given the norm that they have.
 
     Args:

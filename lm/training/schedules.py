@@ -1,13 +1,23 @@
-"""The learning rate schedules by name. A new one is an entry here and `conf/schedule/<name>.yaml`."""
+"""The learning rate schedules by name. A new one is an entry here and `conf/schedule/<name>.yaml`.
 
+python -m lm.train optimizer=adamw schedule=cosine schedule.warmup_epochs=1
+
+This module does not import PyTorch: a config is checked fast without it.
+"""
+
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
-import torch
-from pytorch_lightning.utilities.types import LRSchedulerConfigType
+from lm.checks import Checks, check_entry, check_number
 
-from lm.checks import check_choice
-from lm.config import Config
+if TYPE_CHECKING:
+    import torch
+    from pytorch_lightning.utilities.types import LRSchedulerConfigType
+
+    from lm.config import Config
 
 
 @dataclass(frozen=True)
@@ -17,13 +27,17 @@ class ScheduleEntry:
     Args:
         factor: the learning rate relative to `lr`, after a number of epochs (with a fraction, if updated by step).
         interval: whether the rate is updated after each "epoch" or after each "step".
+        options: the options of its group, each with its check.
+        reads: the options of `conf/train.yaml` that only some schedules read.
     """
 
-    factor: Callable[[float, Config], float]
+    factor: "Callable[[float, Config], float]"
     interval: str
+    options: Checks = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
 
 
-def decay(epochs: float, config: Config) -> float:
+def decay(epochs: float, config: "Config") -> float:
     """Return 1 for `epochs_at_full_rate` epochs; then divide by `lr_decay_factor` before each further epoch.
 
     With `epochs_at_full_rate=4` the fifth epoch is the first with a smaller rate (TensorFlow's reading of Zaremba's
@@ -32,21 +46,63 @@ def decay(epochs: float, config: Config) -> float:
     return 1.0 / float(config.lr_decay_factor ** max(0, epochs + 1 - config.epochs_at_full_rate))
 
 
+def cosine(epochs: float, config: "Config") -> float:
+    """Rise linearly from 0 to 1 in `warmup_epochs`; then fall as half a cosine to `final_factor` in the last epoch.
+
+    Loshchilov and Hutter (2017, arXiv:1608.03983), without restarts.
+    """
+    warmup, final = config.schedule_options["warmup_epochs"], config.schedule_options["final_factor"]
+    if epochs < warmup:
+        return float(epochs / warmup)
+    return float(final + (1 - final) * half_cosine((epochs - warmup) / (config.epochs - warmup)))
+
+
+def half_cosine(progress: float) -> float:
+    """Return the half cosine that falls from 1 to 0 while `progress` rises from 0 to 1."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+FACTOR = partial(check_number, example=0.1, least=0, most=1)
+
 SCHEDULES = {
-    "decay": ScheduleEntry(decay, "epoch"),
+    "decay": ScheduleEntry(decay, "epoch", reads=("epochs_at_full_rate", "lr_decay_factor")),
+    "cosine": ScheduleEntry(
+        cosine, "step", {"warmup_epochs": partial(check_number, example=1, least=0, below=1e6), "final_factor": FACTOR}
+    ),
 }
 
 
-def make_scheduler(
-    name: str, config: Config, optimizer: torch.optim.Optimizer, steps_per_epoch: Callable[[], int]
-) -> LRSchedulerConfigType:
-    """Return the schedule of that name as Lightning expects it.
+def schedules_without(option: str) -> tuple[str, ...]:
+    """Return the names of the schedules that do not read an option of `conf/train.yaml`."""
+    return tuple(name for name, entry in SCHEDULES.items() if option not in entry.reads)
+
+
+def check_schedule(config: "Config") -> None:
+    """Check the name of the schedule, its options, and that they fit the number of epochs.
 
     Raises:
-        ValueError: if no schedule has that name.
+        ValueError: if no schedule has that name, or an option is missing, unknown or wrong.
     """
-    check_choice("schedule", name, SCHEDULES)
-    entry = SCHEDULES[name]
+    check_entry("schedule", config.schedule, config.schedule_options, SCHEDULES)
+    if (warmup := config.schedule_options.get("warmup_epochs", 0)) >= config.epochs:
+        raise ValueError(
+            f"expected schedule.warmup_epochs below epochs={config.epochs}, found {warmup}: "
+            f"type schedule.warmup_epochs={config.epochs / 10:g}"
+        )
+
+
+def make_scheduler(
+    config: "Config", optimizer: "torch.optim.Optimizer", steps_per_epoch: Callable[[], int]
+) -> "LRSchedulerConfigType":
+    """Return the schedule of the config as Lightning expects it.
+
+    Raises:
+        ValueError: as `check_schedule`.
+    """
+    from torch.optim.lr_scheduler import LambdaLR
+
+    check_schedule(config)
+    entry = SCHEDULES[config.schedule]
     updates = 1 if entry.interval == "epoch" else steps_per_epoch()
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: entry.factor(done / updates, config))
+    scheduler = LambdaLR(optimizer, lambda done: entry.factor(done / updates, config))
     return {"scheduler": scheduler, "interval": entry.interval}

@@ -12,9 +12,10 @@ from torch import Tensor
 
 
 class SGD(torch.optim.SGD):
-    """`torch.optim.SGD` without momentum and weight decay, which divides dense and sparse gradients by `grad_scale`.
+    """`torch.optim.SGD` without momentum, which divides dense and sparse gradients by `grad_scale`.
 
-    State dicts are those of torch.optim.SGD. On a GPU, a step would wait for `grad_scale`.
+    Weight decay is applied to all weights, also if their gradient is sparse, which PyTorch refuses. State dicts are
+    those of torch.optim.SGD. On a GPU, a step would wait for `grad_scale`.
     """
 
     grad_scale: Tensor | float = 1.0
@@ -36,6 +37,8 @@ class SGD(torch.optim.SGD):
             rate = group["lr"] / float(self.grad_scale)
             for parameter in group["params"]:
                 if parameter.grad is not None:
+                    if group["weight_decay"]:
+                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
                     parameter.add_(parameter.grad, alpha=-rate)
         return loss
 

@@ -57,11 +57,11 @@ def test_a_sweep_without_a_run_that_can_be_trained_ends_with_the_first_error():
     assert len(check.checked) == MAX_COMPOSED
 
 
-def read(*overrides, mode="RUN", launcher="basic", batching="streams", dropout=0.25):
+def read(*overrides, mode="RUN", launcher="basic", batching="streams", schedule="decay"):
     """Check that a run with these values reads the overrides."""
     choices = {"hydra/launcher": launcher}
     hydra = SimpleNamespace(mode=SimpleNamespace(name=mode), runtime=SimpleNamespace(choices=choices))
-    check_read(OmegaConf.create({"data": {"batching": batching}, "dropout": dropout}), hydra, overrides)
+    check_read(OmegaConf.create({"data": {"batching": batching}, "schedule": {"name": schedule}}), hydra, overrides)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,10 @@ def read(*overrides, mode="RUN", launcher="basic", batching="streams", dropout=0
             ("gpus_per_run=2", {"launcher": name}, f"gpus_per_run= with hydra/launcher={name}: type -m hydra/launcher=")
             for name in ("basic", "local", "joblib")
         ),
-        ("+schedule.with_dropout.lr_decay_factor=2", {"dropout": 0}, "lr_decay_factor= with dropout=0: type dropout="),
+        *(
+            (f"{name}=2", {"schedule": "cosine"}, f"{name}= with schedule.name=cosine: type schedule=table1 with it")
+            for name in ("epochs_at_full_rate", "lr_decay_factor")
+        ),
     ],
 )
 def test_an_option_that_nothing_reads_is_refused(override, values, found):
@@ -98,7 +101,7 @@ def test_an_option_that_nothing_reads_is_refused(override, values, found):
 def test_options_that_are_read_are_accepted():
     read("data.max_length=5", "data.padding_side=left", batching="sentences")
     read("hydra/launcher=gpus", "gpus_per_run=2", "hydra.sweep.dir=x", mode="MULTIRUN", launcher="gpus")
-    read("hydra.run.dir=x", "schedule.with_dropout.lr_decay_factor=2", "dropout=0.25")
+    read("hydra.run.dir=x", "lr_decay_factor=2")
 
 
 def test_sizes_are_matched_for_one_vocabulary():
