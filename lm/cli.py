@@ -67,7 +67,7 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
             except BrokenPipeError:
                 sys.exit(discard(sys.stdout))
             except (HydraException, OmegaConfBaseException, OSError) as error:
-                sys.exit(f"error: {missing_extra(error) or did_you_mean(config_name, error) or one_line(error)}")
+                sys.exit(f"error: {explain(config_name, error)}")
             except KeyboardInterrupt:
                 sys.exit(130)  # the status that shells use for SIGINT
             finally:
@@ -92,6 +92,11 @@ class exit_on_user_error(ContextDecorator):
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, USER_ERRORS):
             sys.exit(f"error: {one_line(error)}")
+
+
+def explain(config_name: str, error: Exception) -> str:
+    """Return in one sentence what an error of Hydra's, or of the system, means for a command."""
+    return missing_extra(error) or did_you_mean(config_name, error) or one_line(error)
 
 
 def missing_extra(error: Exception) -> str | None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from lm.cli import command
 from lm.config import typed
 from lm.evaluation.evaluation_options import EvaluationOptions
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.evaluation.methods import METHODS
 from lm.evaluation.own_text import own_sentences
 from lm.evaluation.sentence_report import sentence_report
@@ -28,7 +28,7 @@ def main(config: DictConfig) -> None:
     """Evaluate a run and print the result."""
     options = typed(EvaluationOptions, config)
     refuse_options(*options.unused)
-    saved, method = load_run(options.run, options.checkpoint), METHODS[options.method]()
+    saved, method = load_saved_run(options.run, options.checkpoint), METHODS[options.method]()
     print_swept_run(options.run)
     with full_precision_matmul():
         if options.own_text:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from lm.cli import command
 from lm.config import typed
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.evaluation.own_text import own_words
 from lm.generation.generation_report import print_texts
 from lm.generation.text_generation import GenerationOptions, generate
@@ -29,7 +29,7 @@ def main(config: DictConfig) -> None:
     """Generate texts and print them."""
     options = typed(GenerationOptions, config)
     refuse_options(*options.unused)
-    saved = load_run(options.run, options.checkpoint)
+    saved = load_saved_run(options.run, options.checkpoint)
     prompt = own_words(saved, options.prompt)
     started = perf_counter()
     with full_precision_matmul():

@@ -1,17 +1,22 @@
 """Train a model, or a sweep of them.
 
-python -m lm.train cell=lstm dropout=0.25                  # one run
-python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one table, one figure
-python -m lm.train -m hydra/launcher=local cell=lstm,gru   # runs in parallel; others: conf/hydra/launcher/
-python -m lm.train data.batching=sentences                 # each sentence separately, not one long text
-python -m lm.train resume=outputs/DATE/TIME                # resume an interrupted run
-python -m lm.train --cfg job --resolve                     # show all options with their values
+    python -m lm.train cell=lstm dropout=0.25                  # one run
+    python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one table, one figure
+    python -m lm.train -m hydra/launcher=local cell=lstm,gru   # runs in parallel; others: conf/hydra/launcher/
+    python -m lm.train data.batching=sentences                 # each sentence separately, not one long text
+    python -m lm.train resume=outputs/DATE/TIME                # resume an interrupted run
+    python -m lm.train --cfg job --resolve                     # show all options with their values
     eval "$(lm-train -sc install=bash)"                        # let Tab complete options after lm-train; or zsh, fish
+
+From Python: run = lm.train(overrides=["cell=lstm", "dropout=0.25"])
 """
 
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -20,9 +25,13 @@ from omegaconf import DictConfig
 from lm.cli import command
 from lm.sweeps.sweep_job import run_job
 
+if TYPE_CHECKING:
+    from lm.run import Run
 
-@command("train", literal=("data.dir", "resume"))
-def main(config: DictConfig) -> Any:
+LITERAL = ("data.dir", "resume")
+
+
+def train(config: DictConfig) -> Any:
     """Train the config; return the validation perplexity, which a sweeper may minimise."""
     hydra = HydraConfig.get()
     os.chdir(hydra.runtime.cwd)  # with hydra.job.chdir=true, too, relative folders are those of the command line
@@ -32,6 +41,27 @@ def main(config: DictConfig) -> Any:
 
     return train_single(config, Path(hydra.runtime.output_dir), hydra.overrides.task)
 
+
+main = command("train", LITERAL)(train)
+
+
+class CallableModule(ModuleType):
+    """Lets `lm.train(...)` train a run, although `lm.train` is the module of the command."""
+
+    def __call__(self, overrides: Sequence[str] = ()) -> "Run":
+        """Train one run as `python -m lm.train` does with these overrides, and return it.
+
+        Raises:
+            ValueError, OSError: where the command would end with a sentence.
+            KeyboardInterrupt: if a signal stops it; its folder can be resumed.
+        """
+        from lm.python_hydra import run_task
+        from lm.run import load_run
+
+        return load_run(run_task("train", train, overrides, LITERAL))
+
+
+sys.modules[__name__].__class__ = CallableModule
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lm.data.corpus import load_corpus
 from lm.data.sources import make_source
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.run_dir import RunDir
 
 
@@ -59,7 +59,7 @@ def test_the_best_weights_are_those_of_the_best_validation(trained):
 
 def test_the_results_are_those_of_a_brute_force_count_over_the_saved_weights(trained, corpus_folder):
     """One word at a time, each probability from a softmax in float64."""
-    saved = load_run(trained.folder)
+    saved = load_saved_run(trained.folder)
     model, vocabulary = saved.model.double(), saved.vocabulary
     corpus = load_corpus(make_source("text", dir=str(corpus_folder)))
     ids, nats, states = corpus.splits["test"].long(), 0.0, None

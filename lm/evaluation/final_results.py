@@ -11,7 +11,7 @@ import torch
 from lm.data.corpus import Corpus
 from lm.data.sources import SPLITS
 from lm.evaluation.evaluation_loop import EvalResult, evaluate
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.run_dir import RunDir
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def score_run(
     run: RunDir, corpus: Corpus, device: torch.device, checkpoint: str = "best", score_train: bool = True
 ) -> Results:
     """Score the splits with the weights of a checkpoint, `best` or `last`; validation and test token by token."""
-    saved = load_run(run.folder, checkpoint, device)
+    saved = load_saved_run(run.folder, checkpoint, device)
     model, batching = saved.model, saved.config.batches()
     splits = [split for split in SPLITS if score_train or split != "train"]
     log.info(f"scoring {', '.join(splits)} with the {checkpoint} weights")

@@ -41,7 +41,7 @@ class SavedRun:
     corpus: dict[str, Any]
 
 
-def load_run(folder: object, checkpoint: str = "best", device: torch.device | None = None) -> SavedRun:
+def load_saved_run(folder: object, checkpoint: str = "best", device: torch.device | None = None) -> SavedRun:
     """Load the model of a run from one checkpoint; no other file of the run is needed.
 
     Args:
@@ -59,14 +59,19 @@ def load_run(folder: object, checkpoint: str = "best", device: torch.device | No
     run = RunDir(Path(folder))
     saved = run.checkpoint(checkpoint)
     try:
-        config, vocabulary = Config(**saved["metadata"]["config"]), Vocabulary(saved["metadata"]["words"])
-        model = LanguageModel(len(vocabulary), **config.model_arguments())
+        model, vocabulary, config = build_model(saved["metadata"])
         model.load_state_dict(_without_prefix(saved["state_dict"], "model."))
         corpus = {name: saved["metadata"]["corpus"][name] for name in ("name", "sha256")}
     except DAMAGE as error:
         raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus)
+
+
+def build_model(metadata: dict[str, Any]) -> tuple[LanguageModel, Vocabulary, Config]:
+    """Return an untrained model as a checkpoint's metadata records it, with its vocabulary and its config."""
+    config, vocabulary = Config(**metadata["config"]), Vocabulary(metadata["words"])
+    return LanguageModel(len(vocabulary), **config.model_arguments()), vocabulary, config
 
 
 def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

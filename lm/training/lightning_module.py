@@ -1,6 +1,7 @@
 """The LightningModule: how a language model is trained and validated, whatever the cell."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,8 +14,10 @@ from lm.config import Config
 from lm.data.bptt import IGNORE_INDEX, Batch
 from lm.data.sentences import SentenceBatch
 from lm.data.shard import UNSHARDED, Shard
+from lm.evaluation.loading import build_model
 from lm.evaluation.perplexity import Perplexity
 from lm.models.language_model import LanguageModel, State, detach_states
+from lm.run_files import read_checkpoint
 from lm.training.distributed import all_gather, concat_states, shard_states
 from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer
 from lm.training.rng import restore_rng, rng_states, saved_rng_states
@@ -47,6 +50,20 @@ class LanguageModelModule(pl.LightningModule):
         self._validated = False
         self._states: dict[str, list[State]] = {}
         self._rng_states: dict[str, Tensor] = {}
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: Path | str, map_location: Any = None, strict: bool = True
+    ) -> "LanguageModelModule":
+        """Return the module of a checkpoint, which records its model and its config: no other argument is needed.
+
+        Raises:
+            ValueError: if the file is damaged, or no checkpoint of this project.
+        """
+        metadata = read_checkpoint(Path(checkpoint_path))["metadata"]
+        model, _, config = build_model(metadata)
+        arguments = {"model": model, "config": config, "metadata": metadata}
+        return super().load_from_checkpoint(checkpoint_path, map_location, None, strict, True, **arguments)
 
     @property
     def shard(self) -> Shard:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from lm.evaluation.final_results import final_results
-from lm.evaluation.loading import load_corpus_of, load_run
+from lm.evaluation.loading import load_corpus_of, load_saved_run
 from lm.run_dir import RunDir
 
 CPU = torch.device("cpu")
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def corpus(saved_run):
-    return load_corpus_of(load_run(saved_run))
+    return load_corpus_of(load_saved_run(saved_run))
 
 
 def test_scoring_a_saved_run_again_gives_its_results(saved_run, corpus):
@@ -30,7 +30,7 @@ def test_the_training_split_can_be_left_out(saved_run, corpus):
 
 
 def test_the_nats_of_each_token_are_saved_in_the_order_of_the_text(saved_run, corpus):
-    run, saved = RunDir(saved_run), load_run(saved_run)
+    run, saved = RunDir(saved_run), load_saved_run(saved_run)
     for split in ("valid", "test"):
         ids, nats = corpus.splits[split].long(), run.nats[split]
         assert nats.dtype == np.float32

@@ -3,35 +3,35 @@ import shutil
 import pytest
 import torch
 
-from lm.evaluation.loading import load_corpus_of, load_run
+from lm.evaluation.loading import load_corpus_of, load_saved_run
 
 
 def test_a_model_is_loaded_in_evaluation_mode_from_its_checkpoint_alone(copy_of_run, tmp_path):
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     shutil.copy(copy_of_run / "checkpoints" / "best.ckpt", tmp_path / "run" / "checkpoints")
-    saved = load_run(tmp_path / "run")
+    saved = load_saved_run(tmp_path / "run")
     assert not saved.model.training
     assert saved.model.decoder.out_features == len(saved.vocabulary)
     assert saved.config.cell == "gru"
     assert saved.corpus["name"] == "text"
     with pytest.raises(FileNotFoundError, match=r"found no file '.*/last\.ckpt'"):
-        load_run(tmp_path / "run", "last")
+        load_saved_run(tmp_path / "run", "last")
 
 
 @pytest.mark.parametrize("checkpoint", ["../best", None, 5])
 def test_a_checkpoint_of_another_name_is_refused(saved_run, checkpoint):
     with pytest.raises(ValueError, match="expected checkpoint to be one of best, last, found"):
-        load_run(saved_run, checkpoint)
+        load_saved_run(saved_run, checkpoint)
 
 
 @pytest.mark.parametrize("folder", [None, "???", "", 5, ["a"]])
 def test_a_run_is_a_folder(folder):
     with pytest.raises(ValueError, match="expected run to be the folder of a run, found"):
-        load_run(folder)
+        load_saved_run(folder)
 
 
 def test_the_corpus_is_read_from_the_folder_of_the_training_or_from_another(saved_run, corpus_folder, tmp_path):
-    saved, moved = load_run(saved_run), shutil.copytree(corpus_folder, tmp_path / "moved")
+    saved, moved = load_saved_run(saved_run), shutil.copytree(corpus_folder, tmp_path / "moved")
     there, here = (load_corpus_of(saved, folder) for folder in (None, str(moved)))
     assert all(torch.equal(there.splits[split], here.splits[split]) for split in there.splits)
 
@@ -40,11 +40,11 @@ def test_another_corpus_is_refused(saved_run, corpus_folder, tmp_path):
     other = shutil.copytree(corpus_folder, tmp_path / "other")
     (other / "test.txt").write_text("ada reads\n")
     with pytest.raises(ValueError, match=r"expected the corpus of the training \(text, SHA-256 .*data.dir=FOLDER"):
-        load_corpus_of(load_run(saved_run), str(other))
+        load_corpus_of(load_saved_run(saved_run), str(other))
 
 
 def test_a_folder_for_a_corpus_without_files_is_refused(saved_run):
-    saved = load_run(saved_run)
+    saved = load_saved_run(saved_run)
     saved.config.source.clear()
     saved.config.source.update(name="synthetic", words=5, branching=2)
     with pytest.raises(ValueError, match=r"expected no data\.dir for data=synthetic, found somewhere"):
@@ -56,5 +56,5 @@ def test_a_folder_for_a_corpus_without_files_is_refused(saved_run):
 def test_a_run_without_its_config_needs_the_folder_of_its_corpus(copy_of_run, corpus_folder):
     shutil.rmtree(copy_of_run / ".hydra")
     with pytest.raises(FileNotFoundError, match="expected the run's config, found no file"):
-        load_corpus_of(load_run(copy_of_run))
-    assert load_corpus_of(load_run(copy_of_run), str(corpus_folder)).name == "text"
+        load_corpus_of(load_saved_run(copy_of_run))
+    assert load_corpus_of(load_saved_run(copy_of_run), str(corpus_folder)).name == "text"

@@ -1,7 +1,7 @@
 import pytest
 
 from lm.data.vocabulary import EOS, UNK, Vocabulary
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.evaluation.own_text import own_sentences, own_words, warn_of_unknown
 
 VOCABULARY = Vocabulary(["the", "cat", EOS, UNK])
@@ -10,7 +10,7 @@ VOCABULARY = Vocabulary(["the", "cat", EOS, UNK])
 def test_a_text_and_a_file_have_the_same_sentences(saved_run, tmp_path):
     text = "ada reads <eos> alan\n\n  grace sees\n<eos>"
     (tmp_path / "text").write_text(text, encoding="utf-8-sig")
-    saved = load_run(saved_run)
+    saved = load_saved_run(saved_run)
     found = own_sentences(saved, None, str(tmp_path / "text"))
     assert found == own_sentences(saved, text, None) == [["ada", "reads"], ["alan"], ["grace", "sees"]]
 
@@ -18,11 +18,11 @@ def test_a_text_and_a_file_have_the_same_sentences(saved_run, tmp_path):
 @pytest.mark.parametrize("text", ["", " <eos> \n"])
 def test_a_text_without_a_word_is_refused(saved_run, text):
     with pytest.raises(ValueError, match="expected at least one word to score, found none"):
-        own_sentences(load_run(saved_run), text, None)
+        own_sentences(load_saved_run(saved_run), text, None)
 
 
 def test_eos_in_a_prompt_starts_a_new_sentence(saved_run):
-    assert own_words(load_run(saved_run), "ada <eos> alan") == ["ada", EOS, "alan"]
+    assert own_words(load_saved_run(saved_run), "ada <eos> alan") == ["ada", EOS, "alan"]
 
 
 def test_unknown_words_are_named_once_with_the_known_spelling(capsys):

@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.evaluation.methods import Static
 from lm.evaluation.sentence_report import sentence_report
 
@@ -12,14 +12,14 @@ SENTENCES = [["ada", "reads"], ["alan", "\x1b[31mruns"]]
 
 @pytest.mark.parametrize(("per", "rows"), [("word", 6), ("sentence", 2)])
 def test_a_table_has_a_row_per_word_or_per_sentence_and_the_totals(saved_run, per, rows):
-    shown = sentence_report(load_run(saved_run), SENTENCES, "reset", per, None, Static())
+    shown = sentence_report(load_saved_run(saved_run), SENTENCES, "reset", per, None, Static())
     assert len(shown.split("\n\n")[0].splitlines()) == 2 + rows
     assert shown.splitlines()[-1].startswith("2 sentences, 6 tokens (<eos> included): log-probability -")
     assert "\x1b" not in shown
 
 
 def test_csv_replaces_the_table_or_goes_to_a_file(saved_run, tmp_path, capsys):
-    saved = load_run(saved_run)
+    saved = load_saved_run(saved_run)
     returned = sentence_report(saved, SENTENCES, "carried", "word", "-", Static())
     assert "2 sentences, 6 tokens" in capsys.readouterr().err
     sentence_report(saved, SENTENCES, "carried", "word", str(tmp_path / "table.csv"), Static())

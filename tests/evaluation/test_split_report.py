@@ -1,7 +1,7 @@
 import pytest
 
 from lm.evaluation.evaluation_loop import EvalResult
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.evaluation.split_report import compare, recorded
 from lm.run_dir import RunDir
 
@@ -12,7 +12,7 @@ IN_WORDS = "batch size 20, state carried, static evaluation, matrix multiplicati
 def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_run):
     results = RunDir(saved_run).results
     for checkpoint, split in (("last", "train"), ("best", "test")):
-        ppl, protocol = recorded(load_run(saved_run, checkpoint), split)
+        ppl, protocol = recorded(load_saved_run(saved_run, checkpoint), split)
         assert ppl == results[checkpoint][f"{split}_ppl"]
         assert protocol == results["protocol"][split]
         assert protocol["matmul_precision"] == "float32"
@@ -23,7 +23,7 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
     (copy_of_run / "results.json").unlink()
     if results is not None:
         (copy_of_run / "results.json").write_text(results)
-    assert recorded(load_run(copy_of_run), "test") == (None, {})
+    assert recorded(load_saved_run(copy_of_run), "test") == (None, {})
 
 
 @pytest.mark.parametrize(

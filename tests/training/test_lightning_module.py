@@ -8,6 +8,7 @@ from torch import nn
 
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
+from lm.evaluation.loading import load_saved_run
 from lm.models.language_model import LanguageModel
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.sgd import SGD
@@ -152,3 +153,17 @@ def test_a_step_of_tied_weights_equals_an_independent_one():
     task.configure_gradient_clipping(optimizer)
     optimizer.step()
     torch.testing.assert_close(list(model.parameters()), expected, atol=1e-6, rtol=0)
+
+
+def test_lightning_loads_a_checkpoint_without_further_arguments(saved_run):
+    saved = load_saved_run(saved_run)
+    module = LanguageModelModule.load_from_checkpoint(saved_run / "checkpoints" / "best.ckpt")
+    assert module.config == saved.config
+    for name, value in saved.model.state_dict().items():
+        torch.testing.assert_close(module.model.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "best.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match=r"expected a checkpoint of this project, found '.*best.ckpt' damaged"):
+        LanguageModelModule.load_from_checkpoint(tmp_path / "best.ckpt")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm.config import Config
-from lm.evaluation.loading import load_corpus_of, load_run
+from lm.evaluation.loading import load_corpus_of, load_saved_run
 from lm.run_dir import RunDir
 from lm.training.resume import RESTORED, RunMismatch, check_restorable, check_resumable, metadata
 
@@ -21,7 +21,7 @@ def run(copy_of_run):
 def module(run):
     """The module of the run before its checkpoint is restored."""
     module = torch.nn.Module()
-    module.model = load_run(run.folder).model
+    module.model = load_saved_run(run.folder).model
     return module
 
 
@@ -43,7 +43,7 @@ def refusal(run, asked):
 
 
 def test_the_config_the_corpus_and_the_words_are_recorded_but_not_the_folder_of_the_corpus(run):
-    corpus, config = load_corpus_of(load_run(run.folder)), Config.from_hydra(run.saved_config())
+    corpus, config = load_corpus_of(load_saved_run(run.folder)), Config.from_hydra(run.saved_config())
     found = metadata(config, corpus)
     assert found == run.checkpoint("last")["metadata"] == json.loads(json.dumps(found))
     assert Config(**found["config"]) == replace(config, source=found["config"]["source"])

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lm.data.bptt import IGNORE_INDEX
-from lm.evaluation.loading import load_run
+from lm.evaluation.loading import load_saved_run
 from lm.evaluation.methods import METHODS, Method, Nats, evaluation_mode
 from lm.models.language_model import LanguageModel
 
@@ -36,7 +36,7 @@ class Uniform(Method):
 
 def test_a_new_method_needs_a_registry_entry_and_nothing_else(run_command, saved_run, monkeypatch, capsys):
     monkeypatch.setitem(METHODS, "uniform", Uniform)
-    size = len(load_run(saved_run).vocabulary)
+    size = len(load_saved_run(saved_run).vocabulary)
     assert run_command("lm.evaluate", f"run={saved_run}", "split=test", "method=uniform") == 0
     assert re.search(rf"test perplexity +{size}\.0000\n(.|\n)*uniform evaluation", capsys.readouterr().out)
     assert run_command("lm.evaluate", f"run={saved_run}", "text=ada reads", "method=uniform") == 0

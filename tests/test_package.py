@@ -1,0 +1,33 @@
+"""The names of the package `lm`, as `import lm` gives them."""
+
+import subprocess
+import sys
+
+import pytest
+
+import lm
+
+HEAVY = ("torch", "pytorch_lightning", "pandas", "hydra", "numpy")
+
+
+def test_import_lm_imports_nothing_else():
+    code = f"import lm, sys; print([name for name in {HEAVY} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_sweep_is_loaded_without_pytorch(grid):
+    code = f"import lm, sys; print(len(lm.load_sweep({str(grid)!r})), 'torch' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["4", "False"]
+
+
+@pytest.mark.parametrize("name", ["load_run", "load_sweep", "train", "LanguageModelModule"])
+def test_a_public_name_is_listed_and_found(name):
+    assert name in dir(lm)
+    assert callable(getattr(lm, name))
+
+
+def test_another_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="load_rum"):
+        lm.load_rum  # noqa: B018

@@ -1,0 +1,80 @@
+import math
+
+import pytest
+import torch
+
+import lm
+from lm.evaluation.sentence_scores import score_sentences
+
+
+@pytest.fixture(scope="module")
+def run(saved_run):
+    return lm.load_run(saved_run)
+
+
+def test_a_run_has_its_model_vocabulary_config_and_results(run, saved_run):
+    assert run.folder == saved_run
+    assert run.model.decoder.out_features == len(run.vocabulary)
+    assert run.config.cell == "gru"
+    assert run.results["status"] == "finished"
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_the_perplexity_of_a_split_is_that_of_the_results(run, split):
+    assert run.perplexity(split) == pytest.approx(run.results["best"][f"{split}_ppl"], rel=1e-6)
+
+
+def test_another_split_is_refused(run):
+    with pytest.raises(ValueError, match="expected split to be one of train, valid, test, found 'dev'"):
+        run.perplexity("dev")
+
+
+def test_sentences_are_texts_or_lists_of_words(run):
+    expected = score_sentences(run.model, run.vocabulary, [["ada", "reads"], ["alan"]])
+    assert run.score(["ada reads", ["alan"]]) == expected
+
+
+def test_an_unknown_word_is_scored_as_unk_with_a_warning(run, capsys):
+    assert run.score(["zebra"])[0].log_probabilities == run.score([["<unk>"]])[0].log_probabilities
+    assert "'zebra'" in capsys.readouterr().err
+
+
+def test_the_perplexity_of_a_text_is_that_of_its_sentences(run):
+    scored = run.score(["ada reads a book", "alan writes"])
+    nats, words = -sum(one.log_probability for one in scored), sum(len(one.words) for one in scored)
+    assert run.perplexity(text="ada reads a book\n\nalan writes\n") == pytest.approx(math.exp(nats / words))
+
+
+def test_texts_are_those_of_the_command(run, saved_run, run_command, capsys):
+    assert run_command("lm.generate", f"run={saved_run}", "prompt=ada reads", "num_samples=2", "seed=3") == 0
+    assert run.generate("ada reads", num_samples=2, seed=3) == capsys.readouterr().out.splitlines()
+
+
+def test_texts_of_a_beam_start_with_the_likeliest(run):
+    texts = run.generate("ada", beam={"width": 4}, num_samples=4)
+    assert len(texts) == 4
+    assert texts[0] == run.generate("ada", beam={"width": 4})[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_sample": 1}, "found num_sample=: type num_samples="),
+        ({"beam": {"widht": 2}}, "found beam.widht=: type beam.width="),
+        ({"num_samples": 0}, "expected num_samples to be"),
+    ],
+)
+def test_a_wrong_option_is_refused(run, options, message):
+    with pytest.raises(ValueError, match=message):
+        run.generate("ada", **options)
+
+
+def test_the_last_weights_go_to_the_device_that_is_named(saved_run):
+    run = lm.load_run(str(saved_run), "last", device="cpu")
+    assert run.checkpoint == "last"
+    assert run.model.decoder.weight.device == torch.device("cpu")
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a checkpoint, found no file"):
+        lm.load_run(tmp_path)
