@@ -83,6 +83,25 @@ def test_a_run_can_stop_at_any_of_fifty_steps_of_an_epoch(run_command, train_unt
     assert_same(run, reference)
 
 
+RECIPES = {
+    "adamw": ("optimizer=adamw", "weight_decay=0.01", "schedule=cosine", "cell=gru"),
+    "asgd": ("optimizer=asgd", "optimizer.lambd=0.01", "cell=rnn_tanh"),
+    "rmsprop": ("optimizer=rmsprop", "data.batching=sentences"),
+}
+
+
+@pytest.mark.parametrize("step", [30, 75])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_of_any_recipe_resumes_exactly_where_it_stopped(run_command, train_until, small, tmp_path, recipe, step):
+    words = (*small, "dropout=0.25", *RECIPES[recipe])
+    assert train_until(step, send(signal.SIGTERM), *words, "hydra.run.dir=stopped") == 143
+    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
+    assert run.checkpoint("last")["global_step"] == step
+    assert run_command("lm.train", "resume=stopped") == 0
+    assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
+    assert_same(run, reference)
+
+
 @pytest.mark.parametrize(
     ("action", "reason", "status"),
     [

@@ -123,9 +123,8 @@ class LanguageModelModule(pl.LightningModule):
         }
 
     def _steps_per_epoch(self) -> int:
-        if self._trainer is None:
-            return 1  # the benchmark's steps belong to no epoch
-        return int(self.trainer.estimated_stepping_batches) // self.config.epochs
+        # Not `estimated_stepping_batches`, which makes Lightning forget where to resume in the training split.
+        return int(self.trainer.num_training_batches)
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip the gradients of any optimiser to `max_grad_norm`, and record their norm."""

@@ -103,6 +103,9 @@ def make_scheduler(
 
     check_schedule(config)
     entry = SCHEDULES[config.schedule]
-    updates = 1 if entry.interval == "epoch" else steps_per_epoch()
-    scheduler = LambdaLR(optimizer, lambda done: entry.factor(done / updates, config))
-    return {"scheduler": scheduler, "interval": entry.interval}
+
+    def factor(updates: int) -> float:
+        steps = 1 if updates == 0 or entry.interval == "epoch" else steps_per_epoch()  # unknown before the first step
+        return entry.factor(updates / steps, config)
+
+    return {"scheduler": LambdaLR(optimizer, factor), "interval": entry.interval}
