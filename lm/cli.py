@@ -126,6 +126,11 @@ def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
     return with_dropout if dropout else without_dropout
 
 
+def if_tied(tie_weights: bool, tied: Any, untied: Any) -> Any:
+    """Return one of two values, depending on whether the embedding and the decoder share one matrix."""
+    return tied if tie_weights else untied
+
+
 def run_folder(resume: str | None, otherwise: str) -> str:
     """Return the folder of the run to resume, or else a new one.
 
@@ -163,6 +168,7 @@ RESOLVERS = {
     "cores": "lm.sweeps.cores:cores",
     "cores_per_run": "lm.sweeps.cores:cores_per_run",
     "gpus_here": "lm.cli:gpus_here",
+    "if_tied": "lm.cli:if_tied",
     "matching_hidden_size": "lm.models.parameter_count:matching_hidden_size",
     "run_folder": "lm.cli:run_folder",
     "run_name": "lm.sweeps.sweep_dir:name_in_sweep",

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 Options = TypeVar("Options")
 
 MODEL_ARGUMENTS = (
-    "cell", "embedding_size", "hidden_size", "num_layers", "dropout", "init_range", "tie_weights",
-    "length_conditioning",
+    "cell", "embedding_size", "hidden_size", "last_hidden_size", "num_layers", "tie_weights", "length_conditioning",
+    "init_range", "dropout", "dropout_type", "input_dropout", "hidden_dropout", "output_dropout", "embedding_dropout",
+    "weight_dropout",
 )  # fmt: skip
 
 BATCHING_OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
@@ -28,6 +29,9 @@ GROUPS = {"cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1
 """The options that are groups of options, each with an example."""
 
 SIDES = ("right", "left")
+
+Probability = Annotated[float, partial(check_number, example=0.25, least=0, below=1)]
+Penalty = Annotated[float, partial(check_number, example=1, least=0, below=1e6)]
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,23 @@ class Config:
     """
 
     cell: Annotated[str, partial(check_choice, choices=CELLS)]
-    dropout: Annotated[float, partial(check_number, example=0.25, least=0, below=1)]
+    dropout: Probability
     hidden_size: Annotated[int, partial(check_whole, example=200)]
     embedding_size: Annotated[int, partial(check_whole, example=200)]
     num_layers: Annotated[int, partial(check_whole, example=2)]
     tie_weights: Annotated[bool, check_flag]
+    last_hidden_size: Annotated[int, partial(check_whole, example=200)]
     length_conditioning: Annotated[bool, check_flag]
     init_range: Annotated[float, partial(check_number, example=0.1, above=0, below=1e6)]
+
+    dropout_type: Annotated[str, partial(check_choice, choices=("standard", "locked"))]
+    input_dropout: Probability
+    hidden_dropout: Probability
+    output_dropout: Probability
+    embedding_dropout: Probability
+    weight_dropout: Probability
+    activation_penalty: Penalty
+    temporal_penalty: Penalty
 
     batch_size: Annotated[int, partial(check_whole, example=20)]
     seq_len: Annotated[int, partial(check_whole, example=20)]
@@ -71,10 +85,10 @@ class Config:
     def __post_init__(self) -> None:
         check_fields(self, config_key)
         check_choice("data", self.source.get("name"), SOURCES)
-        if self.tie_weights and self.embedding_size != self.hidden_size:
+        if self.num_layers == 1 and self.hidden_size != self.last_hidden_size:
             raise ValueError(
-                f"expected equal sizes with tie_weights=true, found embedding_size={self.embedding_size} and "
-                f"hidden_size={self.hidden_size}: type embedding_size={self.hidden_size}"
+                f"expected equal sizes with num_layers=1, found hidden_size={self.hidden_size} and "
+                f"last_hidden_size={self.last_hidden_size}: type last_hidden_size={self.hidden_size}"
             )
         if self.length_conditioning and self.batching != "sentences":
             raise ValueError(

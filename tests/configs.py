@@ -17,5 +17,10 @@ def default_config() -> Config:
 
 
 def config_with(**changes: object) -> Config:
-    """Return the default config with these fields changed."""
-    return replace(default_config(), **changes)  # type: ignore[arg-type]
+    """Return the default config with these fields changed, and those that follow them in `conf/train.yaml`."""
+    followers: dict[str, object] = {}
+    if "dropout" in changes:
+        followers |= {f"{place}_dropout": changes["dropout"] for place in ("input", "hidden", "output")}
+    if "hidden_size" in changes:
+        followers["last_hidden_size"] = changes["hidden_size"]
+    return replace(default_config(), **followers | changes)  # type: ignore[arg-type]

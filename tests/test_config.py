@@ -45,10 +45,15 @@ def with_value(config, override):
 
 
 NOT_A_NUMBER = ("abc", "nan", "inf", "-inf", "null", "''", "[1]", "{a: 1}", "true")
-SIZES = ("hidden_size", "embedding_size", "num_layers", "batch_size", "seq_len", "epochs")
+PROBABILITIES = (
+    "dropout", "input_dropout", "hidden_dropout", "output_dropout", "embedding_dropout", "weight_dropout",
+)  # fmt: skip
+SIZES = ("hidden_size", "last_hidden_size", "embedding_size", "num_layers", "batch_size", "seq_len", "epochs")
 WRONG = {
     **{name: (*NOT_A_NUMBER, "0", "-1", "1.5", "99999999999999999999") for name in SIZES},
-    "dropout": (*NOT_A_NUMBER, "-0.1", "1", "1e300"),
+    **{name: (*NOT_A_NUMBER, "-0.1", "1", "1e300") for name in PROBABILITIES},
+    **{name: (*NOT_A_NUMBER, "-0.1", "1e300") for name in ("activation_penalty", "temporal_penalty")},
+    "dropout_type": ("loked", "1", "null", "''", "[locked]", "true"),
     "init_range": (*NOT_A_NUMBER, "0", "-1", "1e300"),
     "lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
     "cell.lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
@@ -156,6 +161,18 @@ def test_a_decay_that_no_float_can_hold_is_refused():
     assert "expected lr_decay_factor" in sentence
     advice = sentence.rpartition("type ")[2]
     check_config(with_value(with_value(composed(), "epochs=6000"), advice))
+
+
+def test_one_layer_has_one_size():
+    assert refusal("num_layers=1", "tie_weights=true", "embedding_size=30", "last_hidden_size=200") is None
+    found = refusal("num_layers=1", "tie_weights=true", "embedding_size=30")
+    assert found is not None
+    assert found.endswith("found hidden_size=200 and last_hidden_size=30: type last_hidden_size=200")
+
+
+@pytest.mark.parametrize(("tied", "size"), [("true", 30), ("false", 200)])
+def test_the_last_layer_has_the_embeddings_size_with_tied_weights(tied, size):
+    assert composed(f"tie_weights={tied}", "embedding_size=30").last_hidden_size == size
 
 
 @pytest.mark.parametrize("data", sorted(SOURCES))

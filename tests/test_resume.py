@@ -83,7 +83,12 @@ def test_a_run_can_stop_at_any_of_fifty_steps_of_an_epoch(run_command, train_unt
     assert_same(run, reference)
 
 
+REGULARISED = (
+    "dropout_type=locked", "embedding_dropout=0.1", "weight_dropout=0.3", "activation_penalty=2", "temporal_penalty=1",
+)  # fmt: skip
 RECIPES = {
+    "streams": (*REGULARISED, "tie_weights=true", "embedding_size=12"),
+    "sentences": (*REGULARISED, "cell=gru", "data.batching=sentences"),
     "adamw": ("optimizer=adamw", "weight_decay=0.01", "schedule=cosine", "cell=gru"),
     "asgd": ("optimizer=asgd", "optimizer.lambd=0.01", "cell=rnn_tanh"),
     "rmsprop": ("optimizer=rmsprop", "data.batching=sentences"),

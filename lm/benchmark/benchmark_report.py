@@ -60,8 +60,9 @@ def results_of(job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], st
 
 def step_flops(model: LanguageModel, tokens: int) -> int:
     """Return the FLOPs of a training step on this many tokens."""
-    recurrent = sum(weight.numel() for weight in model.rnns.parameters() if weight.dim() == 2)
-    return 6 * tokens * (recurrent + model.decoder.weight.numel())
+    parts = (model.rnns, model.projection, model.decoder)
+    factors = sum(weight.numel() for part in parts for weight in part.parameters() if weight.dim() == 2)
+    return 6 * tokens * factors
 
 
 def _variant(rounds: list[Round], tokens: int, flops: int, peak: float) -> Results:

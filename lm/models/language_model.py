@@ -2,8 +2,9 @@
 
     ids -> embedding -> dropout -> rnn 1 -> dropout -> ... -> rnn L -> dropout -> decoder -> logits -> nats
 
-Dropout is applied on the arrows drawn here, never on the recurrent ones (their figure 2). With length conditioning the
-embedding of the number of remaining words is added to that of each word (`lm/models/length_conditioning.py`).
+Dropout is applied on the arrows drawn here, never on the recurrent ones (their figure 2). Merity, Keskar and Socher
+(2017, arXiv:1708.02182) also drop whole words and recurrent weights (`lm/models/dropout.py`). With length conditioning
+the embedding of the number of remaining words is added to that of each word (`lm/models/length_conditioning.py`).
 
 Shape suffixes: T time, B batch, E embedding, H hidden, V vocabulary, N = T * B.
 """
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from lm.data.bptt import IGNORE_INDEX
 from lm.data.sentences import SentenceBatch, right_pad
 from lm.models.cells import get_cell
-from lm.models.dropout import Dropout
+from lm.models.dropout import DROPOUT_TYPES, EmbeddingDropout, WeightDropout
 from lm.models.length_conditioning import UNCONDITIONED, LengthConditioning
 from lm.models.linear_cross_entropy import linear_cross_entropy
 from lm.models.parameter_count import BIASES
@@ -48,11 +49,19 @@ class LanguageModel(nn.Module):
         vocabulary_size: V.
         cell: a name in `lm.models.cells.CELLS`.
         embedding_size: E.
-        hidden_size: H of every layer.
+        hidden_size: H of every layer but the last.
+        last_hidden_size: H of the last layer; None: `hidden_size`.
         num_layers: the number of recurrent layers, one or more.
         dropout: the probability of dropping a non-recurrent connection in training.
+        dropout_type: a name in `lm.models.dropout.DROPOUT_TYPES`.
+        input_dropout: the probability between the embedding and the first layer; None: `dropout`.
+        hidden_dropout: that between layers; None: `dropout`.
+        output_dropout: that between the last layer and the decoder; None: `dropout`.
+        embedding_dropout: the probability of dropping a word of the vocabulary from a window in training.
+        weight_dropout: the probability of dropping a weight of a hidden-hidden matrix from a window in training.
         init_range: every parameter starts uniform in ±`init_range`.
-        tie_weights: use the embedding's matrix for the decoder, too; E must be H.
+        tie_weights: use the embedding's matrix for the decoder, too. If E is not the last layer's H, a matrix projects
+            its hidden states to E (Melis et al., 2018, arXiv:1707.05589).
         length_conditioning: condition the model on the number of remaining words, and let it predict that number.
 
     Raises:
@@ -70,16 +79,31 @@ class LanguageModel(nn.Module):
         init_range: float = 0.1,
         tie_weights: bool = False,
         length_conditioning: bool = False,
+        last_hidden_size: int | None = None,
+        dropout_type: str = "standard",
+        input_dropout: float | None = None,
+        hidden_dropout: float | None = None,
+        output_dropout: float | None = None,
+        embedding_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
-        sizes = [embedding_size] + [hidden_size] * num_layers
+        last_size = last_hidden_size or hidden_size
+        sizes = [embedding_size] + [hidden_size] * (num_layers - 1) + [last_size]
         self.rnns = nn.ModuleList(get_cell(cell).layer(*pair) for pair in pairwise(sizes))
-        self.dropout = Dropout(dropout)
-        self.decoder = nn.Linear(hidden_size, vocabulary_size)
+        self.embedding_dropout, self.weight_dropout = EmbeddingDropout(embedding_dropout), WeightDropout(weight_dropout)
+        self.input_dropout, self.hidden_dropout, self.output_dropout = (
+            DROPOUT_TYPES[dropout_type](dropout if p is None else p)
+            for p in (input_dropout, hidden_dropout, output_dropout)
+        )
+        decoder_size = embedding_size if tie_weights else last_size
+        projected = decoder_size != last_size
+        self.projection = nn.Linear(last_size, decoder_size, bias=False) if projected else nn.Identity()
+        self.decoder = nn.Linear(decoder_size, vocabulary_size)
         if tie_weights:
             self.decoder.weight = self.embedding.weight
-        self.lengths = LengthConditioning(embedding_size, hidden_size) if length_conditioning else None
+        self.lengths = LengthConditioning(embedding_size, decoder_size) if length_conditioning else None
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -init_range, init_range)
 
@@ -93,17 +117,20 @@ class LanguageModel(nn.Module):
             states: each layer's state before the first word; None: zeros.
             remaining_TB: for length conditioning, the number of words after each one; None: unconditioned.
         """
-        embedded_TBE = self._embed(tokens_TB, remaining_TB)
-        hidden_TBH = self.dropout(embedded_TBE)
+        hidden_TBH = self.input_dropout(self._embed(tokens_TB, remaining_TB))
+        rnns: Any = self.rnns
+        dropouts = [self.hidden_dropout] * (len(rnns) - 1) + [self.output_dropout]
         new_states = []
-        for rnn, state in zip(self.rnns, states or [None] * len(self.rnns), strict=True):
-            hidden_TBH, new_state = rnn(hidden_TBH, state)
-            hidden_TBH = self.dropout(hidden_TBH)
+        for rnn, state, dropout in zip(rnns, states or [None] * len(rnns), dropouts, strict=True):
+            hidden_TBH, new_state = rnn(hidden_TBH, state, self.weight_dropout(rnn.all_weights[0]))
+            hidden_TBH = dropout(hidden_TBH)
             new_states.append(new_state)
-        return hidden_TBH, new_states
+        decoded_TBH: Tensor = self.projection(hidden_TBH)
+        return decoded_TBH, new_states
 
     def _embed(self, tokens_TB: Tensor, remaining_TB: Tensor | None) -> Tensor:
         embedded_TBE: Tensor = self.embedding(tokens_TB)
+        embedded_TBE = self.embedding_dropout(embedded_TBE, tokens_TB, self.embedding.num_embeddings)
         if self.lengths is None:
             return embedded_TBE
         if remaining_TB is None:

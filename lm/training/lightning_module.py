@@ -12,11 +12,12 @@ from torchmetrics import MeanMetric
 
 from lm.config import Config
 from lm.data.bptt import IGNORE_INDEX, Batch
-from lm.data.sentences import SentenceBatch
+from lm.data.sentences import SentenceBatch, right_pad
 from lm.data.shard import UNSHARDED, Shard
 from lm.evaluation.loading import build_model
 from lm.evaluation.perplexity import Perplexity
 from lm.models.language_model import LanguageModel, State, detach_states
+from lm.models.penalties import output_penalty, recorded
 from lm.run_files import read_checkpoint
 from lm.training.distributed import all_gather, concat_states, shard_states
 from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer
@@ -74,12 +75,17 @@ class LanguageModelModule(pl.LightningModule):
         """Return the cross-entropy summed over time and averaged over the batch, the scale of Zaremba's clipping.
 
         A batch with fewer sentences is still divided by `batch_size`. So a word has the same weight in every batch, of
-        sentences and of streams, and a learning rate means the same for both.
+        sentences and of streams, and a learning rate means the same for both. The penalties are on the same scale.
 
         With several devices, the loss and the gradient are the means of what each device returns.
         """
-        loss, nats, tokens = self._shared_step("train", batch, batch_idx)
+        with recorded(self.model.output_dropout) as outputs:
+            loss, nats, tokens = self._shared_step("train", batch, batch_idx)
         self.train_perplexity.update(nats, tokens)
+        penalties = self.config.activation_penalty, self.config.temporal_penalty
+        if any(penalties):  # on the first outputs: with length conditioning, those that predict the words
+            output_TBH, dropped_TBH = outputs[0]
+            loss = loss + output_penalty(output_TBH, dropped_TBH, _scored(batch), *penalties)
         return loss * self.shard.devices / self.config.batch_size
 
     def validation_step(self, batch: Batch | SentenceBatch, batch_idx: int) -> None:
@@ -184,6 +190,11 @@ class LanguageModelModule(pl.LightningModule):
         """Restore this device's hidden states and random states of an interrupted run."""
         self._states = shard_states(self._states, self.shard, self.device)
         restore_rng(self._rng_states, self.config.seed, self.shard.rank, self.device)
+
+
+def _scored(batch: Batch | SentenceBatch) -> Tensor:
+    batch = right_pad(batch) if isinstance(batch, SentenceBatch) else batch
+    return batch.targets_TB != IGNORE_INDEX
 
 
 def _stacked(values: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

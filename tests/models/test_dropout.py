@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lm.models.dropout import Dropout
+from lm.models.dropout import Dropout, EmbeddingDropout, LockedDropout, WeightDropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.25, 0.65])
@@ -59,3 +59,67 @@ def test_neighbours_are_dropped_independently():
     kept = (Dropout(0.5)(torch.ones(400_000)) != 0).view(-1, 4).double()
     # Four elements share a random number; five standard deviations of a correlation of 100,000 pairs.
     torch.testing.assert_close(torch.corrcoef(kept.t()), torch.eye(4).double(), rtol=0, atol=5 / 100_000**0.5)
+
+
+T, B, H = 40, 6, 50
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_a_locked_mask_is_constant_over_time_and_differs_between_columns_and_windows(p: float):
+    torch.manual_seed(1)
+    x_TBH = torch.randn(T, B, H)
+    dropout = LockedDropout(p)
+    first, second = dropout(x_TBH), dropout(x_TBH)
+    masks = []
+    for found in (first, second):
+        for column in range(B):
+            mask_H = found[0, column] / x_TBH[0, column]
+            for step in range(T):
+                torch.testing.assert_close(found[step, column], x_TBH[step, column] * mask_H)
+            masks.append(mask_H)
+    values = torch.stack(masks)
+    torch.testing.assert_close(values[values > 0.5], torch.full_like(values[values > 0.5], 1 / (1 - p)))
+    assert (values != 0).double().mean().item() == pytest.approx(1 - p, abs=5 * (p * (1 - p) / values.numel()) ** 0.5)
+    assert len({tuple((mask != 0).tolist()) for mask in masks}) == 2 * B
+
+
+def test_a_word_is_dropped_everywhere_in_a_window_or_nowhere():
+    torch.manual_seed(1)
+    words, p = 500, 0.3
+    tokens_TB, embedded_TBE = (torch.randperm(4000) % words).view(200, 20), torch.randn(200, 20, 4)
+    dropout = EmbeddingDropout(p)
+    windows = [dropout(embedded_TBE, tokens_TB, words) / embedded_TBE for _ in range(2)]
+    dropped = []
+    for scale_TBE in windows:
+        scales = [scale_TBE[tokens_TB == word].unique() for word in range(words)]
+        assert all((scale - scale[0]).abs().max() < 1e-4 for scale in scales)
+        dropped.append([scale[0] == 0 for scale in scales])
+        kept = torch.stack([scale[0] for scale in scales if scale[0] != 0])
+        torch.testing.assert_close(kept, torch.full_like(kept, 1 / (1 - p)), rtol=1e-4, atol=0)
+    assert dropped[0] != dropped[1]
+    assert sum(dropped[0]) / words == pytest.approx(p, abs=5 * (p * (1 - p) / words) ** 0.5)
+
+
+def test_a_weights_mask_is_on_the_hidden_hidden_matrix_alone_and_on_its_gradient():
+    torch.manual_seed(1)
+    weights = [torch.randn(400, size, requires_grad=True) for size in (30, 100)]
+    bias = torch.randn(400)
+    found = WeightDropout(0.5)([*weights, bias, bias])
+    assert found[0] is weights[0]
+    assert found[2] is found[3] is bias
+    mask = found[1].detach() / weights[1].detach()
+    assert (mask == 0).double().mean().item() == pytest.approx(0.5, abs=5 * 0.5 / mask.numel() ** 0.5)
+    torch.testing.assert_close(mask[mask != 0], torch.full_like(mask[mask != 0], 2))
+    [gradient] = torch.autograd.grad(found[1].sum(), weights[1:])
+    torch.testing.assert_close(gradient, mask)
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.0, True), (0.5, False)])
+def test_without_any_mask_no_random_number_is_drawn(p: float, training: bool):
+    x_TBH, before = torch.randn(T, B, H), torch.get_rng_state()
+    weights = list(x_TBH[:4])
+    tokens_TB = torch.zeros(T, B, dtype=torch.long)
+    assert LockedDropout(p).train(training)(x_TBH) is x_TBH
+    assert EmbeddingDropout(p).train(training)(x_TBH, tokens_TB, 5) is x_TBH
+    assert all(one is other for one, other in zip(WeightDropout(p).train(training)(weights), weights, strict=True))
+    assert torch.equal(torch.get_rng_state(), before)

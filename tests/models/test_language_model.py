@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+import lm.models.dropout
 from lm.data.bptt import IGNORE_INDEX
 from lm.data.sentences import right_pad
 from lm.models.cells import CELLS
@@ -59,11 +60,96 @@ def test_the_stack_is_pytorchs(cell):
 
 def test_dropout_is_applied_to_the_non_recurrent_connections_alone():
     """After the embedding, between layers and before the decoder: num_layers + 1 times, on whole windows [T, B, .]."""
-    network, shapes = model(dropout=0.5, num_layers=3), []
-    network.dropout.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape)))
+    network, calls = model(dropout=0.5, num_layers=3), []
+    for dropout in (network.input_dropout, network.hidden_dropout, network.output_dropout):
+        dropout.register_forward_hook(lambda module, _, output: calls.append((module, output.shape)))
     network(window()[0])
-    assert shapes == [(T, B, 8)] * 4
+    order = [network.input_dropout, network.hidden_dropout, network.hidden_dropout, network.output_dropout]
+    assert calls == [(dropout, (T, B, 8)) for dropout in order]
     assert all(layer.dropout == 0 for layer in network.rnns)
+
+
+@pytest.fixture
+def masks(monkeypatch):
+    """The masks drawn by the model, in order."""
+    drawn, draw = [], lm.models.dropout.scaled_mask
+    monkeypatch.setattr(lm.models.dropout, "scaled_mask", lambda x, p: drawn.append(draw(x, p)) or drawn[-1])
+    return drawn
+
+
+def step_by_step(network, cell, tokens_TB, masks):
+    """The hidden states of a network of two layers, word by word and column by column, under given masks."""
+    word_V, input_1BH, weight_1, hidden_1BH, weight_2, output_1BH = masks
+    layers = []
+    for layer, mask in zip(network.rnns, (weight_1, weight_2), strict=True):
+        masked = CELLS[cell].layer(layer.input_size, layer.hidden_size)
+        masked.load_state_dict(layer.state_dict())
+        masked.all_weights[0][1].data.mul_(mask)
+        layers.append(masked)
+    columns = []
+    for column in range(B):
+        states, outputs = [None, None], []
+        for word in tokens_TB[:, column]:
+            x = network.embedding.weight[word] * word_V[word] * input_1BH[0, column]
+            x, states[0] = layers[0](x[None, None], states[0])
+            x, states[1] = layers[1](x * hidden_1BH[0, column], states[1])
+            outputs.append(x[0, 0] * output_1BH[0, column])
+        columns.append(torch.stack(outputs))
+    return torch.stack(columns, dim=1)
+
+
+REGULARISED = dict(
+    dropout_type="locked", input_dropout=0.4, hidden_dropout=0.3, output_dropout=0.2, embedding_dropout=0.25,
+    weight_dropout=0.5, init_range=0.5,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_every_mask_is_where_it_belongs_in_training_and_gone_in_evaluation(cell, masks):
+    network, (tokens_TB, _) = model(cell, embedding_size=6, **REGULARISED), window()
+    for _ in range(2):
+        found, _ = network(tokens_TB)
+        torch.testing.assert_close(found, step_by_step(network, cell, tokens_TB, masks))
+        masks.clear()
+    same = model(cell, embedding_size=6, init_range=0.5)
+    same.load_state_dict(network.state_dict())
+    torch.testing.assert_close(network.eval()(tokens_TB), same(tokens_TB), rtol=0, atol=0)
+    assert masks == []
+
+
+def test_each_dropout_has_the_given_probability_or_that_of_all():
+    network = model(dropout=0.5, input_dropout=0.0, output_dropout=0.25)
+    assert [network.input_dropout.p, network.hidden_dropout.p, network.output_dropout.p] == [0.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("tie_weights", [True, False])
+@pytest.mark.parametrize("cell", sorted(CELLS))
+def test_the_last_layer_may_have_another_size(cell, tie_weights):
+    network = model(cell, embedding_size=6, last_hidden_size=6, num_layers=3, tie_weights=tie_weights)
+    assert [(layer.input_size, layer.hidden_size) for layer in network.rnns] == [(6, 8), (8, 8), (8, 6)]
+    logits_TBV, _ = network.logits(window()[0])
+    assert (network.decoder.weight is network.embedding.weight) == tie_weights
+    hidden_TBH, _ = network(window()[0])
+    torch.testing.assert_close(logits_TBV, hidden_TBH @ network.decoder.weight.t() + network.decoder.bias)
+
+
+def test_the_sizes_of_merity_et_al_have_their_number_of_parameters():
+    sizes = dict(embedding_size=400, hidden_size=1150, last_hidden_size=400, num_layers=3, tie_weights=True)
+    with torch.device("meta"):
+        counts = LanguageModel(10_000, "lstm", **sizes).parameter_counts()
+    assert counts["total"] == 24_221_600
+
+
+def test_tied_weights_of_another_size_are_projected():
+    network = model(embedding_size=6, tie_weights=True)
+    assert network.projection.weight.shape == (6, 8)
+    assert network.parameter_counts()["projection"] == 48
+    tokens_TB, targets_TB = window()
+    recorded = []
+    network.output_dropout.register_forward_hook(lambda *call: recorded.append(call[2]))
+    nats, _ = network.total_nats(tokens_TB, targets_TB)
+    logits_TBV = recorded[0] @ network.projection.weight.t() @ network.embedding.weight.t() + network.decoder.bias
+    torch.testing.assert_close(nats, cross_entropy(logits_TBV.flatten(0, 1), targets_TB.flatten(), reduction="sum"))
 
 
 def test_a_state_is_carried_without_dropout():

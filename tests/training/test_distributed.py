@@ -39,7 +39,12 @@ def assert_equal_but_for_rounding(run, reference):
     assert run.results["best_epoch"] == reference.results["best_epoch"]
 
 
-@pytest.mark.parametrize("words", [(), ("cell=gru", "data.batching=sentences", "length_conditioning=true")])
+PENALISED = ("activation_penalty=2", "temporal_penalty=1", "tie_weights=true", "embedding_size=12")
+
+
+@pytest.mark.parametrize(
+    "words", [PENALISED, ("cell=gru", "data.batching=sentences", "length_conditioning=true", *PENALISED[:2])]
+)
 def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, tmp_path, words):
     run, reference = RunDir(tmp_path / "two"), RunDir(tmp_path / "one")
     words = (*small, *EXACT, *words)
@@ -52,7 +57,8 @@ def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, t
 
 
 def test_a_run_on_two_devices_is_stopped_by_a_signal_to_one_and_goes_on_exactly(small, tmp_path):
-    words = (*small, "cell=gru", "dropout=0.25", "epochs=4", *on_devices(2))
+    masks = ("dropout_type=locked", "embedding_dropout=0.1", "weight_dropout=0.5")
+    words = (*small, "cell=gru", "dropout=0.25", *masks, "epochs=4", *on_devices(2))
     run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
     process = start(run.folder, words)
     wait_for_epochs(process, run, 1)

@@ -1,5 +1,7 @@
 """The LightningModule against an independent loop in plain PyTorch."""
 
+from dataclasses import replace
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -123,6 +125,45 @@ def test_a_step_waits_for_nothing_before_its_update(cell):
             task.training_step(window, index).backward()
             task.configure_gradient_clipping(optimizer)
             optimizer.zero_grad()
+
+
+PENALTIES = {"activation_penalty": 2.0, "temporal_penalty": 1.0}
+
+
+def test_the_penalties_are_on_the_scale_of_the_mean_loss_of_a_word():
+    given = settings(dropout=0.5, output_dropout=0.5, **PENALTIES)
+    task = LanguageModelModule(LanguageModel(WORDS, **given.model_arguments()), given, metadata={})
+    window = BPTTBatches(torch.randint(WORDS, (COLUMNS * ROWS + 1,)), COLUMNS, ROWS).batch(0)
+    outputs = []
+    hook = task.model.output_dropout.register_forward_hook(lambda _, given, output: outputs.extend([*given, output]))
+    torch.manual_seed(7)
+    nats, _ = task.model.total_nats(window.inputs_TB, window.targets_TB)
+    hook.remove()
+    torch.manual_seed(7)
+    found = task.training_step(window, 0) / ROWS
+    output_TBH, dropped_TBH = outputs
+    mean = 2 * dropped_TBH.pow(2).mean() + 1 * (output_TBH[1:] - output_TBH[:-1]).pow(2).mean()
+    torch.testing.assert_close(found, nats / (ROWS * COLUMNS) + mean)
+
+
+@pytest.mark.parametrize("length_conditioning", [False, True])
+def test_the_penalties_of_sentences_leave_out_their_padding(length_conditioning):
+    torch.manual_seed(0)
+    plain = settings(cell="gru", batching="sentences", length_conditioning=length_conditioning)
+    given = replace(plain, **PENALTIES)
+    model = LanguageModel(WORDS, **given.model_arguments())
+    ids = torch.cat([torch.randint(6, (150,)), torch.zeros(1, dtype=torch.long)])
+    batch = next(iter(Sentences(ids, 0, COLUMNS, padding_side="left", bucket_width=50, seed=1)))
+    expected = 0.0
+    for inputs_T, targets_T, remaining_T in zip(*(part.t() for part in batch), strict=True):
+        scored_T = targets_T >= 0
+        states_TH, _ = model(inputs_T[scored_T][:, None], None, remaining_T[scored_T][:, None])
+        expected += len(states_TH) * 2 * states_TH.pow(2).mean()
+        if len(states_TH) > 1:
+            expected += len(states_TH) * (states_TH[1:] - states_TH[:-1]).pow(2).mean()
+    found, without = (LanguageModelModule(model, each, metadata={}).training_step(batch, 0) for each in (given, plain))
+    assert (batch.targets_TB < 0).any()
+    torch.testing.assert_close(found - without, expected / COLUMNS)
 
 
 @pytest.mark.parametrize(
