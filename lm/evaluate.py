@@ -1,41 +1,52 @@
-"""Score a saved run on a split of its corpus, or score your own sentences with it.
+"""Score saved runs on a split of their corpus or of another one, or score your own sentences with them.
 
     python -m lm.evaluate run=RUN_FOLDER split=test                        # perplexity, with its protocol
     python -m lm.evaluate run=RUN_FOLDER split=test data.dir=FOLDER        # if the corpus is in another folder now
+    python -m lm.evaluate run=RUN_FOLDER method=dynamic,cache tune=true    # options chosen on the validation split
+    python -m lm.evaluate run=A,B,C                                        # an ensemble
+    python -m lm.evaluate run=RUN_FOLDER data=text data.dir=FOLDER         # another corpus, in the run's words
     python -m lm.evaluate run=RUN_FOLDER text="the company said"           # log-probability of each word
     python -m lm.evaluate run=RUN_FOLDER file=sentences.txt csv=table.csv  # of each sentence of a file
 
-Scores are in full float32. Your own sentences are prepared like the corpus; they need the run folder alone.
+Scores are in full float32. Your own sentences are prepared like the corpus; they need the run folder alone, and the
+corpus if the method learns from it.
 """
 
 from omegaconf import DictConfig
 
 from lm.cli import command
 from lm.config import typed
+from lm.evaluation.ensembles import load_members
 from lm.evaluation.evaluation_options import EvaluationOptions
-from lm.evaluation.loading import load_saved_run
-from lm.evaluation.methods import METHODS
+from lm.evaluation.loading import load_corpus_of, load_other_corpus
 from lm.evaluation.own_text import own_sentences
+from lm.evaluation.scoring import prepare_scoring
 from lm.evaluation.sentence_report import sentence_report
 from lm.evaluation.split_report import split_report
 from lm.models.matmul_precision import full_precision_matmul
 from lm.output import print_results, print_swept_run
-from lm.overrides import refuse_options
+from lm.overrides import overridden_names, refuse_options
 
 
-@command("evaluate", literal=("run", "data.dir", "text", "file", "csv"))
+@command("evaluate", literal=("run", "method", "data.dir", "text", "file", "nats", "csv"))
 def main(config: DictConfig) -> None:
-    """Evaluate a run and print the result."""
+    """Evaluate runs and print the result."""
     options = typed(EvaluationOptions, config)
-    refuse_options(*options.unused)
-    saved, method = load_saved_run(options.run, options.checkpoint), METHODS[options.method]()
+    for unused in options.unused:
+        refuse_options(*unused)
+    members = load_members(options.run, options.checkpoint)
     print_swept_run(options.run)
     with full_precision_matmul():
+        scoring = prepare_scoring(members, options.composition, options.own_data_dir, options.tune, overridden_names())
         if options.own_text:
-            sentences = own_sentences(saved, options.text, options.file)
-            print_results(sentence_report(saved, sentences, options.state, options.rows, options.csv, method))
+            sentences = own_sentences(members[0], options.text, options.file)
+            print_results(sentence_report(scoring, sentences, options.state, options.rows, options.csv))
+            return
+        if options.other_corpus:
+            corpus = load_other_corpus(members[0], options.split, **options.data)
         else:
-            print_results(split_report(saved, options.split, options.data_dir, options.batch_size, method))
+            corpus = load_corpus_of(members[0], options.data_dir)
+        print_results(split_report(scoring, corpus, options.split, options.batch_size, options.nats))
 
 
 if __name__ == "__main__":

@@ -85,6 +85,18 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return False
 
 
+@contextmanager
+def waiting_lock(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for this folder. It leaves no file, and is not `locked`."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def remove_unused(folder: Path) -> None:
     """Remove a folder that holds nothing but configs, and its parent if that is empty then."""
     if any(path.is_file() and path.name not in CONFIG_FILES and path.stat().st_size for path in folder.rglob("*")):

@@ -128,8 +128,12 @@ def _exists(path: str) -> bool:
 
 def refuse_options(purpose: str, other_purpose: str, names: Collection[str]) -> None:
     """Raise a ValueError if one of these options, which would not be read, is on the command line."""
-    for override in HydraConfig.get().overrides.task:
-        name = override.lstrip("+~").partition("=")[0]
+    for name in overridden_names():
         if name in names:
             found = f"{name}=, which is for {other_purpose}"
             raise ValueError(f"expected options for {purpose}, found {found}: leave it out")
+
+
+def overridden_names() -> list[str]:
+    """Return the names of the options on the command line."""
+    return [override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task]

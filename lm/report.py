@@ -17,6 +17,7 @@ from lm.output import print_results
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.sweep_report import write_report
 from lm.reporting.tensorboard import log_report_to_tensorboard
+from lm.run_search import split_folders
 
 
 @command("report", literal=("sweep",))
@@ -35,15 +36,6 @@ def main(config: DictConfig) -> None:
     report = write_report(Path(folders[0]), extras, [Path(folder) for folder in folders[1:]])
     log_report_to_tensorboard(report)
     print_results(report.terminal_text())
-
-
-def split_folders(text: str) -> list[str]:
-    """Split `A,B` into folders. Commas belong to a name if a folder has that name, such as `cell=gru,dropout=0.25`."""
-    parts = text.split(",")
-    names = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    first = next((name for name in names if name and Path(name).is_dir()), parts[0])
-    rest = text[len(first) + 1 :]
-    return [first, *split_folders(rest)] if len(first) < len(text) else [first]
 
 
 if __name__ == "__main__":

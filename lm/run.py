@@ -17,10 +17,11 @@ from lm.data.sources import SPLITS
 from lm.data.text_reader import SentenceSplitter
 from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.loading import SavedRun, load_corpus_of, load_saved_run
-from lm.evaluation.methods import Method
+from lm.evaluation.methods import Method, Static
 from lm.evaluation.own_text import own_sentences, own_words, warn_of_unknown
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.sentence_scores import ScoredSentence, score_sentences
+from lm.evaluation.text_batches import text_batches
 from lm.generation.text_generation import GenerationOptions, generate
 from lm.models.matmul_precision import full_precision_matmul
 from lm.python_hydra import compose_options
@@ -66,7 +67,10 @@ class Run(SavedRun):
         check_choice("split", split, SPLITS)
         corpus = load_corpus_of(self, None if data_dir is None else str(data_dir))
         with full_precision_matmul():
-            return evaluate(self.model, self.config.batches().final_evaluation(corpus, split), method).ppl
+            method = method or Static()
+            if method.needs_study:
+                method = method.study(self.model, corpus.splits["train"])
+            return evaluate(self.model, text_batches(self, corpus, split, method), method).ppl
 
     def score(self, sentences: Sequence[str | Sequence[str]], method: Method | None = None) -> list[ScoredSentence]:
         """Return the log-probability of every word of each sentence, `<eos>` included, in nats.

@@ -7,6 +7,7 @@ checkpoints/last.ckpt    everything that an exact continuation needs
 epochs.csv               one row per epoch
 results.json             the outcome: status, perplexities, protocol, versions
 nats.npz                 the nats of every scored token of validation and test
+evaluations.json         the scores of lm.evaluate, the newest last
 """
 
 import csv
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lm.atomic_files import write_atomically, write_json
 from lm.run_files import FINISHED as FINISHED
 from lm.run_files import (
+    append_evaluation,
     parse_epochs,
     parse_hydra,
     parse_overrides,
@@ -29,6 +31,7 @@ from lm.run_files import (
     read_arrays,
     read_checkpoint,
     read_config,
+    read_evaluations,
     write_arrays,
 )
 
@@ -61,6 +64,7 @@ class RunDir:
         self.best, self.last = self.checkpoints / "best.ckpt", self.checkpoints / "last.ckpt"
         self.results_path, self.epochs_path = folder / "results.json", folder / "epochs.csv"
         self.nats_path, self.config_path = folder / "nats.npz", folder / ".hydra" / "config.yaml"
+        self.evaluations_path = folder / "evaluations.json"
 
     @classmethod
     def existing(cls, folder: Path | str) -> "RunDir":
@@ -126,6 +130,15 @@ class RunDir:
         """Write `nats.npz`, whole or not at all."""
         write_arrays(self.nats_path, arrays)
 
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The entries of `evaluations.json`. Raises ValueError if it is damaged."""
+        return read_evaluations(self.evaluations_path)
+
+    def append_evaluation(self, entry: dict[str, Any]) -> None:
+        """Append an entry to `evaluations.json`, as the function does and with its errors."""
+        append_evaluation(self.evaluations_path, entry)
+
     @cached_property
     def nats(self) -> "dict[str, np.ndarray]":
         """The arrays of `nats.npz`, empty if it is missing. Raises ValueError if it is damaged."""
@@ -144,7 +157,7 @@ class RunDir:
 
     def delete_temporary_files(self) -> None:
         """Delete what `write_atomically` left here when an earlier process was killed."""
-        for path in (self.best, self.last, self.results_path, self.epochs_path, self.nats_path):
+        for path in (self.best, self.last, self.results_path, self.epochs_path, self.nats_path, self.evaluations_path):
             for temporary in path.parent.glob(f".{path.name}.*"):
                 temporary.unlink(missing_ok=True)
 
@@ -165,12 +178,7 @@ class RunDir:
             writer.writerows(rows)
 
     def saved_config(self) -> DictConfig:
-        """Return the config that the run was started with.
-
-        Raises:
-            FileNotFoundError: if it was not saved.
-            ValueError: if it is damaged.
-        """
+        """Return the config that the run was started with, as `read_config` does and with its errors."""
         return read_config(self.config_path)
 
     def save_epochs(self, epochs: int) -> None:
@@ -239,10 +247,5 @@ class RunDir:
         return value if isinstance(value, str | int | float | bool | None) else str(value)
 
     def checkpoint(self, name: str) -> dict[str, Any]:
-        """Return the checkpoint `best` or `last` as plain values and tensors on the CPU, its checksums verified.
-
-        Raises:
-            FileNotFoundError: if there is none of that name.
-            ValueError: if the file is damaged, or no checkpoint of this project.
-        """
+        """Return the checkpoint `best` or `last`, as `read_checkpoint` does and with its errors."""
         return read_checkpoint(self.checkpoints / f"{name}.ckpt")

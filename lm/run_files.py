@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_atomically, write_json
+from lm.folders import waiting_lock
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,6 +156,33 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
             return dict(arrays)
     except DAMAGE as error:
         raise damaged(path, "file of nats", error) from error
+
+
+def read_evaluations(path: Path) -> list[dict[str, Any]]:
+    """Return the entries of `evaluations.json`, none if there is no such file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(entry["ppl"], float) for entry in entries):
+            raise TypeError("no perplexity")
+    except DAMAGE as error:
+        raise damaged(path, "file of evaluations", error) from error
+    return list(entries)
+
+
+def append_evaluation(path: Path, entry: dict[str, Any]) -> None:
+    """Append an entry to `evaluations.json`, whole or not at all; other processes wait meanwhile.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    with waiting_lock(path.parent):
+        write_json(path, [*read_evaluations(path), entry])
 
 
 def damaged(path: Path, kind: str, error: Exception) -> ValueError:

@@ -1,6 +1,8 @@
 """The run folders of a sweep, found by the files in them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from glob import glob
 from pathlib import Path
 
 from lm.run_dir import RunDir
@@ -45,3 +47,36 @@ def _run_folders(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
 def is_run(folder: Path) -> bool:
     """Return whether a folder is a run's, and not the report's or anything else."""
     return any((folder / mark).is_file() for mark in MARKS)
+
+
+def split_folders(text: str) -> list[str]:
+    """Split `A,B` into folders. Commas belong to a name if a folder has that name, such as `cell=gru,dropout=0.25`.
+
+    A part may be a pattern, such as `cell=gru,*`.
+    """
+    parts = text.split(",")
+    names = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    first = next((name for name in names if name and (Path(name).is_dir() or glob(name))), parts[0])
+    rest = text[len(first) + 1 :]
+    return [first, *split_folders(rest)] if len(first) < len(text) else [first]
+
+
+def runs_in(text: str) -> list[Path]:
+    """Return the run folders that a text names: folders, sweeps' folders and patterns, separated by commas.
+
+    What is none of these is returned as it is.
+    """
+    names = split_folders(text)
+    if not any(Path(name).is_dir() or glob(name) for name in names):
+        return [Path(text)]
+    return [run for name in names for run in _runs_named(name)]
+
+
+def _runs_named(name: str) -> list[Path]:
+    folder = Path(name)
+    if folder.is_dir() and not (folder / "checkpoints").is_dir():
+        with suppress(FileNotFoundError):
+            return [run.folder for run in find_runs(folder)]
+    if not folder.is_dir() and (found := sorted(glob(name))):
+        return [run for one in found if Path(one).is_dir() for run in _runs_named(one)]
+    return [folder]

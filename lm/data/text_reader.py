@@ -26,6 +26,8 @@ from lm.data.vocabulary import EOS
 
 GZIP_MAGIC = b"\x1f\x8b"
 LINE_END = re.compile(rb"\r\n?|\n")
+PREPARATION = ("lowercase", "fold_numbers", "keep_blank_lines", "min_count", "max_vocab_size")
+"""The options of a corpus that decide which words a text becomes."""
 LITERAL_EOS = re.compile(rf"(?<!\S){EOS}(?!\S)")
 # Digits with the marks written inside or before them: 7, 1,000.50, -3, 1/2, 12:30.
 NUMBER = re.compile(r"[-+]?[.,]?\d+(?:[.,:/]\d+)*")

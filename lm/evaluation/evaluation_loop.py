@@ -1,6 +1,6 @@
 """A model and the batches of a text -> its perplexity, every target scored exactly once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,9 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lm.data.batching import Batches
-from lm.data.bptt import IGNORE_INDEX, Batch
-from lm.data.sentences import SentenceBatch, right_pad
-from lm.evaluation.methods import Method, Static
+from lm.data.bptt import Batch
+from lm.data.sentences import SentenceBatch, Sentences, right_pad
+from lm.evaluation.methods import Method, Nats, Static, TextNats
 from lm.evaluation.perplexity import perplexity
 from lm.models.language_model import LanguageModel
 from lm.models.matmul_precision import matmul_precision
@@ -60,26 +60,73 @@ def evaluate(
         method: how to score; static evaluation by default.
         progress: the label of a progress bar; no bar if empty.
         per_token: return `token_nats` too, which takes longer.
+
+    Raises:
+        ValueError: if the method needs a stream, and the batches are of sentences.
     """
     method, device = method or Static(), model.decoder.weight.device
     nats, length_nats = torch.zeros(2, dtype=torch.float64, device=device)
-    state, token_nats = None, list[Tensor]()
-    with method.prepare(model):
-        bar: Iterable[Batch | SentenceBatch]
-        bar = tqdm(batches, desc=progress, disable=None if progress else True, leave=False)
-        for batch in bar:
-            found, state = method.score(model, _on_device(batch, device), state, per_token)
+    token_nats = None
+    if per_token or method.needs_hidden:
+        text = read_text(model, batches, method, progress)
+        token_nats = method.of_text(text)
+        nats += token_nats.sum() if method.needs_hidden else text.nats
+        length_nats += text.length_nats
+    else:
+        for found in _scores(model, batches, method, progress, per_token=False):
             nats += found.words.sum(dtype=torch.float64)
             length_nats += 0 if found.lengths is None else found.lengths
-            if per_token:
-                token_nats.append(found.words.double().cpu())
     return EvalResult(
         float(nats + length_nats),
         batches.num_targets,
         _protocol(model, batches, method, device),
         None if model.lengths is None else float(length_nats),
-        in_text_order(token_nats, batches) if per_token else None,
+        token_nats if per_token else None,
     )
+
+
+def read_text(model: LanguageModel, batches: Batches, method: Method, progress: str = "") -> TextNats:
+    """Return what a method finds for each target of a text, in its order, before `Method.of_text`.
+
+    The arguments are those of `evaluate`.
+    """
+    N, totals = batches.num_targets, torch.zeros(2, dtype=torch.float64)
+    nats_N = torch.zeros(*_rows(method), N, dtype=torch.float64)
+    hidden_NH: Tensor | None = None
+    scores = _scores(model, batches, method, progress, per_token=True)
+    for found, position_TB in zip(scores, _positions(batches), strict=True):
+        scored_TB = position_TB >= 0
+        place_S = position_TB[scored_TB]
+        words_TB = found.words.double().cpu()
+        nats_N[..., place_S] = words_TB[..., scored_TB]
+        totals[0] += words_TB.sum()
+        totals[1] += 0.0 if found.lengths is None else found.lengths.cpu()
+        if method.needs_hidden and found.hidden_TBH is not None:
+            if hidden_NH is None:
+                hidden_NH = found.hidden_TBH.new_empty(N, found.hidden_TBH.shape[-1])
+            hidden_NH[place_S.to(hidden_NH.device)] = found.hidden_TBH[scored_TB.to(hidden_NH.device)]
+    device = None if hidden_NH is None else hidden_NH.device
+    return TextNats(nats_N, batches.ids[_first_target(batches) :][:N].long().to(device), hidden_NH, *totals.tolist())
+
+
+def _rows(method: Method) -> tuple[int, ...]:
+    return () if len(method.temperatures) == 1 else (len(method.temperatures),)
+
+
+def _scores(model: LanguageModel, batches: Batches, method: Method, progress: str, per_token: bool) -> Iterator[Nats]:
+    """Yield the nats of each batch of a text."""
+    if method.needs_stream and isinstance(batches, Sentences):
+        raise ValueError(
+            f"expected a text with a carried state for method={method.protocol()['method']}, found sentences that each "
+            "start from a zero state: type state=carried for your own text, or method=static for this run"
+        )
+    state, device = None, model.decoder.weight.device
+    with method.prepare(model):
+        bar: Iterable[Batch | SentenceBatch]
+        bar = tqdm(batches, desc=progress, disable=None if progress else True, leave=False)
+        for batch in bar:
+            found, state = method.score(model, _on_device(batch, device), state, per_token)
+            yield found
 
 
 def _on_device(batch: Batch | SentenceBatch, device: torch.device) -> Batch | SentenceBatch:
@@ -98,11 +145,14 @@ def _protocol(model: LanguageModel, batches: Batches, method: Method, device: to
     }
 
 
-def in_text_order(values: Sequence[Tensor], batches: Batches) -> Tensor:
-    """Return one value per target in the order of the text, from one tensor [T, B] per batch."""
-    positions = copy(batches)  # the same batches of the text 0, 1, 2, ...: each target is its own position
-    positions.ids = torch.arange(len(batches.ids))
-    targets_N = torch.cat([_on_device(batch, torch.device("cpu")).targets_TB.flatten() for batch in positions])
-    values_N = torch.cat([value_TB.flatten() for value_TB in values])
-    scored_N = targets_N != IGNORE_INDEX
-    return values_N[scored_N][targets_N[scored_N].argsort()]
+def _positions(batches: Batches) -> Iterator[Tensor]:
+    """Yield the positions, [T, B], of each batch's targets in the order of the text; negative where none is scored."""
+    numbered = copy(batches)  # the same batches of the text 0, 1, 2, ...: each target is its own position
+    numbered.ids = torch.arange(len(batches.ids))
+    for batch in numbered:
+        yield _on_device(batch, torch.device("cpu")).targets_TB - _first_target(batches)
+
+
+def _first_target(batches: Batches) -> int:
+    """Return where the first target is in the text: in a stream, nothing predicts the first word."""
+    return 0 if isinstance(batches, Sentences) else 1

@@ -1,12 +1,14 @@
 """The options of `conf/evaluate.yaml` besides the run, typed and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any
 
-from lm.checks import check_choice, check_fields, check_text, check_whole, unexpected
+from lm.checks import check_choice, check_fields, check_flag, check_text, check_whole, unexpected
 from lm.data.sources import SPLITS
+from lm.data.text_reader import PREPARATION
+from lm.evaluation.composition import Composition, option_key
 from lm.evaluation.methods import METHODS
 from lm.evaluation.sentence_table import ROWS
 
@@ -21,7 +23,13 @@ class EvaluationOptions:
 
     run: Any
     checkpoint: Any
-    method: Annotated[str, partial(check_choice, choices=METHODS)]
+    method: str
+    tune: Annotated[bool, check_flag]
+    temperature: Any
+    cache: Mapping[str, Any]
+    dynamic: Mapping[str, Any]
+    dynamic_sgd: Mapping[str, Any]
+    mc: Mapping[str, Any]
 
     split: Annotated[str, partial(check_choice, choices=SPLITS)]
     batch_size: Annotated[int | None, partial(check_whole, example=20, optional=True)]
@@ -31,22 +39,52 @@ class EvaluationOptions:
     file: Annotated[str | None, partial(check_text, example="FILE", optional=True)]
     state: Annotated[str, partial(check_choice, choices=("reset", "carried"))]
     per: str | None
+    nats: Annotated[str | None, partial(check_text, example="FILE.npz", optional=True)]
     csv: Annotated[str | None, partial(check_text, example="table.csv", optional=True)]
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not isinstance(self.data, Mapping):
-            raise unexpected("data", "a group of options", self.data, "{}")
+        for name in ("data", *(name for name in METHODS if name != "temperature")):
+            if not isinstance(getattr(self, name, {}), Mapping):
+                raise unexpected(name, "a group of options", getattr(self, name), "{}")
         check_text("data.dir", self.data_dir, "FOLDER", optional=True)
         if self.per is not None:
             check_choice("per", self.per, ROWS)
         if self.text is not None and self.file is not None:
             raise ValueError("expected text= or file=, found both: leave one of them out")
+        if not isinstance(self.method, str):
+            check_choice("method", self.method, METHODS)
+        if not any(self.composition.grid().values()) and self.tune:
+            raise ValueError(f"expected a method with options to tune, found {self.method}: type method=cache")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the methods."""
+        return tuple(name.strip() for name in self.method.split(","))
+
+    @cached_property
+    def composition(self) -> Composition:
+        """The methods with their options."""
+        return Composition(self.names, {name: self._group(name) for name in METHODS})
+
+    def _group(self, name: str) -> Mapping[str, Any]:
+        found = getattr(self, name, {})
+        return found if isinstance(found, Mapping) else {name: found}
 
     @property
     def data_dir(self) -> Any:
         """The folder of the corpus's files."""
         return self.data.get("dir")
+
+    @property
+    def other_corpus(self) -> bool:
+        """Whether the corpus is another one than that of the training."""
+        return self.data.get("name") is not None
+
+    @property
+    def own_data_dir(self) -> Any:
+        """The folder of the corpus of the training, if that is in another one now."""
+        return None if self.other_corpus else self.data_dir
 
     @property
     def own_text(self) -> bool:
@@ -59,8 +97,19 @@ class EvaluationOptions:
         return self.per or ("word" if self.file is None else "sentence")
 
     @property
-    def unused(self) -> tuple[str, str, tuple[str, ...]]:
+    def unused(self) -> Iterator[tuple[str, str, Sequence[str]]]:
         """The arguments of `refuse_options`: what the options are for, and those that are for something else."""
         if self.own_text:
-            return "your own text", "a split", ("split", "batch_size", "data.dir")
-        return "a split", "text= or file=", ("state", "per", "csv")
+            reads_corpus = self.tune or self.composition.method().needs_study
+            yield (
+                "your own text",
+                "a split",
+                ("split", "batch_size", "nats", "data", *(() if reads_corpus else ("data.dir",))),
+            )
+        else:
+            yield "a split", "text= or file=", ("state", "per", "csv")
+        yield "the run's own preparation", "training", [f"data.{name}" for name in PREPARATION]
+        for name in METHODS:
+            if name not in self.names:
+                keys = [option_key(name, option) for option in self._group(name)]
+                yield f"method={self.method}", f"method={name}", keys

@@ -1,6 +1,7 @@
 """A saved run -> its model and its corpus, ready to be evaluated on any machine."""
 
 import inspect
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from lm.checks import check_choice, unexpected
 from lm.config import Config
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SOURCES, make_source
-from lm.data.vocabulary import Vocabulary
+from lm.data.sources.files import FileSource
+from lm.data.text_reader import PREPARATION, SentenceSplitter
+from lm.data.vocabulary import EOS, Vocabulary
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
 from lm.run_files import DAMAGE, damaged
@@ -100,6 +103,30 @@ def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:
             f"found another one (SHA-256 {found[:12]}): {advice}"
         )
     return load_corpus(source)
+
+
+def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) -> Corpus:
+    """Load a split of another corpus, with the vocabulary and the preparation of a run.
+
+    Args:
+        saved: the run.
+        split: the split to load; the corpus has no other one.
+        name: of the corpus's source.
+        options: of the source; the run's own replace those that decide which words a text becomes.
+
+    Raises:
+        ValueError, FileNotFoundError: as `make_source`.
+    """
+    check_choice("data", name, SOURCES)
+    known, own = inspect.signature(SOURCES[name]).parameters, saved.config.source
+    prepared = {option: own[option] for option in PREPARATION if option in own and option in known}
+    source = make_source(name, **options | prepared)
+    if isinstance(source, FileSource):
+        source.splitter = SentenceSplitter.from_options(own)
+    sha256, ids = source.fingerprint(), array("i")
+    for words in source.sentences(split):
+        ids.extend(saved.vocabulary.encode([*words, EOS]))
+    return Corpus(name, sha256, saved.vocabulary, {split: torch.tensor(ids, dtype=torch.int32)}, None)
 
 
 def _source_options(saved: SavedRun, data_dir: str | None) -> dict[str, Any]:

@@ -4,36 +4,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lm.atomic_files import write_atomically
-from lm.evaluation.loading import SavedRun
-from lm.evaluation.methods import Method
-from lm.evaluation.sentence_scores import score_sentences
+from lm.evaluation.scoring import Scoring
+from lm.evaluation.sentence_scores import score_by_ensemble
 from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary
 from lm.output import print_note, printable
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
 
 
-def sentence_report(
-    saved: SavedRun, sentences: Sequence[Sequence[str]], state: str, per: str, csv: str | None, method: Method
-) -> str:
+def sentence_report(scoring: Scoring, sentences: Sequence[Sequence[str]], state: str, per: str, csv: str | None) -> str:
     """Score sentences and return them as a table with its totals.
 
     Args:
-        saved: the run.
+        scoring: the runs and their methods.
         sentences: the words of each, without `<eos>`; at least one sentence.
         state: `reset` to zero for each sentence, or `carried` from each to the next.
         per: a name in `ROWS`.
         csv: a file for the table, written whole or not at all; a link, a pipe or a device is not replaced. `-` returns
             the table as CSV, and prints the totals to standard error.
-        method: how to score.
 
     Raises:
-        ValueError: as `score_sentences`.
+        ValueError: as `score_by_ensemble`.
         OSError: if the file cannot be written.
     """
-    scored = score_sentences(saved.model, saved.vocabulary, sentences, state == "carried", method)
-    table, totals = ROWS[per](scored, saved.vocabulary), summary(scored, saved.vocabulary)
-    if saved.model.lengths is not None:
+    vocabulary = scoring.first.vocabulary
+    scored = score_by_ensemble(scoring.models, vocabulary, sentences, state == "carried", scoring.methods)
+    table, totals = ROWS[per](scored, vocabulary), summary(scored, vocabulary)
+    totals += "".join(f"\n{note}" for note in scoring.notes())
+    if scoring.first.model.lengths is not None:
         totals += "\nconditioned on the length of each sentence: not comparable with other models"
     if csv in STANDARD_OUTPUT:
         print_note(totals)

@@ -19,8 +19,8 @@ from lm.data.batching import EVAL_BATCH_TOKENS, MAX_EVAL_BATCH_SIZE
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
 from lm.data.vocabulary import EOS, Vocabulary
-from lm.evaluation.evaluation_loop import evaluate
-from lm.evaluation.methods import Method
+from lm.evaluation.ensembles import evaluate_ensemble
+from lm.evaluation.methods import Method, Static
 from lm.evaluation.perplexity import perplexity
 from lm.models.language_model import LanguageModel
 
@@ -60,18 +60,30 @@ def score_sentences(
         method: how to score; static evaluation by default.
 
     Raises:
-        ValueError: if the state cannot be carried, because the model was trained on single sentences.
+        ValueError: if the state cannot be carried, because the model was trained on single sentences, or if it has to
+            be carried for the method.
     """
+    return score_by_ensemble([model], vocabulary, sentences, carried, [method or Static()])
+
+
+def score_by_ensemble(
+    models: Sequence[LanguageModel],
+    vocabulary: Vocabulary,
+    sentences: Sequence[Sequence[str]],
+    carried: bool,
+    methods: Sequence[Method],
+) -> list[ScoredSentence]:
+    """Score sentences with the mean of the probabilities of several models, each with a method; see above."""
     lengths = [len(words) + 1 for words in sentences]
     ids = torch.tensor(vocabulary.encode(word for words in sentences for word in (*words, EOS)))
     if not carried:
         batch_size = min(max(1, EVAL_BATCH_TOKENS // max(lengths)), MAX_EVAL_BATCH_SIZE)
         batches: BPTTBatches | Sentences = Sentences(ids, vocabulary.eos_id, batch_size)
-    elif model.lengths is None:
-        batches = BPTTBatches(torch.cat([ids[-1:], ids]), 1, EVAL_BATCH_TOKENS)
+    elif models[0].lengths is None:
+        batches = BPTTBatches(torch.cat([ids[-1:], ids]), 1, methods[0].seq_len or EVAL_BATCH_TOKENS)
     else:
         raise ValueError("expected state=reset for a run with length_conditioning=true, found carried: leave state out")
-    token_nats = evaluate(model, batches, method, progress="sentences", per_token=True).token_nats
+    token_nats = evaluate_ensemble(models, batches, methods, progress="sentences", per_token=True).token_nats
     assert token_nats is not None
     scored = torch.split(-token_nats, lengths)
     return [

@@ -1,18 +1,22 @@
 """A saved run and a split of its corpus -> what `lm.evaluate` prints: the perplexity and how it was measured."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from lm.data.batching import Batches
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import UNK
-from lm.evaluation.evaluation_loop import EvalResult, evaluate
-from lm.evaluation.loading import SavedRun, load_corpus_of
-from lm.evaluation.methods import Method
+from lm.evaluation.evaluation_loop import EvalResult
+from lm.evaluation.evaluations import describe_method, describe_tuning
+from lm.evaluation.final_results import token_nats
+from lm.evaluation.loading import SavedRun
 from lm.evaluation.perplexity import perplexity
+from lm.evaluation.scoring import Scoring
+from lm.evaluation.text_batches import text_batches
 from lm.output import decimals
+from lm.run_files import write_arrays
 
 SAME = 1e-5
 """Two perplexities that differ by less than this fraction count as the same."""
@@ -23,41 +27,44 @@ BF16_NOTE = (
 )
 
 
-def split_report(saved: SavedRun, split: str, data_dir: str | None, batch_size: int | None, method: Method) -> str:
-    """Score a split of the run's corpus and describe the result.
+def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int | None, nats: str | None = None) -> str:
+    """Score a split, record the score in `evaluations.json`, and describe it.
 
     Args:
-        saved: the run.
+        scoring: the runs and their methods.
+        corpus: with the split.
         split: a name in `SPLITS`.
-        data_dir: as for `load_corpus_of`.
         batch_size: parallel streams, each from a zero state, or sentences per batch; None: as in `results.json`.
-        method: how to score.
+        nats: a file for the nats of every token.
 
     Raises:
-        ValueError, FileNotFoundError: as `load_corpus_of`; or if the split is too short for the batch size.
+        ValueError: if the split is too short for the batch size, or the methods do not suit the runs.
     """
-    corpus = load_corpus_of(saved, data_dir)
-    batches = _batches(saved, corpus, split, batch_size)
+    saved = scoring.first
+    batches = text_batches(saved, corpus, split, scoring.methods[0], batch_size)
     is_unk = corpus.splits[split][-batches.num_targets :] == corpus.vocabulary.unk_id
-    found = evaluate(saved.model, batches, method, progress=split, per_token=bool(is_unk.any()))
-    config = saved.config
+    found = scoring.evaluate(batches, split, per_token=bool(is_unk.any()) or nats is not None)
+    if nats is not None:
+        write_arrays(Path(nats), token_nats({split: found}, corpus))
+    own = corpus.sha256 == saved.corpus["sha256"]
     lines = {
         f"{split} perplexity": decimals(found.ppl),
         "given lengths": _given_lengths(found),
         f"without {UNK}": _without_unk(found, is_unk),
-        "weights": f"{saved.checkpoint} of {config.cell}, dropout {config.dropout:g}, seed {config.seed}",
+        "weights": "; ".join(describe_weights(member) for member in scoring.members),
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}",
         "protocol": f"{found.tokens:,} tokens, each scored once{_first(found)}; {describe_protocol(found.protocol)}",
-        "results.json": compare(found, *recorded(saved, split)),
+        "tuning": describe_tuning(scoring.tuned) if scoring.tuned else "",
+        "results.json": "; ".join(compare(found, *recorded(one, split)) for one in scoring.members) if own else "",
+        "evaluations.json": "; ".join(scoring.save(found, corpus, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items() if text)
 
 
-def _batches(saved: SavedRun, corpus: Corpus, split: str, batch_size: int | None) -> Batches:
-    batching = saved.config.batches()
-    if batch_size is None:
-        return batching.final_evaluation(corpus, split)
-    return batching.evaluation(corpus, split, batch_size)
+def describe_weights(saved: SavedRun) -> str:
+    """Return in words which weights were scored."""
+    config = saved.config
+    return f"{saved.checkpoint} of {config.cell}, dropout {config.dropout:g}, seed {config.seed}"
 
 
 def _first(found: EvalResult) -> str:
@@ -96,7 +103,7 @@ def compare(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -
         verdict = "the same"
     else:
         verdict = f"this one is {abs(relative):.4%} {'higher' if relative > 0 else 'lower'}"
-        if "bf16" in str(protocol.get("matmul_precision")):
+        if "bf16" in str(protocol.get("matmul_precision")) and found.protocol.get("method", "static") == "static":
             verdict += f"; {BF16_NOTE}"
     return f"{decimals(ppl)}, {describe_protocol(protocol)}: {verdict}"
 
@@ -105,5 +112,5 @@ def describe_protocol(protocol: Mapping[str, Any]) -> str:
     """Return in words how a perplexity was measured."""
     return (
         f"batch size {protocol.get('batch_size')}, state {protocol.get('state')}, "
-        f"{protocol.get('method')} evaluation, matrix multiplication in {protocol.get('matmul_precision')}"
+        f"{describe_method(protocol)}, matrix multiplication in {protocol.get('matmul_precision')}"
     )

@@ -41,10 +41,9 @@ from lm.training.hardware import (
     versions,
 )
 from lm.training.lightning_module import LanguageModelModule
-from lm.training.loggers import closing_loggers, has_logged, log_results
 from lm.training.resume import RunMismatch, check_resumable, metadata
 from lm.training.signals import Interrupted, StopRequest, on_stop_signals
-from lm.training.trainer import fit, trainer_arguments
+from lm.training.trainer import fit, log_hyperparameters, trainer_arguments
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +86,12 @@ def train(config: Config, machine: MachineConfig, run: RunDir, vocabulary_size: 
         return run.results
     log.info(describe_start(corpus, run, device, precision))
     stop = StopRequest()
-    with closing_loggers():
-        with on_stop_signals(stop):
-            trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary)], stop)
-            if not trainer.is_global_zero:
-                return {}
-            results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
-        log_results(trainer.loggers, results["best"])
+    with on_stop_signals(stop):
+        trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary)], stop)
+        if not trainer.is_global_zero:
+            return {}
+        results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
+    log_hyperparameters(trainer, results)
     run.write_results(results)
     log.info(summary(results, run))
     return results
@@ -187,7 +185,7 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
 
 def record_single_failure(run: RunDir, error: Exception) -> None:
     """Record the error of a run that had started. Earlier results stay."""
-    if not run.results_path.exists() and has_logged(run):
+    if not run.results_path.exists() and any(run.folder.glob("events.out.tfevents.*")):
         message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
         record(run, "failed", message)
         log_to_file(f"failed: {message}")

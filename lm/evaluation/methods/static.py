@@ -1,20 +1,17 @@
 """Static evaluation: the weights as trained, dropout off.
 
-Shapes: T time, B batch, H hidden, N = T * B.
+Shapes: T time, B batch, H hidden.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from lm.data.bptt import IGNORE_INDEX, Batch
+from lm.data.bptt import Batch
 from lm.data.sentences import SentenceBatch
 from lm.evaluation.methods.method import Method, Nats
-from lm.models.language_model import LanguageModel, State
-from lm.models.linear_cross_entropy import MAX_LOGITS
+from lm.evaluation.methods.temperature import target_nats
+from lm.models.language_model import LanguageModel
 
 
 class Static(Method):
@@ -28,36 +25,19 @@ class Static(Method):
     ) -> tuple[Nats, Any]:
         """Score one batch; the state is the hidden state."""
         if isinstance(batch, SentenceBatch):
-            return _score_sentences(model, batch, per_token), None
-        score_words = token_nats if per_token else LanguageModel.total_nats
-        words, state = score_words(model, batch.inputs_TB, batch.targets_TB, state)
-        return Nats(words), state
+            return self._score_sentences(model, batch, per_token), None
+        if not per_token and list(self.temperatures) == [1.0]:
+            words, state = model.total_nats(batch.inputs_TB, batch.targets_TB, state)
+            return Nats(words), state
+        hidden_TBH, state = model(batch.inputs_TB, state)
+        words = target_nats(model, hidden_TBH, batch.targets_TB, self.temperatures)
+        return Nats(words if per_token else words.sum(), None, hidden_TBH), state
 
-
-def _score_sentences(model: LanguageModel, batch: SentenceBatch, per_token: bool) -> Nats:
-    if not per_token:
-        loss = model.sentence_loss(batch)
-        return Nats(loss.words, loss.lengths)
-    words_TB, _ = token_nats(model, batch.inputs_TB, batch.targets_TB, None, batch.remaining_TB)
-    return Nats(words_TB, None if model.lengths is None else model.sentence_loss(batch).lengths)
-
-
-def token_nats(
-    model: LanguageModel,
-    tokens_TB: Tensor,
-    targets_TB: Tensor,
-    states: Sequence[State] | None = None,
-    remaining_TB: Tensor | None = None,
-) -> tuple[Tensor, list[State]]:
-    """Return the negative log-probability of every target, [T, B], zero for `IGNORE_INDEX`, and the new states.
-
-    It computes `MAX_LOGITS` logits at a time. The arguments are those of `LanguageModel.total_nats`.
-    """
-    hidden_TBH, new_states = model(tokens_TB, states, remaining_TB)
-    rows = max(1, MAX_LOGITS // model.decoder.out_features)
-    chunks = zip(torch.split(hidden_TBH.flatten(0, 1), rows), torch.split(targets_TB.flatten(), rows), strict=True)
-    nats_N = [
-        F.cross_entropy(model.decoder(hidden), targets, reduction="none", ignore_index=IGNORE_INDEX)
-        for hidden, targets in chunks
-    ]
-    return torch.cat(nats_N).view(targets_TB.shape), new_states
+    def _score_sentences(self, model: LanguageModel, batch: SentenceBatch, per_token: bool) -> Nats:
+        loss = None if per_token and model.lengths is None else model.sentence_loss(batch)
+        lengths = None if loss is None else loss.lengths
+        if loss is not None and not per_token and list(self.temperatures) == [1.0]:
+            return Nats(loss.words, lengths)
+        hidden_TBH, _ = model(batch.inputs_TB, None, batch.remaining_TB)
+        words = target_nats(model, hidden_TBH, batch.targets_TB, self.temperatures)
+        return Nats(words if per_token else words.sum(), lengths, hidden_TBH)

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
 from lm.evaluation.evaluation_loop import evaluate
-from lm.evaluation.methods import static
+from lm.evaluation.methods import temperature
 from lm.models.language_model import LanguageModel
 
 WORDS, EOS = 12, 0
@@ -61,6 +61,6 @@ def test_predicted_lengths_are_counted_in_the_sum_but_not_per_token(ids):
 def test_the_number_of_logits_at_a_time_changes_nothing(ids, monkeypatch):
     batches = BPTTBatches(ids, 2, 20)
     whole = evaluate(small_model(), batches, per_token=True).token_nats
-    monkeypatch.setattr(static, "MAX_LOGITS", 1)
+    monkeypatch.setattr(temperature, "MAX_LOGITS", 1)
     cut = evaluate(small_model(), batches, per_token=True).token_nats
     torch.testing.assert_close(cut, whole, atol=1e-6, rtol=1e-6)

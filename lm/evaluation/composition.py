@@ -1,0 +1,82 @@
+"""The names and options of evaluation methods -> one method, such as `dynamic,cache`."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lm.checks import check_choice
+from lm.evaluation.methods import METHODS, Method, Static, Wrapper
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A method that reads the text, static by default, and the wrappers around it.
+
+    Args:
+        names: of the methods, in any order, each once.
+        options: the keyword arguments of every method that has some.
+
+    Raises:
+        ValueError: if there is no such method, an option has a wrong value, or two methods do not compose.
+    """
+
+    names: tuple[str, ...]
+    options: Mapping[str, Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        for name in self.names:
+            check_choice("method", name, METHODS)
+        readers = [name for name in self.names if not issubclass(METHODS[name], Wrapper)]
+        if len(readers) > 1 or len(set(self.names)) < len(self.names):
+            raise ValueError(
+                f"expected method to be one that reads the text, or its composition with {' and '.join(wrappers())}, "
+                f"found {','.join(self.names)}: type method={','.join(((readers or [Static.name])[0], *wrappers()))}"
+            )
+        self.method().check()
+        if self.method().needs_hidden and not self.reader().has_hidden:
+            raise ValueError(
+                f"expected method to read the text once for a cache, found {','.join(self.names)}: type method=cache"
+            )
+
+    @property
+    def name(self) -> str:
+        """The name of the composed method."""
+        return str(self.method().protocol()["method"])
+
+    def reader(self) -> Method:
+        """Return the method that reads the text."""
+        name = next((name for name in self.names if name not in wrappers()), Static.name)
+        return METHODS[name](**self.options.get(name, {}))
+
+    def wrap(self, reader: Method) -> Method:
+        """Return the composition around a reader."""
+        for name, wrapper in wrappers().items():
+            if name in self.names:
+                reader = wrapper(reader, **self.options.get(name, {}))
+        return reader
+
+    def method(self) -> Method:
+        """Return the composition, which has to study the training text if it `needs_study`."""
+        return self.wrap(self.reader())
+
+    def with_options(self, name: str, **options: Any) -> "Composition":
+        """Return the same with other options of one method."""
+        return replace(self, options={**self.options, name: {**self.options.get(name, {}), **options}})
+
+    def grid(self, fixed: Collection[str] = ()) -> dict[str, dict[str, Sequence[float]]]:
+        """Return the values that `tune=true` tries for each option, by method, without those that are `fixed`."""
+        grids = {name: METHODS[name].grid for name in self.names}
+        return {
+            name: {option: values for option, values in grid.items() if option_key(name, option) not in fixed}
+            for name, grid in grids.items()
+        }
+
+
+def wrappers() -> dict[str, Callable[..., Wrapper]]:
+    """Return the methods that wrap another one, in the order in which they are applied."""
+    return {name: method for name, method in METHODS.items() if issubclass(method, Wrapper)}
+
+
+def option_key(method: str, option: str) -> str:
+    """Return the key of a method's option in `conf/evaluate.yaml`."""
+    return option if method == option else f"{method}.{option}"

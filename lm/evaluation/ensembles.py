@@ -1,0 +1,78 @@
+"""Several saved runs -> one prediction: the mean of their probabilities.
+
+    p(w) = 1/M sum_m p_m(w)
+
+Each run has a method and a state of its own, such as its own cache, or weights that adapt.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lm.data.batching import Batches
+from lm.evaluation.evaluation_loop import EvalResult, evaluate
+from lm.evaluation.loading import SavedRun, load_saved_run
+from lm.evaluation.methods import Method
+from lm.evaluation.methods.mc_dropout import mean_probability
+from lm.models.language_model import LanguageModel
+from lm.run_search import runs_in
+
+
+def load_members(runs: Any, checkpoint: str) -> list[SavedRun]:
+    """Load one or several runs that predict the same words.
+
+    Args:
+        runs: folders of runs or sweeps, or patterns, separated by commas.
+        checkpoint: as for `load_saved_run`.
+
+    Raises:
+        ValueError: as `load_saved_run`, or if the runs cannot be combined.
+        FileNotFoundError: as `load_saved_run`.
+    """
+    named = isinstance(runs, str) and runs not in ("", "???")
+    members = [load_saved_run(folder, checkpoint) for folder in (runs_in(runs) if named else [runs])]
+    for other in members[1:]:
+        check_combinable(members[0], other)
+    return members
+
+
+def check_combinable(one: SavedRun, other: SavedRun) -> None:
+    """Raise a ValueError unless two runs predict the same words from the same text."""
+    facts: dict[str, Callable[[SavedRun], Any]] = {
+        "one vocabulary": lambda run: run.vocabulary.words,
+        "one data.batching": lambda run: run.config.batching,
+        "length_conditioning=false": lambda run: run.config.length_conditioning or None,
+    }
+    for wanted, fact in facts.items():
+        if fact(one) != fact(other) or (fact(one) is True):
+            found = f"'{one.run.folder}' ({len(one.vocabulary):,} words, data.batching={one.config.batching})"
+            found += f" and '{other.run.folder}' ({len(other.vocabulary):,} words, {other.config.batching})"
+            raise ValueError(f"expected an ensemble of runs with {wanted}, found {found}: type run= with one of them")
+
+
+def evaluate_ensemble(
+    models: Sequence[LanguageModel],
+    batches: Batches,
+    methods: Sequence[Method],
+    progress: str = "",
+    per_token: bool = False,
+) -> EvalResult:
+    """Score a text with the mean of the probabilities of several models; of one model, as `evaluate`.
+
+    Args:
+        models: of one vocabulary, without length conditioning.
+        batches: as for `evaluate`.
+        methods: one for each model.
+        progress: as for `evaluate`.
+        per_token: as for `evaluate`.
+    """
+    if len(models) == 1:
+        return evaluate(models[0], batches, methods[0], progress, per_token)
+    found = [
+        evaluate(model, batches, method, progress and f"{progress}, run {number} of {len(models)}", per_token=True)
+        for number, (model, method) in enumerate(zip(models, methods, strict=True), 1)
+    ]
+    token_nats = mean_probability([one.token_nats for one in found if one.token_nats is not None])
+    protocol = {**found[0].protocol, "ensemble": len(models)}
+    return EvalResult(
+        float(token_nats.sum()), batches.num_targets, protocol, token_nats=token_nats if per_token else None
+    )

@@ -1,0 +1,94 @@
+"""Saved runs, each with its method, ready to score any text."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lm.data.batching import Batches
+from lm.data.corpus import Corpus
+from lm.evaluation.composition import Composition
+from lm.evaluation.ensembles import evaluate_ensemble
+from lm.evaluation.evaluation_loop import EvalResult
+from lm.evaluation.evaluations import describe_method, describe_tuning, evaluation_entry, save_evaluation
+from lm.evaluation.loading import SavedRun, load_corpus_of
+from lm.evaluation.methods import Method
+from lm.evaluation.tuning import Tuner
+from lm.models.language_model import LanguageModel
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """One run, or an ensemble.
+
+    Args:
+        members: the runs.
+        methods: one for each run.
+        tuned: how the options of the methods were chosen, as plain values; None if they were not tuned.
+    """
+
+    members: Sequence[SavedRun]
+    methods: Sequence[Method]
+    tuned: Mapping[str, Any] | None = None
+
+    @property
+    def first(self) -> SavedRun:
+        """The first run, whose batches and vocabulary all have."""
+        return self.members[0]
+
+    @property
+    def models(self) -> list[LanguageModel]:
+        """The models of the runs."""
+        return [member.model for member in self.members]
+
+    def evaluate(self, batches: Batches, progress: str = "", per_token: bool = False) -> EvalResult:
+        """Score a text, as `evaluate_ensemble`."""
+        return evaluate_ensemble(self.models, batches, self.methods, progress, per_token)
+
+    def notes(self) -> list[str]:
+        """Return in words how text is scored, nothing for static evaluation of one run."""
+        protocol = {**self.methods[0].protocol(), "ensemble": len(self.members)}
+        if protocol["method"] == "static" and len(self.members) == 1:
+            return []
+        return [describe_method(protocol), *([describe_tuning(self.tuned)] if self.tuned else [])]
+
+    def save(self, found: EvalResult, corpus: Corpus, split: str) -> list[str]:
+        """Append a score to the `evaluations.json` of each run, and return the names of the files."""
+        return save_evaluation(self.members, evaluation_entry(self.members, corpus, split, found, self.tuned))
+
+
+def prepare_scoring(
+    members: Sequence[SavedRun],
+    composition: Composition,
+    data_dir: str | None = None,
+    tuned: bool = False,
+    fixed: Collection[str] = (),
+) -> Scoring:
+    """Let the methods study the training text, and choose their options on the validation split if asked for.
+
+    Args:
+        members: the runs.
+        composition: of the methods.
+        data_dir: the folder of the corpus of the training, if that is in another one now.
+        tuned: whether to choose options.
+        fixed: keys of options that are not chosen.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_corpus_of`, or if the methods do not suit the runs.
+    """
+    check_suited(members[0], composition.method())
+    readers = [composition.reader() for _ in members]
+    record = None
+    if tuned or readers[0].needs_study:
+        corpus = load_corpus_of(members[0], data_dir)
+        readers = [
+            reader.study(member.model, corpus.splits["train"]) for reader, member in zip(readers, members, strict=True)
+        ]
+        if tuned:
+            found = Tuner(members, corpus, readers, composition, fixed).tune()
+            composition, record = found.composition, found.record
+    chosen = composition.options.get(composition.reader().name, {})
+    return Scoring(members, [composition.wrap(reader.with_settings(**chosen)) for reader in readers], record)
+
+
+def check_suited(saved: SavedRun, method: Method) -> None:
+    """Raise a ValueError if a run cannot be scored by a method."""

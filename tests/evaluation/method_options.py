@@ -1,0 +1,14 @@
+"""The options of evaluation methods as `conf/evaluate.yaml` has them."""
+
+from lm.config import typed
+from lm.evaluation.composition import Composition
+from lm.evaluation.evaluation_options import EvaluationOptions
+from tests.bad_values import composed
+
+
+def composition(*overrides: str) -> Composition:
+    """Return the methods that `python -m lm.evaluate` composes with these overrides."""
+    return typed(EvaluationOptions, composed("evaluate", "run=FOLDER", *overrides)).composition
+
+
+OPTIONS = composition().options
