@@ -21,6 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lm.atomic_files import write_atomically, write_json
 from lm.run_files import FINISHED as FINISHED
+from lm.run_files import PRUNED as PRUNED
 from lm.run_files import (
     append_evaluation,
     parse_epochs,

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 FINISHED = "finished"
+PRUNED = "pruned"
+"""The status of a run that a search has stopped early."""
 
 MAX_YAML_CHARACTERS = 1_000_000
 """The largest YAML file that is read: PyYAML needs a minute for ten times as much."""

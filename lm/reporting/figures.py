@@ -198,7 +198,7 @@ def _reference(group: RunGroup) -> float | None:
 
 
 def _perplexity_axis(axes: Axes, groups: Sequence[RunGroup], names: Sequence[str]) -> None:
-    """Set a log scale with plain numbers, and whole epochs.
+    """Set a log scale for the curves of these groups, and whole epochs.
 
     Values above the size of the vocabulary, the perplexity of a uniform guess, are cut off to show the rest.
     """
@@ -208,10 +208,15 @@ def _perplexity_axis(axes: Axes, groups: Sequence[RunGroup], names: Sequence[str
     low, high = min([curves["min"].min(), *references]), max([curves["max"].max(), *references])
     if all(isinstance(size, int) and size > low for size in uniform):
         high = min(high, max(uniform))
+    perplexity_axis(axes, low, high)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
+
+
+def perplexity_axis(axes: Axes, low: float, high: float) -> None:
+    """Set a log scale with plain numbers that shows both of these perplexities."""
     axes.set_yscale("log")
     axes.set_ylim(low / 1.12, high * 1.12)
     subs = next(subs for ratio, subs in TICKS.items() if high <= ratio * low)
     axes.yaxis.set_major_locator(LogLocator(subs=subs) if subs else MaxNLocator(5))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))

@@ -12,24 +12,36 @@ from lm.data.sources import SPLITS
 from lm.overrides import quote_override
 from lm.reporting.columns import Column, format_count, format_value
 from lm.reporting.groups import RunGroup, figure_note
+from lm.reporting.search_results import SearchResults, search_section
 from lm.reporting.table import MARK, Table, build_last_table, escape_markdown
-from lm.run_dir import RunDir, Value
+from lm.run_dir import PRUNED, RunDir, Value
 from lm.run_files import parse_yaml
 
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 """Options that name a folder of one machine. The page says FOLDER, and knows the corpus by its checksum."""
 
-FIGURES = {"convergence": "Perplexity by epoch", "validation": "Validation perplexity by epoch"}
+FIGURES = {
+    "convergence": "Perplexity by epoch",
+    "validation": "Validation perplexity by epoch",
+    "search": "Validation perplexity by option",
+}
 """The names of the figures, and their captions."""
 
 
-def report_markdown(folder: Path, runs: Sequence[RunDir], groups: Sequence[RunGroup], table: Table) -> str:
+def report_markdown(
+    folder: Path,
+    runs: Sequence[RunDir],
+    groups: Sequence[RunGroup],
+    table: Table,
+    search: SearchResults | None = None,
+) -> str:
     """Return the whole page. Its figures are links to the files beside it."""
     finished = [run for run in runs if run.finished]
     sections = [
         f"# Report: {escape_markdown(folder.name)}",
         f"{len(finished)} of {len(runs)} runs finished.",
         *(_results(folder, groups, table) if finished else []),
+        *search_section(folder, search),
         *_section("Runs that are not finished", unfinished_lines(runs)),
         *(_conditions(folder, finished) if finished else []),
         *_section("Runs", _run_table(runs).markdown()),
@@ -38,8 +50,11 @@ def report_markdown(folder: Path, runs: Sequence[RunDir], groups: Sequence[RunGr
 
 
 def unfinished_lines(runs: Iterable[RunDir]) -> str:
-    """Return a line for each run without results: its name, its status, and the first line of its error."""
-    others = [run for run in runs if not run.finished]
+    """Return a line for each run without results: its name, its status, and the first line of its error.
+
+    Those that a search has pruned are in its table.
+    """
+    others = [run for run in runs if not run.finished and run.status != PRUNED]
     return "\n".join(f"- {_label(run)}: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
 
 

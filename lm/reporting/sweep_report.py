@@ -10,27 +10,34 @@ from lm.overrides import quote_override, typed_command
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup, group_runs
 from lm.reporting.markdown_report import FIGURES, report_markdown, sweep_command, table_notes, unfinished_lines
+from lm.reporting.search_results import SearchResults, read_search
 from lm.reporting.table import Table, build_table
-from lm.run_dir import RunDir
+from lm.run_dir import FINISHED, PRUNED, RunDir
 from lm.run_search import find_runs
 
 
 @dataclass(frozen=True)
 class Report:
-    """The runs of a sweep, the table of those that are finished, and the folder of the report's files."""
+    """The runs of a sweep, the table of those that are finished, what a search found, and the folder of the files."""
 
     folder: Path
     runs: list[RunDir]
     table: Table
+    search: SearchResults | None = None
 
     @property
     def unfinished(self) -> list[RunDir]:
-        """The runs that have no results: failed, diverged, interrupted, damaged, or still running."""
-        return [run for run in self.runs if not run.finished]
+        """The runs that have no results: failed, diverged, interrupted, damaged, or still running.
+
+        A search has an answer for those that were pruned or have diverged.
+        """
+        ended = {FINISHED, PRUNED} | ({"diverged"} if self.search else set())
+        return [run for run in self.runs if run.status not in ended]
 
     def terminal_text(self) -> str:
         """Return the table as plain text, the files that were written, and the runs that are not finished."""
         lines = [self.table.terminal(), *table_notes(self.table), ""] if len(self.table.values) else []
+        lines += [self.search.terminal(), ""] if self.search else []
         figures = [self.folder / f"{name}.png" for name in FIGURES]
         if found := [str(figure) for figure in figures if figure.is_file()]:
             lines += [f"Figures:     {', '.join(found)}"]
@@ -86,20 +93,21 @@ def runs_of(sweeps: Sequence[Path]) -> list[RunDir]:
 def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None) -> Report:
     folder.mkdir(exist_ok=True)
     groups = group_runs(runs)
-    table = build_table(groups, extras)
+    table, search = build_table(groups, extras), read_search(folder, runs)
     if groups:
-        _write_figures(folder, groups)
+        _write_figures(folder, groups, search)
         _replace(folder / "table.csv", table.csv())
         _replace(folder / "table.tex", table.latex())
-    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table))
-    return Report(folder, runs, table)
+    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, search))
+    return Report(folder, runs, table, search)
 
 
-def _write_figures(folder: Path, groups: list[RunGroup]) -> None:
+def _write_figures(folder: Path, groups: list[RunGroup], search: SearchResults | None) -> None:
     from lm.reporting.figures import draw_convergence, draw_validation, image  # slow to import
+    from lm.reporting.search_figure import draw_search
 
-    for name, draw in zip(FIGURES, (draw_convergence, draw_validation), strict=True):
-        figure = draw(groups)
+    figures = (draw_convergence(groups), draw_validation(groups), draw_search(search))
+    for name, figure in zip(FIGURES, figures, strict=True):
         for form in ("png", "svg"):
             if figure is None:
                 (folder / f"{name}.{form}").unlink(missing_ok=True)

@@ -92,7 +92,7 @@ class ConfigCheck(Callback):
 
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
-    """Yield the overrides of each run of a sweep; intervals, which only some sweepers can draw from, are left out."""
+    """Yield the overrides of each run of a sweep; of an interval, those with its ends."""
     parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
     lines = [*(f"{key}={values}" for key, values in (params or {}).items()), *overrides]
     parsed = {override.get_key_element(): override for override in parser.parse_overrides(lines)}
@@ -100,7 +100,10 @@ def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
     for key, override in parsed.items():
         if override.is_discrete_sweep():
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        elif not override.is_sweep_override():
+        elif override.is_interval_sweep():
+            interval: Any = override.value()
+            choices.append([f"{key}={end}" for end in (interval.start, interval.end)])
+        else:
             choices.append([str(override.input_line)])
     return (list(run) for run in product(*choices))
 

@@ -5,7 +5,7 @@ python -m lm.sweeps.launchers     # the name of that launcher, for `make sweep`
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, env_override, run_job, setup_globals
 from hydra.errors import HydraException
+from hydra.plugins.plugin import Plugin
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
@@ -45,16 +46,17 @@ class LocalLauncher(BasicLauncher):
         """Train the runs of these overrides; return what Hydra's sweeper wants to know of them, in their order."""
         setup_globals()
         at_once = min(self.n_jobs or num_workers(None), len(job_overrides))
-        jobs = dict(enumerate(job_overrides, start=initial_job_idx))
         returns: dict[int, JobReturn] = {}
         with env_override({"OMP_NUM_THREADS": _threads(at_once)}):
-            self._launch(jobs, at_once, returns)
-        return [returns[number] for number in jobs]
+            self._launch(job_overrides, initial_job_idx, at_once, returns)
+        return [returns[number] for number in sorted(returns)]
 
-    def _launch(self, jobs: dict[int, Sequence[str]], at_once: int, returns: dict[int, JobReturn]) -> None:
+    def _launch(
+        self, job_overrides: Iterable[Sequence[str]], first: int, at_once: int, returns: dict[int, JobReturn]
+    ) -> None:
         running: dict[SweepJob, tuple[DictConfig, JobReturn]] = {}
         try:
-            for number, overrides in jobs.items():
+            for number, overrides in enumerate(job_overrides, start=first):  # a search draws them here
                 config, returns[number] = self._start(number, overrides)
                 if isinstance(job := returns[number].return_value, SweepJob):
                     running[job] = config, returns[number]
@@ -100,15 +102,15 @@ def _threads(at_once: int) -> str:
     return os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // at_once))
 
 
-def register() -> None:
-    """Let Hydra find `LocalLauncher`: it takes launchers from the package `hydra_plugins` alone."""
+def register(plugin: type[Plugin]) -> None:
+    """Let Hydra find a launcher or a sweeper: it takes them from the package `hydra_plugins` alone."""
     try:
         hydra_plugins = import_module("hydra_plugins")
     except ImportError:  # no plugin is installed
         hydra_plugins = sys.modules["hydra_plugins"] = ModuleType("hydra_plugins")
         hydra_plugins.__path__ = []
-    sys.modules["hydra_plugins.lm"] = sys.modules[__name__]
-    Plugins.instance().register(LocalLauncher)
+    sys.modules[plugin.__module__] = sys.modules[plugin.__init__.__module__]
+    Plugins.instance().register(plugin)
 
 
 def recommended_launcher() -> str:

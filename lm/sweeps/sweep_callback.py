@@ -15,8 +15,9 @@ from lm.cli import ON_EXIT, exit_on_user_error
 from lm.folders import create_folder, locked, remove_unused
 from lm.output import plural
 from lm.overrides import escape_interpolations, quote_override, quote_value
+from lm.study import check_installed
 from lm.sweeps.cores import cores_per_run, num_workers
-from lm.sweeps.launchers import register
+from lm.sweeps.launchers import LocalLauncher, register
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_dir import check_folder, names_by_options
 from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, option_name
@@ -37,9 +38,8 @@ class FolderCallback(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the sweep and claim its folder."""
-        if config.hydra.runtime.choices["hydra/launcher"] == "local":
-            register()  # here: workers on other machines could not import it
         with exit_on_user_error():
+            register_plugins(config.hydra.runtime.choices)
             self.options = remove_duplicates(config)
             check_sweepable(config, self.options)
             self.sweep = claim(Path(config.hydra.sweep.dir), _is_typed(config, "hydra.sweep.dir")).resolve()
@@ -77,6 +77,21 @@ class SweepCallback(FolderCallback):
             sys.exit(f"error: {refusal}")
         if "ray" in sys.modules:
             time.sleep(1)  # Ray prints the lines of its workers later, and the table is to be the last
+
+
+def register_plugins(choices: DictConfig) -> None:
+    """Let Hydra find this project's launcher and sweeper, in this process: workers elsewhere could not import them.
+
+    Raises:
+        ValueError: if the package that a search needs is missing.
+    """
+    if choices["hydra/launcher"] == "local":
+        register(LocalLauncher)
+    if choices["hydra/sweeper"] == "optuna":
+        check_installed()
+        from lm.sweeps.optuna_sweeper import OptunaSweeper  # needs the extra `search`
+
+        register(OptunaSweeper)
 
 
 def claim(folder: Path, named: bool) -> Path:
@@ -128,6 +143,11 @@ def check_sweepable(config: DictConfig, options: SweepOptions) -> None:
     if config.resume is not None:
         advice = quote_override("hydra.sweep.dir", config.resume)
         raise ValueError(f"expected one run to resume, found a sweep: type {advice}")
+    for key in (key for key, values in options.swept.items() if values is None):
+        if config.hydra.runtime.choices["hydra/sweeper"] == "basic":
+            raise ValueError(
+                f"expected values of {key} to sweep over, found an interval: type hydra/sweeper=optuna with it"
+            )
     for key in options.swept.keys() & set(EXCLUDED_FROM_RUN_NAME):
         raise ValueError(f"expected one {key}= for all runs of a sweep, found several: type a sweep for each")
     for devices in options.swept.get("trainer.devices") or [config.trainer.devices]:
@@ -147,18 +167,25 @@ def set_for_runs(config: DictConfig, sweep: Path, options: SweepOptions) -> None
         config.hydra.overrides.hydra += [
             f"hydra.sweep.dir={quote_value(str(sweep))}",
             f"+hydra.callbacks.sweep.swept=[{swept}]",
-            f"+hydra.callbacks.sweep.num_runs={options.num_runs or 'null'}",
+            f"+hydra.callbacks.sweep.num_runs={runs_planned(config, options) or 'null'}",
             f"+hydra.callbacks.sweep.started={time.time()}",
         ]
 
 
+def runs_planned(config: DictConfig, options: SweepOptions) -> int | None:
+    """Return the number of runs, or None if the sweeper decides."""
+    found: int | None = config.hydra.sweeper.get("n_trials")
+    return found or options.num_runs
+
+
 def describe_sweep(config: DictConfig, sweep: Path, options: SweepOptions) -> str:
     """Return the line that announces a sweep."""
-    count = "runs" if options.num_runs is None else plural(options.num_runs, "run")
+    num_runs = runs_planned(config, options)
+    count = "runs" if num_runs is None else plural(num_runs, "run")
     verb = "resuming" if (sweep / "multirun.yaml").exists() else "training"
     line = f"{verb} {count} in {sweep}"
     if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
         each = cores_per_run(config.hydra.overrides.task, OmegaConf.select(config, "hydra.sweeper.params"))
-        workers = num_workers(options.num_runs)
+        workers = num_workers(num_runs)
         line += f"\nno GPU found here: {plural(workers, 'run')} at a time, {plural(each, 'core')} each"
     return line

@@ -15,7 +15,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
-from lm.cli import one_line
+from lm.cli import USER_ERRORS, one_line
 from lm.run_dir import RunDir
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import ignore_terminal_signals, start_process
@@ -47,7 +47,7 @@ class SweepJob:
             log.info(describe_start(hydra, self.run))
             os.chdir(hydra.runtime.cwd)  # workers on other machines may start elsewhere
             arguments = (hide_progress_bar(config, hydra), self.run.folder, sweep, job_logging(hydra, self.run))
-            self.process = start_process("lm.sweeps.training_job:train_in_sweep", *arguments)
+            self.process = start_process("lm.sweeps.training_job:train_in_sweep", *arguments, pruner_of(hydra))
 
     def ended(self) -> bool:
         """Return whether the process has ended. If the sweep stops, the process gets one SIGTERM."""
@@ -131,6 +131,12 @@ def job_logging(hydra: HydraConf, run: RunDir) -> dict[str, Any]:
     return found
 
 
+def pruner_of(hydra: HydraConf) -> dict[str, Any] | None:
+    """Return the config of a search's pruner, or None if the sweep is no search."""
+    found: Any = OmegaConf.select(hydra, "sweeper.pruner")  # type: ignore[arg-type]
+    return None if found is None else OmegaConf.to_container(found, resolve=True)  # type: ignore[return-value]
+
+
 class PrefixFormatter(logging.Formatter):
     """Starts every line of a message with a prefix."""
 
@@ -163,6 +169,22 @@ def record_stop(run: RunDir, stop: StopFile) -> None:
     if (number := stop.signal()) and not run.results_path.exists():
         status = "interrupted" if run.has_checkpoint else "not started"
         record(run, status, f"the sweep was stopped by {number.name}")
+
+
+def record_single_failure(run: RunDir, error: Exception) -> None:
+    """Record the error of a run that had started. Earlier results stay."""
+    if not run.results_path.exists() and any(run.folder.glob("events.out.tfevents.*")):
+        message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
+        record(run, "failed", message)
+        log_to_file(f"failed: {message}")
+
+
+def log_to_file(message: str) -> None:
+    """Write to the run's `train.log` alone: the terminal shows the error anyway."""
+    record = logging.LogRecord(log.name, logging.ERROR, __file__, 0, message, None, None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def record(run: RunDir, status: str, error: str) -> None:

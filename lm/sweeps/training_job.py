@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,10 +28,10 @@ from lm.generation.log_samples import LogSamples
 from lm.machine_config import MachineConfig, check_validated, resumed
 from lm.output import prepare_streams, print_note, short
 from lm.overrides import typed_command
-from lm.run_dir import FINISHED, RunDir
+from lm.run_dir import FINISHED, PRUNED, RunDir
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.sweep_job import record
+from lm.sweeps.sweep_job import record, record_single_failure
 from lm.training.divergence import Diverged, check_finite
 from lm.training.hardware import (
     configure_malloc,
@@ -52,7 +53,13 @@ Job = tuple[Config, MachineConfig, RunDir, int | None]
 
 
 @explain_out_of_memory()
-def train(config: Config, machine: MachineConfig, run: RunDir, vocabulary_size: int | None = None) -> dict[str, Any]:
+def train(
+    config: Config,
+    machine: MachineConfig,
+    run: RunDir,
+    vocabulary_size: int | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. An interrupted run resumes.
 
     With several devices this runs in a process per device. Only the first one returns results.
@@ -62,6 +69,7 @@ def train(config: Config, machine: MachineConfig, run: RunDir, vocabulary_size: 
         machine: how it is computed.
         run: its folder.
         vocabulary_size: the size that hidden sizes were matched for; None: any.
+        callbacks: further callbacks of the Trainer.
 
     Raises:
         ValueError, FileNotFoundError: if the config cannot be trained.
@@ -87,7 +95,7 @@ def train(config: Config, machine: MachineConfig, run: RunDir, vocabulary_size: 
     log.info(describe_start(corpus, run, device, precision))
     stop = StopRequest()
     with on_stop_signals(stop):
-        trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary)], stop)
+        trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
         if not trainer.is_global_zero:
             return {}
         results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
@@ -183,23 +191,13 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
         raise
 
 
-def record_single_failure(run: RunDir, error: Exception) -> None:
-    """Record the error of a run that had started. Earlier results stay."""
-    if not run.results_path.exists() and any(run.folder.glob("events.out.tfevents.*")):
-        message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
-        record(run, "failed", message)
-        log_to_file(f"failed: {message}")
-
-
-def log_to_file(message: str) -> None:
-    """Write to the run's `train.log` alone: the terminal shows the error anyway."""
-    record = logging.LogRecord(log.name, logging.ERROR, __file__, 0, message, None, None)
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handle(record)
-
-
-def train_in_sweep(composed: DictConfig, folder: Path, sweep: Path, job_logging: dict[str, Any]) -> None:
+def train_in_sweep(
+    composed: DictConfig,
+    folder: Path,
+    sweep: Path,
+    job_logging: dict[str, Any],
+    pruner: dict[str, Any] | None = None,
+) -> None:
     """Train one run of a sweep, in a process of its own. Every outcome is recorded, and the other runs continue.
 
     Args:
@@ -207,14 +205,20 @@ def train_in_sweep(composed: DictConfig, folder: Path, sweep: Path, job_logging:
         folder: the run's folder.
         sweep: the sweep's folder.
         job_logging: how the run logs, for `logging.config`.
+        pruner: the config of Optuna's pruner in a search.
     """
     prepare_streams()
     logging.config.dictConfig(job_logging)
     run = RunDir(folder)
     try:
+        # Imported in a search only, since it needs the extra `search`.
+        reports = [resolve_name("lm.sweeps.pruning:TrialReport")(sweep, run.overrides, pruner)] if pruner else []
         with locked(folder):
-            train(*train_arguments(composed, run))
+            train(*train_arguments(composed, run), reports)
     except Interrupted as stop:
+        if pruned := next((trial.pruned for trial in reports), ""):
+            log.info(f"{run.name} pruned: {pruned}")
+            return record(run, PRUNED, pruned)
         number = StopFile(sweep).signal()
         error = f"stopped by {number.name}" if number else str(stop)  # the sweep stops its runs by SIGTERM
         log.info(f"{run.name} {error}")
