@@ -47,5 +47,5 @@ clean:  ## remove the environment, but no results
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f'expected Python 3.11 or newer, found {v[0]}.{v[1]}: type PYTHON=python3.12 or the like after make')"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,search,export]"
 	touch $@

@@ -214,9 +214,15 @@ def _perplexity_axis(axes: Axes, groups: Sequence[RunGroup], names: Sequence[str
 
 def perplexity_axis(axes: Axes, low: float, high: float) -> None:
     """Set a log scale with plain numbers that shows both of these perplexities."""
-    axes.set_yscale("log")
+    logarithmic_axis(axes, "y", low, high)
     axes.set_ylim(low / 1.12, high * 1.12)
+
+
+def logarithmic_axis(axes: Axes, name: str, low: float, high: float) -> None:
+    """Set a log scale of the axis x or y, with plain numbers between these values."""
+    axes.set(**{f"{name}scale": "log"})
+    axis = getattr(axes, f"{name}axis")
     subs = next(subs for ratio, subs in TICKS.items() if high <= ratio * low)
-    axes.yaxis.set_major_locator(LogLocator(subs=subs) if subs else MaxNLocator(5))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_locator(LogLocator(subs=subs) if subs else MaxNLocator(5))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -1,47 +1,52 @@
 """The figure of a search: validation perplexity by the value of each option, in a panel each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lm.reporting.columns import format_value
-from lm.reporting.figures import COLOURS, STYLE, perplexity_axis
+from lm.reporting.figures import COLOURS, STYLE, logarithmic_axis, perplexity_axis
 from lm.reporting.search_results import SearchResults
-from lm.run_dir import PRUNED
+from lm.run_dir import FINISHED, PRUNED
+
+STATUSES: dict[str, tuple[str, dict[str, Any]]] = {
+    FINISHED: ("finished", {"marker": "o", "color": COLOURS[0]}),
+    PRUNED: ("pruned: last reported perplexity", {"marker": "x", "color": COLOURS[1], "linewidths": 1.0}),
+}
+"""What is drawn, with its label and style. The last perplexity of a run that has diverged would hide the others."""
 
 
 def draw_search(search: SearchResults | None) -> Figure | None:
     """Draw validation perplexity by the value of each option; None if no trial has one."""
-    if search is None or not search.runs:
+    drawn = [] if search is None else [place for place, run in enumerate(search.runs) if run.status in STATUSES]
+    if search is None or not drawn:
         return None
     with matplotlib.rc_context(STYLE):
         count = len(search.options)
         figure = Figure(figsize=(max(4.0, 2.6 * count), 3.2), layout="constrained")
         panels = figure.subplots(1, count, sharey=True, squeeze=False).flatten()
         for panel, option in zip(panels, search.options, strict=True):
-            _draw_option(panel, search, option)
-        perplexity_axis(panels[0], min(search.perplexities), max(search.perplexities))
+            _draw_option(panel, search, option, drawn)
+        perplexities = [search.perplexities[place] for place in drawn]
+        perplexity_axis(panels[0], min(perplexities), max(perplexities))
         figure.supylabel("validation perplexity", fontsize=9)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _draw_option(panel: Axes, search: SearchResults, option: str) -> None:
-    values: list[Any] = [run.value(option) for run in search.runs]
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        values = [format_value(value) for value in values]
-    for pruned, style in ((False, {"marker": "o"}), (True, {"marker": "x", "linewidths": 1.0})):
-        chosen = [place for place, run in enumerate(search.runs) if (run.status == PRUNED) == pruned]
-        panel.scatter(
-            [values[place] for place in chosen], [search.perplexities[place] for place in chosen],
-            s=18, color=COLOURS[int(pruned)], label="pruned (last reported)" if pruned else "finished", **style,
-        )  # fmt: skip
-    if option in search.logarithmic:
-        panel.set_xscale("log")
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        panel.xaxis.set_minor_formatter(NullFormatter())
+def _draw_option(panel: Axes, search: SearchResults, option: str, drawn: Sequence[int]) -> None:
+    values: dict[int, Any] = {place: search.runs[place].value(option) for place in drawn}
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values())
+    for status, (label, style) in STATUSES.items():
+        chosen = [place for place in drawn if search.runs[place].status == status]
+        across = [values[place] if numeric else format_value(values[place]) for place in chosen]
+        panel.scatter(across, [search.perplexities[place] for place in chosen], s=20, label=label, **style)
+    if not numeric:
+        panel.margins(x=0.3)
+    elif option in search.logarithmic:
+        logarithmic_axis(panel, "x", min(values.values()), max(values.values()))
     importance = search.importances.get(option)
     panel.set_title(option if importance is None else f"{option}\nimportance {importance:.2f}")

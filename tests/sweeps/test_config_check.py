@@ -16,7 +16,7 @@ from lm.sweeps.config_check import MAX_COMPOSED, ConfigCheck, check_read, check_
         ([], None, [[]]),
         (["cell=lstm,gru", "seed=1"], None, [["cell=lstm", "seed=1"], ["cell=gru", "seed=1"]]),
         (["seed=5"], {"seed": "1,2", "cell": "gru"}, [["seed=5", "cell=gru"]]),
-        (["lr=interval(0,1)", "seed=1"], None, [["seed=1"]]),
+        (["lr=interval(0,1)", "seed=1"], None, [["lr=0.0", "seed=1"], ["lr=1.0", "seed=1"]]),
         (["seed=range(1,4)"], None, [["seed=1"], ["seed=2"], ["seed=3"]]),
     ],
 )

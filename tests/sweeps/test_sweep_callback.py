@@ -34,7 +34,7 @@ def default_handlers():
 def sweep_config(folder, *task, launcher="basic", typed=True, params=None, resume=None, devices=1):
     overrides = {"task": list(task or ["seed=1,2"]), "hydra": [f"hydra.sweep.dir='{folder}'"] if typed else []}
     ray = {"ray": {"remote": {"num_gpus": 0}}}
-    runtime = {"choices": {"hydra/launcher": launcher}}
+    runtime = {"choices": {"hydra/launcher": launcher, "hydra/sweeper": "basic"}}
     hydra = {"sweep": {"dir": str(folder)}, "overrides": overrides, "runtime": runtime, "sweeper": {"params": params}}
     trainer = {"devices": devices}
     return OmegaConf.create({"hydra": hydra | {"launcher": ray}, "resume": resume, "trainer": trainer})
