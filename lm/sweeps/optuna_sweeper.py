@@ -23,6 +23,7 @@ from optuna.samplers import BaseSampler
 from lm.checks import check_whole
 from lm.cli import exit_on_user_error, one_line
 from lm.study import open_study, remove_torn_line
+from lm.sweeps.cores import cores
 from lm.sweeps.search_space import SearchSpace
 from lm.sweeps.sweep_job import BASIC, LOCAL
 from lm.sweeps.trials import Trials
@@ -126,7 +127,7 @@ def num_workers(launcher: DictConfig) -> Callable[[], int] | None:
     if name.startswith(RAY):
         return lambda: ray_workers(launcher.ray.remote)
     if name.startswith(SUBMITIT):
-        return lambda: int(launcher.get("array_parallelism") or 1)
+        return lambda: int(launcher.get("array_parallelism") or cores())
     raise ValueError(f"expected a launcher that can search, found {name}: type hydra/launcher=local")
 
 

@@ -99,8 +99,7 @@ def test_a_search_uses_the_workers_of_every_launcher(corpus_folder, tmp_path, la
         *SEARCH, "data=text", f"data.dir={corpus_folder}", "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2",
         "num_threads=1", "trainer.accelerator=cpu", "hydra.sweeper.n_trials=3", "hydra/sweeper/pruner=none",
     )  # fmt: skip
-    parallel = ("+hydra.launcher.array_parallelism=2",) if launcher == "submitit_local" else ()
-    process = start(*words, f"hydra/launcher={launcher}", *parallel, f"hydra.sweep.dir={tmp_path}/sweep")
+    process = start(*words, f"hydra/launcher={launcher}", f"hydra.sweep.dir={tmp_path}/sweep")
     output = process.communicate()[0]
     assert process.returncode == 0, output
     assert {state for _, state, *_ in outcome(tmp_path / "sweep")} == {TrialState.COMPLETE}
