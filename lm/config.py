@@ -25,6 +25,12 @@ MODEL_ARGUMENTS = (
 BATCHING_OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
 """The options of `data` that define batches, whatever the corpus. All others are the source's."""
 
+BATCHING_OF = {"length_conditioning": "sentences", "random_seq_len": "streams", "partial_shuffle": "streams"}
+"""The options that need one value of `data.batching`."""
+
+MIN_RANDOM_SEQ_LEN = 10
+"""The smallest `seq_len` that lengths are drawn around: the smallest of them is 5."""
+
 GROUPS = {"cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1", "trainer": "{}"}
 """The options that are groups of options, each with an example."""
 
@@ -63,6 +69,8 @@ class Config:
 
     batch_size: Annotated[int, partial(check_whole, example=20)]
     seq_len: Annotated[int, partial(check_whole, example=20)]
+    random_seq_len: Annotated[bool, check_flag]
+    partial_shuffle: Annotated[bool, check_flag]
     epochs: Annotated[int, partial(check_whole, example=25)]
     optimizer: str
     weight_decay: Annotated[float, partial(check_number, example=1e-4, least=0, below=1)]
@@ -90,10 +98,16 @@ class Config:
                 f"expected equal sizes with num_layers=1, found hidden_size={self.hidden_size} and "
                 f"last_hidden_size={self.last_hidden_size}: type last_hidden_size={self.hidden_size}"
             )
-        if self.length_conditioning and self.batching != "sentences":
+        for option, batching in BATCHING_OF.items():
+            if getattr(self, option) and self.batching != batching:
+                raise ValueError(
+                    f"expected data.batching={batching} with {option}=true, found {self.batching}: "
+                    f"type data.batching={batching}"
+                )
+        if self.random_seq_len and self.seq_len < MIN_RANDOM_SEQ_LEN:
             raise ValueError(
-                f"expected data.batching=sentences with length_conditioning=true, found {self.batching}: "
-                "type data.batching=sentences"
+                f"expected seq_len of at least {MIN_RANDOM_SEQ_LEN} with random_seq_len=true, found {self.seq_len}: "
+                f"type seq_len={MIN_RANDOM_SEQ_LEN}"
             )
         decays = max(0, self.epochs - self.epochs_at_full_rate)
         if abs(decays * math.log10(self.lr_decay_factor)) > 300:

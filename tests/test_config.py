@@ -67,6 +67,8 @@ WRONG = {
     "lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
     "schedule.lr_decay_factor": (*NOT_A_NUMBER, "0", "-2", "1e-300", "1e300"),
     "seed": (*NOT_A_NUMBER, "-1", "1.5", "4294967296", "99999999999999999999"),
+    "random_seq_len": ("abc", "1", "0", "null", "''", "[true]", "nan"),
+    "partial_shuffle": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "tie_weights": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "length_conditioning": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "data.batching": ("sentence", "1", "null", "''", "[streams]", "true"),
@@ -161,6 +163,19 @@ def test_a_decay_that_no_float_can_hold_is_refused():
     assert "expected lr_decay_factor" in sentence
     advice = sentence.rpartition("type ")[2]
     check_config(with_value(with_value(composed(), "epochs=6000"), advice))
+
+
+@pytest.mark.parametrize("option", ["random_seq_len", "partial_shuffle"])
+def test_sentences_have_no_windows(option):
+    sentence = refusal(f"{option}=true", "data.batching=sentences")
+    assert sentence is not None
+    assert sentence.startswith(f"expected data.batching=streams with {option}=true, found sentences")
+
+
+def test_random_lengths_need_some_length():
+    assert refusal("random_seq_len=true", "seq_len=10") is None
+    sentence = refusal("random_seq_len=true", "seq_len=9")
+    assert sentence == "expected seq_len of at least 10 with random_seq_len=true, found 9: type seq_len=10"
 
 
 def test_one_layer_has_one_size():

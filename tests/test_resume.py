@@ -88,6 +88,7 @@ REGULARISED = (
 )  # fmt: skip
 RECIPES = {
     "streams": (*REGULARISED, "tie_weights=true", "embedding_size=12"),
+    "windows": ("seq_len=10", "epochs=4", "random_seq_len=true", "partial_shuffle=true", "optimizer=adamw"),
     "sentences": (*REGULARISED, "cell=gru", "data.batching=sentences"),
     "adamw": ("optimizer=adamw", "weight_decay=0.01", "schedule=cosine", "cell=gru"),
     "asgd": ("optimizer=asgd", "optimizer.lambd=0.01", "cell=rnn_tanh"),

@@ -65,6 +65,9 @@ class Job:
         check_whole("startup_repeats", self.startup_repeats, 3, least=0, most=100)
         # The baseline reads streams and needs a cell of PyTorch. Other precisions need a plugin of the Trainer.
         check_choice("data.batching", self.config.batching, ("streams",))
+        for option in ("random_seq_len", "partial_shuffle"):
+            if getattr(self.config, option):
+                raise ValueError(f"expected the same batches in all variants, found {option}=true: leave it out")
         get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)
         check_choice("precision", self.machine.precision, ("auto", "32-true"))
         if (devices := self.machine.trainer.devices) not in (1, "auto"):

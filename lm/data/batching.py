@@ -26,6 +26,8 @@ class Batching:
     batching: str
     batch_size: int
     seq_len: int
+    random_seq_len: bool
+    partial_shuffle: bool
     max_length: int | None
     truncation_side: str
     padding_side: str
@@ -39,7 +41,16 @@ class Batching:
             ValueError: if a stream has fewer words than `batch_size`.
         """
         if self.batching == "streams":
-            return self._stream(corpus, "train", self.batch_size, self.seq_len, shard)
+            return BPTTBatches(
+                corpus.splits["train"],
+                self.batch_size,
+                self.seq_len,
+                shard,
+                name="train split",
+                random_seq_len=self.random_seq_len,
+                partial_shuffle=self.partial_shuffle,
+                seed=self.seed,
+            )
         return Sentences(
             corpus.splits["train"],
             corpus.vocabulary.eos_id,

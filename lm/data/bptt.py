@@ -18,11 +18,22 @@ text, `warmup_tokens=2` lets each but the first read two more words before its o
     c  f  i        d  g  j
     d  g  j        e  h  k
     e  h  .        f  i  .
+
+Two options give every epoch other batches. `random_seq_len` varies the rows of a batch around `seq_len`.
+`partial_shuffle` starts each column at a random row; behind its end it continues at its beginning, so that every target
+still occurs once. Here the columns start at rows 1, 2 and 0, and the batch has all rows:
+
+    inputs         targets
+    b  g  h        c  h  i
+    c  e  i        d  f  j
+    d  f  j        e  g  k
+    a  .  .        b  .  .
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,10 +60,15 @@ class BPTTBatches:
         shard: the columns to return, by default all.
         warmup_tokens: rows that all columns but the first read without being scored.
         name: the stream's, for error messages.
+        random_seq_len: draw the number of rows of each batch, as `random_edges` does.
+        partial_shuffle: rotate each column by a random number of rows.
+        seed: of what is drawn in each epoch; it is the same on all devices.
 
     Raises:
         ValueError: if there are fewer targets than columns, warm-up tokens excluded.
     """
+
+    batch_sampler = None  # Lightning reads it if there is a `sampler`
 
     def __init__(
         self,
@@ -62,8 +78,12 @@ class BPTTBatches:
         shard: Shard = UNSHARDED,
         warmup_tokens: int = 0,
         name: str = "text",
+        random_seq_len: bool = False,
+        partial_shuffle: bool = False,
+        seed: int = 1,
     ) -> None:
         self.ids, self.batch_size, self.seq_len = ids, batch_size, seq_len
+        self.random_seq_len, self.partial_shuffle, self.seed = random_seq_len, partial_shuffle, seed
         self.state = f"carried, after {warmup_tokens} words" if warmup_tokens else "carried"
         self.num_targets = len(ids) - 1
         if self.num_targets - warmup_tokens < batch_size:
@@ -74,36 +94,71 @@ class BPTTBatches:
         columns = shard.take(torch.arange(batch_size))
         if not len(columns):  # more devices than columns: all take every step, this one with padding alone
             columns = torch.tensor([batch_size])
+        self._columns = columns
         length, longer = divmod(self.num_targets - warmup_tokens, batch_size)
         self._rows = warmup_tokens + length + (longer > 0)  # of the whole batch: all devices have as many batches
         self._starts_B = columns * length + columns.clamp(max=longer)
         self._unscored_B = warmup_tokens * (columns > 0)
         self._lengths_B = (warmup_tokens + length + (columns < longer).long()) * (columns < batch_size)
         self._next_batch = self._resume_at = 0
+        self.set_epoch(0)
 
     def __len__(self) -> int:
-        """Return the number of batches."""
-        return -(-self._rows // self.seq_len)
+        """Return the number of batches, the same in every epoch."""
+        return len(self._edges) - 1
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches in order; the first time after `load_state_dict`, from its position on."""
+        """Yield the epoch's batches in order; the first time after `load_state_dict`, from its position on."""
         first, self._resume_at = self._resume_at, 0
         for index in range(first, len(self)):
             self._next_batch = index + 1
             yield self.batch(index)
 
     def batch(self, index: int) -> Batch:
-        """Return batch `index`, counted from 0."""
-        rows_T1 = torch.arange(index * self.seq_len, min((index + 1) * self.seq_len, self._rows))[:, None]
-        positions_TB = (self._starts_B + rows_T1).clamp(max=self.num_targets - 1)
+        """Return batch `index` of the epoch, counted from 0."""
+        rows_T1 = torch.arange(self._edges[index], self._edges[index + 1])[:, None]
+        rows_TB = rows_T1
+        if self.partial_shuffle:
+            rows_TB = (rows_T1 + self._offsets_B) % self._lengths_B.clamp(min=1)
+        positions_TB = (self._starts_B + rows_TB).clamp(max=self.num_targets - 1)
         unscored_TB = (rows_T1 < self._unscored_B) | (rows_T1 >= self._lengths_B)
         targets_TB = self.ids[positions_TB + 1].long().masked_fill(unscored_TB, IGNORE_INDEX)
         return Batch(self.ids[positions_TB].long(), targets_TB)
 
+    @property
+    def sampler(self) -> Self:
+        """The object whose `set_epoch` Lightning calls."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the lengths and offsets of an epoch, counted from 0; the next iteration uses them."""
+        self._epoch = epoch
+        self._edges = [*range(0, self._rows, self.seq_len), self._rows]
+        if self.random_seq_len:
+            self._edges = random_edges(self._rows, self.seq_len, np.random.default_rng([self.seed, epoch, 0]))
+        if self.partial_shuffle:
+            fractions = np.random.default_rng([self.seed, epoch, 1]).random(self.batch_size + 1)
+            self._offsets_B = (torch.from_numpy(fractions)[self._columns] * self._lengths_B).long()
+
     def state_dict(self) -> dict[str, Any]:
-        """Return the position: the next batch's index."""
-        return {"next_batch": self._next_batch}
+        """Return the position: the epoch, and the index of its next batch."""
+        return {"epoch": self._epoch, "next_batch": self._next_batch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue at a position from `state_dict`; after the last batch that is the first one."""
+        self.set_epoch(state["epoch"])
         self._next_batch = self._resume_at = state["next_batch"] % len(self)
+
+
+def random_edges(rows: int, seq_len: int, generator: np.random.Generator) -> list[int]:
+    """Return the rows at which batches of random lengths begin, and the last one's end.
+
+    The lengths are those of Merity et al. (2017, arXiv:1708.02182): normal around `seq_len`, or in one of 20 batches
+    around half of it, with a standard deviation of 5, and at least 5. They are then scaled by a factor near 1, so that
+    every epoch has the same number of batches, on which schedules depend.
+    """
+    batches = max(1, round(rows / (0.95 * seq_len + 0.05 * seq_len / 2)))
+    means = np.where(generator.random(batches) < 0.95, seq_len, seq_len / 2)
+    lengths = generator.normal(means, 5).astype(int).clip(min=5)
+    edges = np.rint(lengths.cumsum() * (rows / lengths.sum()))
+    return [0, *(int(edge) for edge in edges)]

@@ -20,7 +20,7 @@ from lm.models.language_model import LanguageModel, State, detach_states
 from lm.models.penalties import output_penalty, recorded
 from lm.run_files import read_checkpoint
 from lm.training.distributed import all_gather, concat_states, shard_states
-from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer
+from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer, scaled_lr
 from lm.training.rng import restore_rng, rng_states, saved_rng_states
 from lm.training.schedules import make_scheduler
 from lm.training.sgd import total_norm
@@ -49,6 +49,7 @@ class LanguageModelModule(pl.LightningModule):
         self.grad_norm.persistent(True)
         self.last_norm = torch.zeros(())
         self._validated = False
+        self._relative_length = 1.0  # of the window, with `random_seq_len`
         self._states: dict[str, list[State]] = {}
         self._rng_states: dict[str, Tensor] = {}
 
@@ -139,7 +140,17 @@ class LanguageModelModule(pl.LightningModule):
         self.grad_norm.update(norm)
         self.last_norm = norm
         by_grad_scale = OPTIMIZERS[self.config.optimizer].grad_scale
-        clip_gradients(optimizer, self.config.max_grad_norm, norm, by_grad_scale)
+        clip_gradients(optimizer, self.config.max_grad_norm, norm, by_grad_scale, self._relative_length)
+
+    def on_train_batch_start(self, batch: Batch | SentenceBatch, batch_idx: int) -> None:
+        """Keep the length of a random window relative to `seq_len`."""
+        if self.config.random_seq_len:
+            self._relative_length = len(batch.targets_TB) / self.config.seq_len
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Take a step, whose learning rate is scaled by the relative length of a random window."""
+        with scaled_lr(optimizer, self._relative_length):
+            super().optimizer_step(epoch, batch_idx, optimizer, *args, **kwargs)
 
     def on_train_epoch_start(self) -> None:
         """Reset the sums of the epoch."""

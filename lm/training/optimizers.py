@@ -5,7 +5,8 @@ python -m lm.train optimizer=adamw lr=0.003 weight_decay=0.01
 This module does not import PyTorch: a config is checked fast without it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pkgutil import resolve_name
@@ -99,7 +100,13 @@ def make_optimizer(
     return optimizer
 
 
-def clip_gradients(optimizer: "torch.optim.Optimizer", max_norm: float, norm: "Tensor", by_grad_scale: bool) -> None:
+def clip_gradients(
+    optimizer: "torch.optim.Optimizer",
+    max_norm: float,
+    norm: "Tensor",
+    by_grad_scale: bool,
+    relative_length: float = 1.0,
+) -> None:
     """Scale the gradients of any optimiser down to a norm of `max_norm`, given the norm that they have.
 
     Args:
@@ -107,8 +114,12 @@ def clip_gradients(optimizer: "torch.optim.Optimizer", max_norm: float, norm: "T
         max_norm: the largest norm allowed.
         norm: of all gradients together, a scalar.
         by_grad_scale: leave the scaling to the optimiser's step, which reads every gradient anyway.
+        relative_length: first divide the gradients of a longer or shorter window by its relative length. They are then
+            on the scale of a usual one.
     """
-    scale = (norm / max_norm).clamp(min=1.0).float()  # fused optimisers take a float32, whatever the weights are
+    scale = (
+        (norm / max_norm).clamp(min=relative_length).float()
+    )  # fused optimisers take a float32, whatever the weights are
     if by_grad_scale:
         optimizer.grad_scale = scale  # type: ignore[attr-defined]
         return
@@ -116,3 +127,16 @@ def clip_gradients(optimizer: "torch.optim.Optimizer", max_norm: float, norm: "T
         for parameter in group["params"]:
             if parameter.grad is not None:
                 parameter.grad.div_(scale)
+
+
+@contextmanager
+def scaled_lr(optimizer: "torch.optim.Optimizer", factor: float) -> Iterator[None]:
+    """Multiply the learning rates by a factor within the block."""
+    rates = [group["lr"] for group in optimizer.param_groups]
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate * factor
+    try:
+        yield
+    finally:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate

@@ -14,7 +14,7 @@ CORPUS = Corpus(
 )
 DEFAULTS = {
     "batching": "sentences", "batch_size": 4, "seq_len": 5, "max_length": 2, "truncation_side": "right",
-    "padding_side": "left", "bucket_width": 1, "seed": 1,
+    "padding_side": "left", "bucket_width": 1, "seed": 1, "random_seq_len": False, "partial_shuffle": False,
 }  # fmt: skip
 
 
@@ -78,3 +78,15 @@ def test_the_final_evaluation_of_sentences_is_as_their_validation():
 
 def test_an_empty_line_that_was_kept_is_a_sentence():
     assert len(Sentences(torch.tensor([2, 0, 0, 2, 0]), 0, 1)) == 3
+
+
+def test_only_training_has_random_windows():
+    corpus = Corpus(
+        "x", "y", Vocabulary([EOS, UNK, "a"]), dict.fromkeys(("train", "valid"), torch.arange(3000) % 3), None
+    )
+    random = batching(batching="streams", seq_len=20, random_seq_len=True, partial_shuffle=True, seed=2)
+    usual = batching(batching="streams", seq_len=20)
+    train, valid = random.training(corpus), random.validation(corpus)
+    assert (train.random_seq_len, train.partial_shuffle, train.seed) == (True, True, 2)
+    for one, other in zip(valid, usual.validation(corpus), strict=True):
+        assert torch.equal(one.targets_TB, other.targets_TB)

@@ -1,9 +1,11 @@
+import random
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
-from lm.data.bptt import IGNORE_INDEX, BPTTBatches
+from lm.data.bptt import IGNORE_INDEX, BPTTBatches, random_edges
 from lm.data.shard import Shard
 
 ALPHABET = torch.arange(11)  # a to k: ten targets
@@ -103,3 +105,111 @@ def test_more_columns_than_targets_are_refused_with_the_number_to_type():
     sentence = "expected the valid split to have more words than batch_size=11, found 11: type batch_size=10 or less"
     with pytest.raises(ValueError, match=sentence):
         BPTTBatches(ALPHABET, batch_size=11, seq_len=2, name="valid split")
+
+
+BOTH = {"random_seq_len": True, "partial_shuffle": True}
+
+
+def epoch_of(batches, epoch):
+    batches.set_epoch(epoch)
+    return list(batches)
+
+
+def test_the_rotated_columns_are_those_drawn_in_the_module(monkeypatch):
+    batches = BPTTBatches(ALPHABET, batch_size=3, seq_len=4, partial_shuffle=True)
+    batches._offsets_B = torch.tensor([1, 2, 0])
+    [batch] = batches
+    assert letters(batch.inputs_TB[:3]) == ["b g h", "c e i", "d f j"]
+    assert letters(batch.inputs_TB[3:, :1]) == ["a"]
+    assert letters(batch.targets_TB) == ["c h i", "d f j", "e g k", "b . ."]
+
+
+@pytest.mark.parametrize("options", [BOTH, {"random_seq_len": True}, {"partial_shuffle": True}])
+@pytest.mark.parametrize(("length", "batch_size"), [(2, 1), (7, 6), (500, 3), (1001, 20)])
+def test_every_word_is_a_target_once_in_every_epoch_after_the_word_before_it(length, batch_size, options):
+    batches = BPTTBatches(torch.arange(length), batch_size, 12, **options)
+    for epoch in range(4):
+        targets = []
+        for batch in epoch_of(batches, epoch):
+            scored = batch.targets_TB != IGNORE_INDEX
+            assert torch.equal(batch.inputs_TB[scored] + 1, batch.targets_TB[scored])
+            targets += batch.targets_TB[scored].tolist()
+        assert sorted(targets) == list(range(1, length))
+
+
+def test_a_rotated_column_begins_at_a_random_row_and_continues_at_its_beginning():
+    columns, rows = 5, 200
+    batches = BPTTBatches(torch.arange(columns * rows + 1), columns, 30, partial_shuffle=True, seed=3)
+    starts = set()
+    for epoch in range(3):
+        inputs_TB = torch.cat([batch.inputs_TB for batch in epoch_of(batches, epoch)])
+        for column in range(columns):
+            first = int(inputs_TB[0, column]) - column * rows
+            expected = [column * rows + (first + row) % rows for row in range(rows)]
+            assert inputs_TB[:, column].tolist() == expected
+            starts.add(first)
+    assert len(starts) > 12
+
+
+def awd_lstm_lengths(number, base, draw):
+    """The loop of AWD-LSTM's training."""
+    lengths = []
+    for _ in range(number):
+        mean = base if draw.random() < 0.95 else base / 2.0
+        lengths.append(max(5, int(draw.normalvariate(mean, 5))))
+    return lengths
+
+
+@pytest.mark.parametrize(("rows", "seq_len"), [(46_479, 70), (13_000, 35), (2_000, 10)])
+def test_random_lengths_are_distributed_as_in_awd_lstm(rows, seq_len):
+    edges = [random_edges(rows, seq_len, np.random.default_rng([1, epoch])) for epoch in range(40)]
+    found = np.concatenate([np.diff(each) for each in edges])
+    expected = np.array(awd_lstm_lengths(40_000, seq_len, random.Random(1)))
+    assert {(each[0], each[-1]) for each in edges} == {(0, rows)}
+    assert found.min() >= 4
+    # Around a small length many are raised to 5; these epochs would have fewer batches.
+    assert found.mean() == pytest.approx(expected.mean(), rel=0.02 if seq_len > 10 else 0.1)
+    assert found.std() == pytest.approx(expected.std(), rel=0.1)
+    for quantile in (0.01, 0.04, 0.1, 0.5, 0.9):
+        assert np.quantile(found, quantile) == pytest.approx(np.quantile(expected, quantile), abs=2)
+
+
+def test_every_epoch_has_other_lengths_and_as_many_batches():
+    batches = BPTTBatches(torch.arange(20_001), 10, 30, random_seq_len=True)
+    lengths = [[len(batch.inputs_TB) for batch in epoch_of(batches, epoch)] for epoch in range(5)]
+    assert {len(each) for each in lengths} == {len(batches)}
+    assert len({tuple(each) for each in lengths}) == 5
+
+
+def test_devices_draw_the_same_lengths_and_offsets():
+    ids = torch.arange(1000)
+    whole = BPTTBatches(ids, 7, 12, **BOTH)
+    shards = [BPTTBatches(ids, 7, 12, Shard(rank, 3), **BOTH) for rank in range(3)]
+    for epoch in range(2):
+        epochs = [epoch_of(each, epoch) for each in (whole, *shards)]
+        for batch, *parts in zip(*epochs, strict=True):
+            assert torch.equal(batch.targets_TB, torch.cat([part.targets_TB for part in parts], dim=1))
+
+
+def test_a_device_without_a_column_reads_padding_alone():
+    batches = BPTTBatches(torch.arange(100), 2, 12, Shard(2, 3), **BOTH)
+    assert all((batch.targets_TB == IGNORE_INDEX).all() for batch in batches)
+
+
+@pytest.mark.parametrize("stop", [1, 4])
+def test_a_drawn_epoch_resumes_where_it_stopped(stop):
+    first, second = (BPTTBatches(torch.arange(1000), 5, 12, **BOTH) for _ in range(2))
+    first.set_epoch(3)
+    rest = iter(first)
+    for _ in range(stop):
+        next(rest)
+    second.load_state_dict(first.state_dict())
+    second.set_epoch(3)  # as Lightning does
+    for batch, same in zip(rest, second, strict=True):
+        assert torch.equal(batch.targets_TB, same.targets_TB)
+
+
+def test_without_the_options_every_epoch_is_the_same():
+    batches = BPTTBatches(torch.arange(100), 5, 12)
+    for one, other in zip(epoch_of(batches, 0), epoch_of(batches, 1), strict=True):
+        assert torch.equal(one.targets_TB, other.targets_TB)

@@ -14,8 +14,9 @@ def datamodule(kind, batch_size=2):
     ids = torch.tensor([3, 2, 1, 2, 3, 1] * 5, dtype=torch.int32)
     splits = {"train": ids, "valid": ids[:12]}
     corpus = Corpus("letters", "", Vocabulary(["<unk>", "<eos>", "a", "b"]), splits, None)
-    sides = {"truncation_side": "right", "padding_side": "right"}
-    return CorpusDataModule(corpus, Batching(kind, batch_size, 3, max_length=None, **sides, bucket_width=1, seed=1))
+    windows = {"seq_len": 3, "random_seq_len": False, "partial_shuffle": False}
+    sentences = {"max_length": None, "truncation_side": "right", "padding_side": "right", "bucket_width": 1}
+    return CorpusDataModule(corpus, Batching(kind, batch_size, **windows, **sentences, seed=1))
 
 
 @pytest.mark.parametrize("kind", ["streams", "sentences"])

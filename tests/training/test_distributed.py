@@ -39,11 +39,13 @@ def assert_equal_but_for_rounding(run, reference):
     assert run.results["best_epoch"] == reference.results["best_epoch"]
 
 
+WINDOWS = ("random_seq_len=true", "partial_shuffle=true", "seq_len=12")
 PENALISED = ("activation_penalty=2", "temporal_penalty=1", "tie_weights=true", "embedding_size=12")
 
 
 @pytest.mark.parametrize(
-    "words", [PENALISED, ("cell=gru", "data.batching=sentences", "length_conditioning=true", *PENALISED[:2])]
+    "words",
+    [(*PENALISED, *WINDOWS), ("cell=gru", "data.batching=sentences", "length_conditioning=true", *PENALISED[:2])],
 )
 def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, tmp_path, words):
     run, reference = RunDir(tmp_path / "two"), RunDir(tmp_path / "one")

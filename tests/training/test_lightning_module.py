@@ -11,7 +11,7 @@ from torch import nn
 from lm.data.bptt import BPTTBatches
 from lm.data.sentences import Sentences
 from lm.evaluation.loading import load_saved_run
-from lm.models.language_model import LanguageModel
+from lm.models.language_model import LanguageModel, detach_states
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.sgd import SGD
 from tests.configs import config_with
@@ -80,6 +80,39 @@ def test_training_equals_an_independent_loop(cell):
     found = [model.embedding.weight, model.decoder.weight, model.decoder.bias, *recurrent]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_random_windows_are_trained_as_in_awd_lstm():
+    """Mean loss of each window, L2, and a learning rate that is scaled by the window's length."""
+    torch.manual_seed(0)
+    usual = 10
+    lr, clip, decay = 5.0, 0.16, 1e-3  # of the mean loss
+    converted = {"lr": lr / usual, "max_grad_norm": clip * usual, "weight_decay": decay * usual}
+    given = settings(seq_len=usual, random_seq_len=True, epochs=2, epochs_at_full_rate=3, **converted)
+    ids = torch.randint(WORDS, (COLUMNS * 100 + 1,))
+    model, same = LanguageModel(WORDS, **given.model_arguments()), LanguageModel(WORDS, **given.model_arguments())
+    same.load_state_dict(model.state_dict())
+    parameters, windows = list(same.parameters()), BPTTBatches(ids, COLUMNS, usual, random_seq_len=True)
+    clipped = []
+    for epoch in range(given.epochs):
+        windows.set_epoch(epoch)
+        states = None
+        for window in windows:
+            logits_TBV, states = same.logits(window.inputs_TB, states)
+            states = detach_states(states)
+            mean = F.cross_entropy(logits_TBV.flatten(0, 1), window.targets_TB.flatten())
+            gradients = torch.autograd.grad(mean, parameters)
+            norm = torch.cat([gradient.flatten() for gradient in gradients]).norm()
+            clipped.append(bool(norm > clip))
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                update = gradient * min(1.0, clip / norm) + decay * parameter.data
+                parameter.data -= lr * len(window.targets_TB) / usual * update
+    task = LanguageModelModule(model, given, metadata={})
+    trainer(given).fit(task, windows, BPTTBatches(ids, COLUMNS, usual))
+    assert len(set(clipped)) == 2
+    for one, other in zip(model.parameters(), parameters, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    assert task.optimizers().param_groups[0]["lr"] == lr / usual
 
 
 def sentences_one_by_one(model, given, batches):
