@@ -15,10 +15,10 @@ from omegaconf import DictConfig
 
 CONFIGS = Path(__file__).parents[1] / "conf"
 
-OPEN_PREFIXES = ("trainer.", "hydra.", "hydra/")
+OPEN_PREFIXES = ("trainer.", "logger.", "hydra.", "hydra/")
 """Where an option may be new: arguments of Lightning and Hydra that `conf/` does not list."""
 
-CHECKED_ELSEWHERE = ("data", "optimizer", "schedule", "trainer", "hydra")
+CHECKED_ELSEWHERE = ("data", "optimizer", "logger", "schedule", "trainer", "hydra")
 """Groups whose options are the arguments of what they configure, which refuses others."""
 
 USER_CONFIG_FLAGS = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")
@@ -45,7 +45,11 @@ def wrong_choice(overrides: Sequence[str]) -> str | None:
         group, _, found = override.partition("=")
         choices = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if group else []
         parsed = OverridesParser.create().parse_override(override) if choices else None
-        if parsed and not (parsed.is_sweep_override() or isinstance(parsed.value(), str)):
+        value = None if parsed is None or parsed.is_sweep_override() else parsed.value()
+        if isinstance(value, list):  # several choices of one group, as in logger=[tensorboard,csv]
+            for name in (str(name) for name in value if name not in choices):
+                return unknown_choice(group, name, choices)
+        elif parsed and not (parsed.is_sweep_override() or isinstance(value, str)):
             return unknown_choice(group, found, choices)
     return None
 

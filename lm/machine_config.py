@@ -11,6 +11,7 @@ from lm.checks import check_fields, check_flag, check_number, check_whole
 from lm.config import Config, field_names, plain
 from lm.run_dir import RunDir
 from lm.trainer_config import TrainerConfig
+from lm.training.loggers import check_loggers
 
 MAX_THREADS = 1024
 """The largest number of threads; OpenMP aborts the process if it cannot start them."""
@@ -30,6 +31,7 @@ class MachineConfig:
     checkpoint_every_minutes: Annotated[float, partial(check_number, example=10, above=0)]
     score_train: Annotated[bool | None, partial(check_flag, optional=True)]
     resume: str | None
+    logger: Annotated[dict[str, dict[str, Any]], check_loggers]
     trainer: TrainerConfig
 
     def __post_init__(self) -> None:
@@ -46,6 +48,7 @@ class MachineConfig:
         """Return the typed options of a composed config."""
         values = plain(config)
         typed: dict[str, Any] = {name: values.get(name) for name in field_names(cls)}
+        typed["logger"] = typed["logger"] or {}  # after logger=[]
         return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
 
 
@@ -71,6 +74,9 @@ def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictCo
     """
     saved, changeable = run.saved_config(), {"epochs", "data.dir", *field_names(MachineConfig)}
     for key, _, asked in (override.lstrip("+~").partition("=") for override in overrides):
+        if key.partition(".")[0] == "logger":
+            OmegaConf.update(saved, "logger", config.logger, merge=False, force_add=True)
+            continue
         if key in run.choices:
             found: object = run.choices[key]
         else:

@@ -56,8 +56,7 @@ class RunDir:
     """
 
     def __init__(self, folder: Path, name: str = "") -> None:
-        self.folder = folder
-        self.name = name or folder.name
+        self.folder, self.name = folder, name or folder.name
         self.sweep = ""
         """The name of its sweep in a report on several sweeps."""
         self._damage: dict[Path, str] = {}

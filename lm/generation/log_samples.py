@@ -27,10 +27,11 @@ class LogSamples(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the samples to TensorBoard, one per line."""
         assert isinstance(pl_module, LanguageModelModule)
-        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
+        boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        if boards and trainer.is_global_zero:
             lines = sample_sentences(pl_module.model, self.vocabulary, self.num_samples)
             text = "\n".join(f"- {line}" for line in lines)
-            trainer.logger.experiment.add_text("samples", text, trainer.current_epoch + 1)
+            boards[0].experiment.add_text("samples", text, trainer.current_epoch + 1)
 
 
 def sample_sentences(model: LanguageModel, vocabulary: Vocabulary, num_samples: int) -> list[str]:

@@ -82,8 +82,13 @@ def config_values(run: RunDir) -> dict[str, Any]:
         values = dict(flat(OmegaConf.to_container(run.config, resolve=True)))
     except (OmegaConfBaseException, RecursionError):
         return {}
+    ignored = set(_page()["ignored"])
     # To Python 1 and true are equal, as options they are not.
-    return {key: (value, isinstance(value, bool)) for key, value in values.items() if key not in _page()["ignored"]}
+    return {
+        key: (value, isinstance(value, bool))
+        for key, value in values.items()
+        if not ignored & {key, key.partition(".")[0]}
+    }
 
 
 @lru_cache(maxsize=64)  # the table asks several times for the same run

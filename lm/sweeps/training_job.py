@@ -42,9 +42,10 @@ from lm.training.hardware import (
     versions,
 )
 from lm.training.lightning_module import LanguageModelModule
+from lm.training.loggers import closing_loggers, log_results
 from lm.training.resume import RunMismatch, check_resumable, metadata
 from lm.training.signals import Interrupted, StopRequest, on_stop_signals
-from lm.training.trainer import fit, log_hyperparameters, trainer_arguments
+from lm.training.trainer import fit, trainer_arguments
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +95,13 @@ def train(
         return run.results
     log.info(describe_start(corpus, run, device, precision))
     stop = StopRequest()
-    with on_stop_signals(stop):
-        trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
-        if not trainer.is_global_zero:
-            return {}
-        results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
-    log_hyperparameters(trainer, results)
+    with closing_loggers():
+        with on_stop_signals(stop):
+            trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
+            if not trainer.is_global_zero:
+                return {}
+            results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
+        log_results(trainer.loggers, results["best"])
     run.write_results(results)
     log.info(summary(results, run))
     return results

@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a progress bar, `epochs.csv`, one line per epoch, TensorBoard."""
+"""What a run shows while it trains: a progress bar, `epochs.csv`, one line per epoch, the loggers."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ from lm.training.lightning_module import LanguageModelModule
 
 log = logging.getLogger(__name__)
 
-TENSORBOARD_NAMES = {
+METRIC_NAMES = {
     "train_online_ppl": "perplexity/train",
     "valid_ppl": "perplexity/valid",
     "lr": "optimiser/learning_rate",
@@ -55,7 +55,7 @@ class ProgressBar(TQDMProgressBar):
 
 
 class EpochLog(pl.Callback):
-    """Writes one row per epoch to `epochs.csv`, and the same to the log and to TensorBoard.
+    """Writes one row per epoch to `epochs.csv`, and the same to the log and to the loggers.
 
     Args:
         run: the run's folder.
@@ -102,10 +102,11 @@ class EpochLog(pl.Callback):
         """Stop the clock of training, which excludes validation; add a point to the loss curve."""
         assert isinstance(pl_module, LanguageModelModule)
         self._training_ended = time.monotonic()
-        if trainer.global_step % self.loss_every == 0 and trainer.logger is not None:
+        if trainer.global_step % self.loss_every == 0 and trainer.loggers:
             nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size * pl_module.config.batch_size
             tokens = int(all_reduce_sum((batch.targets_TB != IGNORE_INDEX).sum()))
-            trainer.logger.log_metrics({"loss/train": nats / tokens}, trainer.global_step)
+            for logger in trainer.loggers:
+                logger.log_metrics({"loss/train": nats / tokens}, trainer.global_step)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the row of the epoch."""
@@ -115,10 +116,10 @@ class EpochLog(pl.Callback):
         if not trainer.is_global_zero:
             return
         self.run.write_epochs(self.rows)
-        if trainer.logger is not None:
-            values = {label: row[name] for name, label in TENSORBOARD_NAMES.items()}
-            measured = {label: value for label, value in values.items() if value is not None}
-            trainer.logger.log_metrics(measured, trainer.current_epoch + 1)
+        values = {label: row[name] for name, label in METRIC_NAMES.items()}
+        measured = {label: value for label, value in values.items() if value is not None}
+        for logger in trainer.loggers:
+            logger.log_metrics(measured, trainer.current_epoch + 1)
         log.info(self._line(row, trainer.current_epoch + 1, trainer.max_epochs or 0))
 
     def _row(self, trainer: pl.Trainer, module: LanguageModelModule) -> dict[str, float | None]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.profilers import PassThroughProfiler
 from tabulate import tabulate
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -30,6 +29,7 @@ from lm.training.epoch_log import EpochLog, ProgressBar
 from lm.training.hardware import resolve_device
 from lm.training.hparams import hyperparameters
 from lm.training.lightning_module import LanguageModelModule
+from lm.training.loggers import make_loggers
 from lm.training.resume import check_restorable, metadata
 from lm.training.signals import Interrupted, StopRequest
 
@@ -95,8 +95,8 @@ def fit(
         machine.trainer.log_every_n_steps,
         stop,
     )
-    logger = make_logger(run, hyperparameters(config, machine, corpus, run), resumed_from)
-    trainer = make_trainer(arguments, config.epochs, run, logger, callbacks, last)
+    loggers = make_loggers(machine.logger, run, hyperparameters(config, machine, corpus, run), resumed_from)
+    trainer = make_trainer(arguments, config.epochs, run, loggers, callbacks, last)
     # Its handler of SIGTERM waits for the other devices, and ends training before `last` has written a checkpoint.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     check_devices(trainer.world_size, machine.trainer.strategy, config.batch_size)
@@ -199,19 +199,11 @@ def describe_sentences(batches: Sentences) -> str:
     return f"sentences: {words}, {batches.padding:.1%} padding, {batches.num_truncated:,} words truncated"
 
 
-def log_hyperparameters(trainer: pl.Trainer, results: dict[str, Any]) -> None:
-    """Add the run to TensorBoard's table of hyperparameters, with the perplexities of the best weights."""
-    assert isinstance(trainer.logger, TensorBoardLogger)
-    metrics = {f"result/{name}": results["best"][name] for name in ("valid_ppl", "test_ppl")}
-    trainer.logger.log_hyperparams(trainer.logger.hparams, metrics)
-    trainer.logger.finalize("success")
-
-
 def make_trainer(
     arguments: dict[str, Any],
     epochs: int,
     run: RunDir,
-    logger: TensorBoardLogger,
+    loggers: Sequence[Any],
     callbacks: Sequence[pl.Callback],
     last: LastCheckpoint,
 ) -> pl.Trainer:
@@ -222,7 +214,7 @@ def make_trainer(
     watching = [EpochLog(run, every), *callbacks, StopOnNonFiniteLoss(every)]
     return pl.Trainer(**arguments | {
         "max_epochs": epochs,
-        "logger": logger,
+        "logger": list(loggers) or False,
         "callbacks": [*watching, BestCheckpoint(run.checkpoints), last, *bar],
         "plugins": [AtomicCheckpointIO()],
         "profiler": arguments["profiler"] or NoOpProfiler(),
@@ -231,16 +223,3 @@ def make_trainer(
         "enable_model_summary": False,
         "use_distributed_sampler": False,
     })  # fmt: skip
-
-
-def make_logger(run: RunDir, hparams: dict[str, Any], resumed_from: int | None) -> TensorBoardLogger:
-    """Return the logger. TensorBoard hides what a killed run logged after `resumed_from`, the step to resume from."""
-    logger = TensorBoardLogger(
-        run.folder.parent,
-        name="",
-        version=run.folder.name,
-        default_hp_metric=False,
-        purge_step=None if resumed_from is None else resumed_from + 1,
-    )
-    logger.hparams = hparams  # Lightning writes hparams.yaml once, before it has any
-    return logger

@@ -32,7 +32,7 @@ def small_job(
 ):
     machine = MachineConfig(
         precision=precision, num_threads=num_threads, gpus_per_run=0, checkpoint_every_minutes=10, score_train=None,
-        resume=None, trainer=TrainerConfig(**TRAINER | (trainer or {})),
+        resume=None, logger={}, trainer=TrainerConfig(**TRAINER | (trainer or {})),
     )  # fmt: skip
     return Job(replace(CONFIG, **config), machine, vocabulary_size, steps, rounds, startup_repeats)
 
