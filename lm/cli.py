@@ -6,6 +6,7 @@ Shell completion comes with the console scripts: eval "$(lm-train -sc install=ba
 import atexit
 import errno
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -66,8 +67,11 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
                 run()
             except BrokenPipeError:
                 sys.exit(discard(sys.stdout))
-            except (HydraException, OmegaConfBaseException, OSError) as error:
-                sys.exit(f"error: {explain(config_name, error)}")
+            except (HydraException, RuntimeError, *USER_ERRORS) as error:
+                found = explain(config_name, error)
+                if isinstance(error, RuntimeError) and found == one_line(error):
+                    raise  # a bug
+                sys.exit(f"error: {found}")
             except KeyboardInterrupt:
                 sys.exit(130)  # the status that shells use for SIGINT
             finally:
@@ -113,9 +117,11 @@ def one_line(error: BaseException) -> str:
         place = "a file or folder" if error.filename is None else f"the file or folder '{error.filename}'"
         advice = "make room for it" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "type another one"
         return f"expected to use {place}, found: {error.strerror}; {advice}"
+    if str(error).startswith("Error merging override") and error.__cause__:
+        return one_line(error.__cause__)  # Hydra's own message does not say what is wrong
     if isinstance(error, InterpolationResolutionError) and isinstance(error.__context__, Exception):
         return one_line(error.__context__)  # the error of a resolver, without the way to it through the config
-    text, _, _ = str(error).partition("Config search path")
+    text = re.split(r"Config search path|\s+full_key:", str(error))[0]
     key = getattr(error, "full_key", None)
     found = f"expected a value of {key}, found: {text}" if key and str(key) not in text else text
     return " ".join(found.split())

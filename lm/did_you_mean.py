@@ -40,15 +40,18 @@ def unknown_addition(config_name: str, arguments: Sequence[str]) -> str | None:
 
 
 def wrong_choice(overrides: Sequence[str]) -> str | None:
-    """Return in a sentence which group of options is given something else than a name, such as `cell=null`."""
+    """Return in a sentence which group of options is given something else than a choice, such as `cell=null`."""
     for override in overrides:
-        group, _, found = override.partition("=")
+        name, _, found = override.partition("=")
+        group = name.removesuffix(".name")  # the name alone would leave the other options of the choice as they are
         choices = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) if group else []
         parsed = OverridesParser.create().parse_override(override) if choices else None
         value = None if parsed is None or parsed.is_sweep_override() else parsed.value()
+        if parsed and group != name:
+            return unknown_choice(group, override, choices)
         if isinstance(value, list):  # several choices of one group, as in logger=[tensorboard,csv]
-            for name in (str(name) for name in value if name not in choices):
-                return unknown_choice(group, name, choices)
+            for choice in (str(choice) for choice in value if choice not in choices):
+                return unknown_choice(group, choice, choices)
         elif parsed and not (parsed.is_sweep_override() or isinstance(value, str)):
             return unknown_choice(group, found, choices)
     return None
@@ -62,6 +65,8 @@ def did_you_mean(config_name: str, error: Exception) -> str | None:
     if isinstance(error, MissingConfigException) and error.options and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return unknown_choice(group, choice, error.options)
+    if match := re.match(r"(?:Invalid plugin|Unknown plugin class :) '(.*?)'", str(error)):
+        return f"expected a _target_ in an installed package hydra_plugins, found {match[1]}: leave _target_ out"
     if match := re.match(r"Multiple values for (\S+)\.", str(error)):
         return f"expected {match[1]}= once and without a plus, found it twice: type {match[1]}= alone"
     match = re.match(r"Could not override '([^']+)'", str(error))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from omegaconf import DictConfig, OmegaConf
 
 from lm.checks import check_fields, check_flag, check_number, check_whole
-from lm.config import Config, field_names, plain
+from lm.config import field_names, plain
 from lm.run_dir import RunDir
 from lm.trainer_config import TrainerConfig
 from lm.training.loggers import check_loggers
@@ -50,19 +50,6 @@ class MachineConfig:
         typed: dict[str, Any] = {name: values.get(name) for name in field_names(cls)}
         typed["logger"] = typed["logger"] or {}  # after logger=[]
         return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
-
-
-def check_validated(config: Config, machine: MachineConfig) -> None:
-    """Check that at least one epoch is validated, without which no weights are the best.
-
-    Raises:
-        ValueError: if none is.
-    """
-    if machine.trainer.check_val_every_n_epoch > config.epochs:
-        raise ValueError(
-            f"expected trainer.check_val_every_n_epoch to be at most epochs={config.epochs}, "
-            f"found {machine.trainer.check_val_every_n_epoch}: type +trainer.check_val_every_n_epoch={config.epochs}"
-        )
 
 
 def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictConfig:

@@ -40,6 +40,17 @@ def quote_override(key: str, value: object) -> str:
     return shlex.quote(f"{key}={quote_value(text, Quote.double)}")
 
 
+def requote(override: str) -> str:
+    """Return an override quoted for the shell, with quotes of Hydra only where they are needed, and no single ones."""
+    name, _, value = override.partition("=")
+    parser = OverridesParser.create()
+    parsed = parser.parse_override(override)
+    if value[:1] not in ("'", '"') or parsed.is_sweep_override() or not isinstance(text := parsed.value(), str):
+        return shlex.quote(override)
+    plain = PLAIN_VALUE.fullmatch(text) and parser.parse_override(f"{name}={text}").value() == text
+    return f"{name}={text}" if plain else shlex.quote(f"{name}={QuotedString(text, Quote.double).with_quotes()}")
+
+
 def quote_value(text: str, quote: Quote = Quote.single) -> str:
     """Return a text quoted for Hydra, with its interpolations escaped."""
     return QuotedString(escape_interpolations(text), quote).with_quotes()

@@ -234,10 +234,7 @@ class RunDir:
             return missing
 
     def value(self, key: str) -> Value:
-        """Return the value of a dotted config key or config group, or None.
-
-        A value that only the training process could compute, such as an environment variable, is None too.
-        """
+        """Return the value of a config key or group; None if it is missing, or known to the training process alone."""
         if key in self.choices:
             return str(self.choices[key])
         try:

@@ -20,9 +20,11 @@ from lm.folders import waiting_lock
 if TYPE_CHECKING:
     import numpy as np
 
-FINISHED = "finished"
+FINISHED, DIVERGED = "finished", "diverged"
 PRUNED = "pruned"
 """The status of a run that a search has stopped early."""
+ENDED = {FINISHED, DIVERGED, PRUNED}
+"""The statuses of runs that need not be resumed: they would end in the same way."""
 
 MAX_YAML_CHARACTERS = 1_000_000
 """The largest YAML file that is read: PyYAML needs a minute for ten times as much."""

@@ -97,3 +97,9 @@ def small(corpus_folder):
         "data=text", f"data.dir={corpus_folder}", "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2",
         "precision=32-true", "trainer.accelerator=cpu", "trainer.log_every_n_steps=5",
     )  # fmt: skip
+
+
+@pytest.fixture
+def small_sentences(small):
+    """The same for batches of sentences, of which no sequence length is asked."""
+    return (*(word for word in small if not word.startswith("seq_len=")), "data.batching=sentences")

@@ -35,6 +35,12 @@ COMMANDS = ("lm.train", "lm.evaluate", "lm.generate", "lm.report", "lm.benchmark
         (["-m", "seed=1,2", "lr=abc"], "expected lr to be a number above 0 and below 1e+06, found 'abc'"),
         (["-m", "dropout=1.5,2"], "expected dropout to be a number of at least 0 and below 1, found 1.5"),
         (["-m", "experiment=equal_parameters", "data=python_docs"], "type equal_parameters.vocabulary_size="),
+        (["data.batching=sentences", "seq_len=5"], "found seq_len= with data.batching=sentences: type data.batching="),
+        (["optimizer.name=foo"], "found optimizer.name=foo: type optimizer="),
+        (["cell.name=gru"], "found cell.name=gru: type cell="),
+        (["-m", "seed=1,2", "hydra.sweeper._target_=foo.Bar"], "found foo.Bar: leave _target_ out"),
+        (["-m", "seed=1,2", "hydra.launcher._target_=hydra_plugins.foo.Bar"], "found hydra_plugins.foo.Bar: leave"),
+        (["-m", "seed=1,2", "hydra.sweeper.max_batch_size=abc"], "expected a value of hydra.sweeper.max_batch_size"),
         (["-m", "data.batching=streams", "data.max_length=4,5"], "type data.batching=sentences with it"),
     ],
 )
@@ -85,6 +91,11 @@ def test_null_means_no_folder_and_relative_folders_start_where_the_command_was_t
     arguments = (*small, "data.dir=corpus", "resume=null", "epochs=1", "hydra.job.chdir=true", "hydra.run.dir=run")
     assert run_command("lm.train", *arguments) == 0
     assert (tmp_path / "run" / "results.json").is_file()
+
+
+def test_what_hydra_itself_refuses_is_one_sentence(run_command, capsys):
+    assert run_command("lm.train", "data=synthetic", "hydra.job_logging.version=9") == 1
+    assert capsys.readouterr().err == "error: Unsupported version: 9\n"
 
 
 @pytest.mark.parametrize("module", COMMANDS)

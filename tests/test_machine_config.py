@@ -1,12 +1,9 @@
-from dataclasses import replace
-
 import pytest
 from omegaconf import OmegaConf
 
-from lm.machine_config import MachineConfig, check_validated, resumed
+from lm.machine_config import MachineConfig, resumed
 from lm.run_dir import RunDir
 from tests.bad_values import composed
-from tests.configs import config_with
 from tests.saved_run import save_config
 
 
@@ -20,14 +17,6 @@ def machine(*overrides):
 )
 def test_the_training_split_is_scored_by_default_only_if_training_reads_all_of_it(limit, score_train, expected):
     assert machine(f"trainer.limit_train_batches={limit}", f"score_train={score_train}").scores_train is expected
-
-
-def test_a_run_that_is_never_validated_is_refused():
-    found = machine()
-    late = replace(found, trainer=replace(found.trainer, check_val_every_n_epoch=3))
-    check_validated(config_with(epochs=3), late)
-    with pytest.raises(ValueError, match=r"found 3: type \+trainer.check_val_every_n_epoch=2"):
-        check_validated(config_with(epochs=2), late)
 
 
 def test_a_resumed_run_takes_options_of_the_machine_and_refuses_those_that_define_it(tmp_path):

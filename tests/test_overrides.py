@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from lm.overrides import literal, quote_override, split_arguments, typed_command
+from lm.overrides import literal, quote_override, requote, split_arguments, typed_command
 
 NAMES = ("text", "data.dir", "resume")
 CHARACTERS = "ab '\"\\${}[](),=:<>#\n"
@@ -55,6 +55,30 @@ def test_plain_values_are_printed_without_quotes():
     assert typed_command("lm.train", ("resume", "outputs/2025-01-31/a_b")) == (
         "python -m lm.train resume=outputs/2025-01-31/a_b"
     )
+
+
+@pytest.mark.parametrize(
+    ("override", "printed"),
+    [
+        ("data.dir='/home/me/ptb'", "data.dir=/home/me/ptb"),
+        ("data.dir='/my texts'", "'data.dir=\"/my texts\"'"),
+        ("data.dir='it\\'s'", "'data.dir=\"it'\"'\"'s\"'"),
+        ("data.dir='null'", "'data.dir=\"null\"'"),
+        ("data.dir='5'", "'data.dir=\"5\"'"),
+        ("cell=lstm,gru", "cell=lstm,gru"),
+        ("dropout=interval(0,0.5)", "'dropout=interval(0,0.5)'"),
+        ("~trainer.strategy", "'~trainer.strategy'"),
+    ],
+)
+def test_a_recorded_override_is_printed_with_the_quotes_that_it_needs(override: str, printed: str):
+    assert requote(override) == printed
+
+
+@given(st.text(st.sampled_from(CHARACTERS)))
+def test_a_recorded_override_that_is_printed_can_be_typed(value: str):
+    recorded = literal(f"data.dir={value}", NAMES)
+    [override], _ = split_arguments(shlex.split(requote(recorded)), NAMES)
+    assert as_hydra_reads(override) == as_hydra_reads(recorded)
 
 
 @pytest.mark.parametrize("name", ["hydra.run.dir", "hydra.sweep.dir"])

@@ -8,10 +8,11 @@ import signal
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 import lm.sweeps.training_job
 import lm.training.trainer
+from lm.generation.log_samples import LogSamples
 from lm.run_dir import RunDir
 from lm.training.checkpointing import LastCheckpoint
 from tests.interruptions import assert_same, at_step, send, start, wait_for_epochs
@@ -175,6 +176,11 @@ def test_a_signal_during_the_final_evaluation_interrupts_the_run(
     assert RunDir(tmp_path / "run").finished
 
 
+def steps_in_tensorboard(run, tag):
+    """Return the x values of a curve as TensorBoard shows it."""
+    return [event.step for event in EventAccumulator(str(run.folder)).Reload().Tensors(tag)]
+
+
 def test_a_crash_is_recorded_and_its_steps_are_not_twice_in_tensorboard(run_command, train_until, small, tmp_path):
     with pytest.raises(RuntimeError, match="a bug"):
         train_until(75, crash, *small, "hydra.run.dir=run")
@@ -186,9 +192,37 @@ def test_a_crash_is_recorded_and_its_steps_are_not_twice_in_tensorboard(run_comm
     for path in temporary:
         path.write_bytes(b"of a killed process")
     assert run_command("lm.train", "resume=run") == 0
-    events = EventAccumulator(str(run.folder)).Reload()
-    assert [event.step for event in events.Scalars("loss/train")] == list(range(5, 101, 5))
+    assert steps_in_tensorboard(run, "loss/train") == list(range(5, 101, 5))
     assert not any(path.exists() for path in temporary)
+
+
+def test_an_epoch_is_once_in_tensorboard_if_the_run_is_killed_before_its_checkpoint(
+    run_command, monkeypatch, small, tmp_path
+):
+    class AfterRow(LogSamples):  # is called between `EpochLog` and `LastCheckpoint`
+        def on_train_epoch_end(self, trainer, pl_module):
+            super().on_train_epoch_end(trainer, pl_module)
+            if trainer.current_epoch == 1:
+                crash(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lm.sweeps.training_job, "LogSamples", AfterRow)
+        with pytest.raises(RuntimeError, match="a bug"):
+            run_command("lm.train", *small, "hydra.run.dir=run")
+    run = RunDir(tmp_path / "run")
+    assert (len(run.epochs), run.checkpoint("last")["global_step"]) == (2, 50)
+    assert run_command("lm.train", "resume=run") == 0
+    assert steps_in_tensorboard(run, "perplexity/valid") == [50, 100]
+    assert steps_in_tensorboard(run, "samples/text_summary") == [50, 100]
+
+
+def test_a_run_that_resumes_within_its_last_epoch_validates_it(run_command, train_until, small, tmp_path):
+    words = (*small, "+trainer.check_val_every_n_epoch=5", "hydra.run.dir=run")
+    assert train_until(75, send(signal.SIGTERM), *words) == 143  # of fifty steps in an epoch
+    assert run_command("lm.train", "resume=run") == 0
+    run = RunDir(tmp_path / "run")
+    assert ["valid_ppl" in row for row in run.epochs] == [False, True]
+    assert run.results["best_epoch"] == 2
 
 
 def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_command, small, tmp_path, capsys):
@@ -314,5 +348,5 @@ def test_a_run_that_diverges_stops_and_says_what_to_try(run_command, small, tmp_
     assert run_command("lm.train", *small, "cell=rnn_relu", "lr=1e5", "max_grad_norm=1e9", "hydra.run.dir=run") == 1
     error = capsys.readouterr().err
     assert "expected a finite loss, found" in error
-    assert "type lr=50000" in error
+    assert "type lr=10000 or max_grad_norm=1e+08, or less if that diverges too" in error
     assert RunDir(tmp_path / "run").results["status"] == "diverged"

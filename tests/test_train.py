@@ -90,8 +90,8 @@ def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run
     assert run_command("lm.evaluate", f"run={run}", "split=test", "batch_size=7") == 0
 
 
-def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):
-    words = (*small, "dropout=0.25", "data.batching=sentences")
+def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, small_sentences, tmp_path):
+    words = (*small_sentences, "dropout=0.25")
     run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole")
     run_command("lm.train", *words, "epochs=1", "hydra.run.dir=parts")
     run_command("lm.train", *words, "epochs=3", "hydra.run.dir=parts")
@@ -99,8 +99,8 @@ def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, sm
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small, tmp_path):
-    words = (*small, "cell=gru", "data.batching=sentences", "length_conditioning=true", "hydra.run.dir=run")
+def test_a_run_with_length_conditioning_says_which_perplexity_had_the_length(run_command, small_sentences, tmp_path):
+    words = (*small_sentences, "cell=gru", "length_conditioning=true", "hydra.run.dir=run")
     assert run_command("lm.train", *words) == 0
     results = RunDir(tmp_path / "run").results
     assert "not comparable" in results["protocol"]["test"]["lengths"]
@@ -120,7 +120,7 @@ def test_tensorboard_shows_the_run(trained):
         "perplexity/train", "perplexity/valid", "loss/train", "optimiser/learning_rate", "optimiser/gradient_norm",
         "speed/tokens_per_second", "result/valid_ppl", "result/test_ppl",
     } <= set(tags["scalars"])  # fmt: skip
-    assert [event.step for event in events.Scalars("perplexity/valid")] == [1, 2]
+    assert [event.step for event in events.Scalars("perplexity/valid")] == [50, 100]
     assert "samples/text_summary" in tags["tensors"]
     assert events.summary_metadata["_hparams_/session_start_info"]
     saved = OmegaConf.load(trained.folder / "hparams.yaml")
@@ -226,7 +226,6 @@ def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, t
             "found trainer.val_check_interval=: type +trainer.check_val_every_n_epoch=",
         ),
         (["+trainer.num_nodes=2"], "found trainer.num_nodes=: type trainer.devices= instead"),
-        (["+trainer.check_val_every_n_epoch=3"], "at most epochs=2, found 3: type +trainer.check_val_every_n_epoch=2"),
         (["score_train=abc"], "expected score_train to be true or false or null, found 'abc'"),
     ],
 )
@@ -246,15 +245,16 @@ def test_an_unknown_cell_stops_a_sweep_before_its_first_run(run_command, small, 
 
 
 def test_an_epoch_without_validation_has_no_validation_perplexity(run_command, small, tmp_path):
-    words = ("epochs=4", "+trainer.check_val_every_n_epoch=3", "hydra.run.dir=run")
-    assert run_command("lm.train", *small, *words) == 0
+    words = ("epochs=4", "+trainer.check_val_every_n_epoch=3", "lr=0.2", "trainer.limit_train_batches=20")
+    assert run_command("lm.train", *small, *words, "hydra.run.dir=run") == 0
     run = RunDir(tmp_path / "run")
     with run.epochs_path.open() as file:
-        assert [row["valid_ppl"] != "" for row in csv.DictReader(file)] == [False, False, True, False]
+        measured = [row["valid_ppl"] != "" for row in csv.DictReader(file)]
+    assert measured == [False, False, True, True]  # the last epoch may be the best
     events = EventAccumulator(str(run.folder)).Reload()
-    assert [event.step for event in events.Scalars("perplexity/valid")] == [3]
-    assert run.results["best_epoch"] == run.checkpoint("best")["epoch"] + 1 == 3
-    assert run.results["best"] != run.results["last"]
+    assert [event.step for event in events.Scalars("perplexity/valid")] == [60, 80]
+    assert run.results["best_epoch"] == run.checkpoint("best")["epoch"] + 1 == 4
+    assert run.results["best"] == run.results["last"]
 
 
 @pytest.mark.parametrize("lr", ["500", "5000"])

@@ -54,11 +54,11 @@ def _row(results: Results) -> list[str]:
 class JobCheck(ConfigCheck):
     """Ends the command with one sentence, before anything is written, if it asks for what cannot be measured."""
 
-    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> None:
+    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> dict[str, str]:
         """Check a benchmark and its corpus."""
         with explain_out_of_memory():
             Job.from_hydra(compose(config_name, overrides)).corpus()
-        super().check_run(config_name, overrides, hydra)
+        return super().check_run(config_name, overrides, hydra)
 
 
 class ScalingCallback(Callback):

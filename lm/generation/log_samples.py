@@ -31,7 +31,7 @@ class LogSamples(pl.Callback):
         if boards and trainer.is_global_zero:
             lines = sample_sentences(pl_module.model, self.vocabulary, self.num_samples)
             text = "\n".join(f"- {line}" for line in lines)
-            boards[0].experiment.add_text("samples", text, trainer.current_epoch + 1)
+            boards[0].experiment.add_text("samples", text, trainer.global_step)
 
 
 def sample_sentences(model: LanguageModel, vocabulary: Vocabulary, num_samples: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lm.data.sources import SPLITS
-from lm.overrides import quote_override
+from lm.overrides import quote_override, requote
 from lm.reporting.columns import Column, format_count, format_value
 from lm.reporting.groups import RunGroup, figure_note
 from lm.reporting.search_results import SearchResults, search_section
@@ -124,13 +124,13 @@ def sweep_command(folder: Path, sweep_dir: str = "") -> str | None:
         page: Any = OmegaConf.to_container(parse_yaml((folder / "multirun.yaml").read_text(encoding="utf-8")))
         overrides = page["hydra"]["overrides"]
         recorded = [str(override) for override in (*overrides["hydra"], *overrides["task"])]
+        typed = {override: requote(override) for override in recorded if not override.startswith(RECORDED)}
     except Exception:  # missing or damaged in any way
         return None
-    typed = [override for override in recorded if not override.startswith(RECORDED)]
     if not sweep_dir:
         return shlex.join(["python", "-m", "lm.train", "-m", *dict.fromkeys(_portable(typed))])
-    kept = [override for override in typed if not override.startswith("hydra.sweep.dir=")]
-    return f"{shlex.join(['python', '-m', 'lm.train', '-m', *kept])} {quote_override('hydra.sweep.dir', sweep_dir)}"
+    kept = [shown for override, shown in typed.items() if not override.startswith("hydra.sweep.dir=")]
+    return " ".join(["python -m lm.train -m", *kept, quote_override("hydra.sweep.dir", sweep_dir)])
 
 
 RECORDED = ("hydra.mode=", "+hydra.callbacks.sweep.")

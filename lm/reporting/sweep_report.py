@@ -13,6 +13,7 @@ from lm.reporting.markdown_report import FIGURES, report_markdown, sweep_command
 from lm.reporting.search_results import SearchResults, read_search
 from lm.reporting.table import Table, build_table
 from lm.run_dir import FINISHED, PRUNED, RunDir
+from lm.run_files import ENDED
 from lm.run_search import find_runs
 
 
@@ -31,7 +32,7 @@ class Report:
 
         A search has an answer for those that were pruned or have diverged.
         """
-        ended = {FINISHED, PRUNED} | ({"diverged"} if self.search else set())
+        ended = ENDED if self.search else {FINISHED, PRUNED}
         return [run for run in self.runs if run.status not in ended]
 
     def terminal_text(self) -> str:
@@ -45,7 +46,8 @@ class Report:
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
         if self.unfinished:
             lines += ["", f"{len(self.unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(self.runs)]
-            lines += [self._resume_line()] if not self.runs[0].sweep else []
+            resumable = not self.runs[0].sweep and any(run.status not in ENDED for run in self.runs)
+            lines += [self._resume_line()] if resumable else []
         return "\n".join(lines)
 
     def _resume_line(self) -> str:

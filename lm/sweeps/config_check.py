@@ -14,7 +14,7 @@ from lm.cli import USER_ERRORS, exit_on_user_error
 from lm.config import Config
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
-from lm.machine_config import MachineConfig, check_validated, resumed
+from lm.machine_config import MachineConfig, resumed
 from lm.run_dir import RunDir
 from lm.training.optimizers import check_optimizer
 from lm.training.schedules import check_schedule, schedules_without
@@ -49,6 +49,7 @@ UNREAD = (
     Unread("data.truncation_side", *STREAMS),
     Unread("data.padding_side", *STREAMS),
     Unread("data.bucket_width", *STREAMS),
+    Unread("seq_len", "data.batching", ("sentences",), "type data.batching=streams with it"),
     Unread("hydra/launcher", *SINGLE_RUN),
     Unread("hydra.launcher.", *SINGLE_RUN),
     Unread("hydra/sweeper", *SINGLE_RUN),
@@ -69,26 +70,32 @@ class ConfigCheck(Callback):
     @exit_on_user_error()
     def on_run_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
         """Check the options of a single run."""
-        self.check_run(config_name, list(config.hydra.overrides.task), config.hydra)
+        for sentence in self.check_run(config_name, list(config.hydra.overrides.task), config.hydra).values():
+            raise ValueError(sentence)
 
     @exit_on_user_error()
     def on_multirun_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
-        """Check the options of a sweep, which is refused if none of its runs can be trained.
+        """Check the options of a sweep, which is refused if none of its runs can be trained, or none reads an option.
 
         A wrong value beside good ones fails its own run.
         """
-        first: Exception | None = None
+        errors: list[Exception] = []
+        unread: dict[str, str] = {}
         for overrides in islice(runs_of(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED):
             try:
-                return self.check_run(config_name, overrides, config.hydra)
+                found = self.check_run(config_name, overrides, config.hydra)
             except USER_ERRORS as error:
-                first = first or error
-        if first is not None:
-            raise first
+                errors.append(error)
+                continue
+            unread = {name: found[name] for name in unread or found if name in found}
+            if not unread:
+                return
+        for refusal in [*map(ValueError, unread.values()), *errors]:
+            raise refusal
 
-    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> None:
+    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> dict[str, str]:
         """Check a run, as `check_run` does."""
-        check_run(config_name, overrides, hydra)
+        return check_run(config_name, overrides, hydra)
 
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
@@ -108,11 +115,11 @@ def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
     return (list(run) for run in product(*choices))
 
 
-def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> None:
-    """Check a run's config, as its overrides compose it.
+def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> dict[str, str]:
+    """Check a run's config, as its overrides compose it, and return a sentence for each option that it does not read.
 
     Raises:
-        ValueError, OSError: if an option is wrong, or nothing reads it.
+        ValueError, OSError: if an option is wrong.
     """
     config = compose(config_name, overrides)
     if unread := unread_option(config_name, config):
@@ -121,11 +128,11 @@ def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> None
         config = resumed(config, RunDir.existing(config.resume), overrides)
     check_config(config)
     unresolved: Any = OmegaConf.to_container(hydra.overrides)  # `hydra.sweep.subdir=${hydra.job.num}` has no number yet
-    check_read(config, hydra, [*overrides, *unresolved["hydra"]])
     if size := OmegaConf.select(config, "equal_parameters.vocabulary_size"):
         from lm.data.corpus import load_corpus  # imports PyTorch, which other checks do not need
 
         check_vocabulary_size(size, load_corpus(make_source(**Config.from_hydra(config).source)))
+    return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
 
 
 def check_config(config: DictConfig) -> None:
@@ -134,26 +141,25 @@ def check_config(config: DictConfig) -> None:
     Raises:
         ValueError, OSError: if one is wrong.
     """
-    run, machine = Config.from_hydra(config), MachineConfig.from_hydra(config)
-    check_validated(run, machine)
+    run = Config.from_hydra(config)
+    MachineConfig.from_hydra(config)
     check_optimizer(run.optimizer, run.optimizer_options)
     check_schedule(run)
     make_source(**run.source)
 
 
-def check_read(config: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> None:
-    """Check that the run reads every option on the command line.
-
-    Raises:
-        ValueError: if it does not.
-    """
+def unread_options(config: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> dict[str, str]:
+    """Return the options on the command line that the run does not read, each with a sentence about it."""
     values = {"hydra.mode": hydra.mode.name, "hydra/launcher": hydra.runtime.choices["hydra/launcher"]}
+    sentences = {}
     for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
         for unread in (unread for unread in UNREAD if name.startswith(unread.prefix)):
             value = values.get(unread.key, OmegaConf.select(config, unread.key))
             if value in unread.values:
                 found = f"{name}= with {unread.key}={value}" if unread.key != "hydra.mode" else f"{name}="
-                raise ValueError(f"expected an option that is read, found {found}: {unread.instead}, or leave it out")
+                sentence = f"expected an option that is read, found {found}: {unread.instead}, or leave it out"
+                sentences[name] = sentence
+    return sentences
 
 
 def check_vocabulary_size(expected: int | None, corpus: "Corpus") -> None:

@@ -65,7 +65,9 @@ class SweepCallback(FolderCallback):
     def _stop(self, number: int) -> None:
         self.stop.write(signal.Signals(number).name)
         with suppress(RuntimeError, OSError):  # it has interrupted another print, or the terminal is closed
-            print(f"\n{signal.Signals(number).name}: the runs stop, each with a checkpoint", flush=True)
+            print(
+                f"\n{signal.Signals(number).name}: the runs stop; those that train write a checkpoint first", flush=True
+            )
 
     def _exit_on_signal(self) -> None:
         if number := self.stop.signal():

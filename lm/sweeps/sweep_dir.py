@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from lm.run_dir import RunDir
-from lm.run_files import parse_yaml
+from lm.run_files import ENDED, parse_yaml
 from lm.run_search import find_runs
 from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, run_name, run_options
 
@@ -75,8 +75,8 @@ def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None)
     configs = sorted(Path("multirun").glob("*/multirun.yaml"), key=lambda path: path.stat().st_mtime, reverse=True)
     for config in configs:
         saved = saved_options(config)
-        finished = sum(run.finished for run in runs_in(config.parent))
-        if saved and saved.same_runs(options) and finished < (options.num_runs or finished + 1):
+        ended = sum(run.status in ENDED for run in runs_in(config.parent))
+        if saved and saved.same_runs(options) and ended < (options.num_runs or ended + 1):
             return str(config.parent)
     raise FileNotFoundError(
         "expected a sweep of these options in multirun/ with unfinished runs, found none: type it without RESUME=1"

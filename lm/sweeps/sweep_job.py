@@ -44,10 +44,16 @@ class SweepJob:
         self.process: BaseProcess | None = None
         self._terminated = False
         if self.stop.reason() is None:
-            log.info(describe_start(hydra, self.run))
             os.chdir(hydra.runtime.cwd)  # workers on other machines may start elsewhere
-            arguments = (hide_progress_bar(config, hydra), self.run.folder, sweep, job_logging(hydra, self.run))
-            self.process = start_process("lm.sweeps.training_job:train_in_sweep", *arguments, pruner_of(hydra))
+            self.process = start_process(
+                "lm.sweeps.training_job:train_in_sweep",
+                hide_progress_bar(config, hydra),
+                self.run.folder,
+                sweep,
+                job_logging(hydra, self.run),
+                announcement(hydra, self.run),
+                pruner_of(hydra),
+            )
 
     def ended(self) -> bool:
         """Return whether the process has ended. If the sweep stops, the process gets one SIGTERM."""
@@ -98,7 +104,7 @@ def wait_for_any(jobs: Collection[SweepJob]) -> list[SweepJob]:
     return ended
 
 
-def describe_start(hydra: HydraConf, run: RunDir) -> str:
+def announcement(hydra: HydraConf, run: RunDir) -> str:
     """Return the line that announces a run: its position in the sweep, its name, and the time left if it is known."""
     sweep: Any = OmegaConf.select(hydra, "callbacks.sweep") or {}  # type: ignore[arg-type]
     of = f" of {sweep.num_runs}" if sweep.get("num_runs") else ""

@@ -25,10 +25,11 @@ from lm.data.sources import SPLITS, make_source
 from lm.evaluation.final_results import final_results
 from lm.folders import FolderInUse, locked
 from lm.generation.log_samples import LogSamples
-from lm.machine_config import MachineConfig, check_validated, resumed
+from lm.machine_config import MachineConfig, resumed
 from lm.output import prepare_streams, print_note, short
 from lm.overrides import typed_command
-from lm.run_dir import FINISHED, PRUNED, RunDir
+from lm.run_dir import RunDir
+from lm.run_files import DIVERGED, FINISHED, PRUNED
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_job import record, record_single_failure
@@ -49,6 +50,7 @@ from lm.training.trainer import fit, trainer_arguments
 
 log = logging.getLogger(__name__)
 
+Options = dict[str, Any]
 Job = tuple[Config, MachineConfig, RunDir, int | None]
 """The arguments of `train`."""
 
@@ -60,6 +62,7 @@ def train(
     run: RunDir,
     vocabulary_size: int | None = None,
     callbacks: Sequence[pl.Callback] = (),
+    announcement: str = "",
 ) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. An interrupted run resumes.
 
@@ -71,6 +74,7 @@ def train(
         run: its folder.
         vocabulary_size: the size that hidden sizes were matched for; None: any.
         callbacks: further callbacks of the Trainer.
+        announcement: a first line of what the run says before it trains.
 
     Raises:
         ValueError, FileNotFoundError: if the config cannot be trained.
@@ -85,7 +89,6 @@ def train(
     device = resolve_device(machine.trainer.accelerator)
     lightning_precision, precision = set_precision(machine.precision, device)
     arguments = trainer_arguments(machine, lightning_precision)
-    check_validated(config, machine)
     corpus = load_corpus(make_source(**config.source))
     check_vocabulary_size(vocabulary_size, corpus)
     if run.has_checkpoint:
@@ -93,10 +96,13 @@ def train(
     if run.is_finished(config.epochs):
         log.info(f"finished already: {run.folder}")
         return run.results
-    log.info(describe_start(corpus, run, device, precision))
     stop = StopRequest()
     with closing_loggers():
         with on_stop_signals(stop):
+            stop.deferred = (
+                True  # a run that is announced stops with a checkpoint, at the earliest after its first step
+            )
+            log.info(f"{announcement}\n{describe_start(corpus, run, device, precision)}".lstrip())
             trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
             if not trainer.is_global_zero:
                 return {}
@@ -186,7 +192,7 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
             print_note(f"{stop} before the first checkpoint")
         sys.exit(stop.exit_status)
     except Diverged as error:
-        run.write_outcome("diverged", str(error))
+        run.write_outcome(DIVERGED, str(error))
         sys.exit(f"error: {error}")
     except Exception as error:
         record_single_failure(run, error)
@@ -194,11 +200,7 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
 
 
 def train_in_sweep(
-    composed: DictConfig,
-    folder: Path,
-    sweep: Path,
-    job_logging: dict[str, Any],
-    pruner: dict[str, Any] | None = None,
+    composed: DictConfig, folder: Path, sweep: Path, job_logging: Options, announcement: str, pruner: Options | None
 ) -> None:
     """Train one run of a sweep, in a process of its own. Every outcome is recorded, and the other runs continue.
 
@@ -207,6 +209,7 @@ def train_in_sweep(
         folder: the run's folder.
         sweep: the sweep's folder.
         job_logging: how the run logs, for `logging.config`.
+        announcement: what the run logs before it trains.
         pruner: the config of Optuna's pruner in a search.
     """
     prepare_streams()
@@ -216,7 +219,7 @@ def train_in_sweep(
         # Imported in a search only, since it needs the extra `search`.
         reports = [resolve_name("lm.sweeps.pruning:TrialReport")(sweep, run.overrides, pruner)] if pruner else []
         with locked(folder):
-            train(*train_arguments(composed, run), reports)
+            train(*train_arguments(composed, run), reports, announcement)
     except Interrupted as stop:
         if pruned := next((trial.pruned for trial in reports), ""):
             log.info(f"{run.name} pruned: {pruned}")
@@ -234,7 +237,7 @@ def train_in_sweep(
         message = one_line(error) if expected else str(error)
         log.error(f"{run.name} failed: {message}", exc_info=None if expected else error)
         diverged = isinstance(error, Diverged)
-        record(run, "diverged" if diverged else "failed", message if diverged else f"{type(error).__name__}: {message}")
+        record(run, DIVERGED if diverged else "failed", message if diverged else f"{type(error).__name__}: {message}")
 
 
 def train_rank(job: Job) -> float:

@@ -46,7 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the weights with the lowest validation perplexity in `best.ckpt`.
+    """Keeps the weights with the lowest validation perplexity in `best.ckpt`. The last epoch is always validated.
 
     Args:
         folder: where the checkpoint is written.
@@ -61,6 +61,11 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
             save_on_train_epoch_end=False,  # after validation, so that a run stopped at the end of an epoch has it
         )
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Have the last epoch validated, whose weights may be the best, also with `check_val_every_n_epoch`."""
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best score, also if the run's folder was moved, where Lightning would forget it."""

@@ -86,7 +86,8 @@ class StopOnNonFiniteLoss(pl.Callback):
 
 
 def _advice(module: LanguageModelModule) -> str:
-    return f"type lr={module.config.lr / 2:g} or max_grad_norm={module.config.max_grad_norm / 2:g}"
+    lr, max_grad_norm = module.config.lr / 10, module.config.max_grad_norm / 10
+    return f"type lr={lr:g} or max_grad_norm={max_grad_norm:g}, or less if that diverges too"
 
 
 def check_finite(scored: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ METRIC_NAMES = {
     "grad_norm": "optimiser/gradient_norm",
     "tokens_per_second": "speed/tokens_per_second",
 }
-"""The x axis of these groups is the epoch; that of `loss/train` is the step."""
+"""Their x axis is the step, as that of `loss/train`, so that TensorBoard hides what a killed run logged too far."""
 
 
 class ProgressBar(TQDMProgressBar):
@@ -119,7 +119,7 @@ class EpochLog(pl.Callback):
         values = {label: row[name] for name, label in METRIC_NAMES.items()}
         measured = {label: value for label, value in values.items() if value is not None}
         for logger in trainer.loggers:
-            logger.log_metrics(measured, trainer.current_epoch + 1)
+            logger.log_metrics(measured, trainer.global_step)
         log.info(self._line(row, trainer.current_epoch + 1, trainer.max_epochs or 0))
 
     def _row(self, trainer: pl.Trainer, module: LanguageModelModule) -> dict[str, float | None]:

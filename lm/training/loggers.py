@@ -39,8 +39,9 @@ class LoggerEntry:
 
 
 def _tensorboard(run: RunDir, resumed_from: int | None) -> Options:
-    # TensorBoard hides what a killed run logged after the step to resume from.
-    purge_step = None if resumed_from is None else resumed_from + 1
+    # TensorBoard hides what a killed run logged after the step to resume from. It does so from the second `purge_step`
+    # of a run on: the first one only marks the start.
+    purge_step = 0 if resumed_from is None else resumed_from + 1
     place = {"save_dir": run.folder.parent, "name": "", "version": run.folder.name}
     return {**place, "default_hp_metric": False, "purge_step": purge_step}
 

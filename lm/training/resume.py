@@ -5,6 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lm.cli import USER_ERRORS
 from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.run_dir import RunDir
@@ -34,18 +35,23 @@ def check_resumable(run: RunDir, metadata: dict[str, Any]) -> None:
 
     Raises:
         RunMismatch: if it is not.
-        ValueError: if it is damaged, and the run is not finished.
+        ValueError: if it is of another run than its folder, or damaged, and the run is not finished.
     """
     checkpoint = _newest(run, metadata["config"]["epochs"])
     found, started = checkpoint["metadata"], checkpoint["epoch"] + 1
     if found["corpus"] != metadata["corpus"]:
         raise RunMismatch(
-            f"expected the corpus {_corpus(found)} that '{run.folder}' was trained on, found {_corpus(metadata)}: "
+            f"expected the corpus {_corpus(found)} that '{run.last}' was trained on, found {_corpus(metadata)}: "
             "type the data options of that run, or another folder"
         )
     for key, value in found["config"].items():
         asked = metadata["config"].get(key)
         if asked != value and not (key == "epochs" and asked is not None and asked >= started):
+            if key != "epochs" and _of_another_run(run, key, value):
+                raise ValueError(
+                    f"expected the run's own checkpoint in '{run.last}', found one of a run with {key}={value}: "
+                    "copy the run folder again, or type another folder"
+                )
             raise RunMismatch(
                 f"expected {key}={value} as '{run.folder}' was trained with, found {asked}: "
                 f"type {key}={value}, or another folder"
@@ -89,6 +95,14 @@ def _newest(run: RunDir, epochs: int) -> dict[str, Any]:
             raise
         log.warning(f"the results are kept, but {error}")
         return run.checkpoint("best")
+
+
+def _of_another_run(run: RunDir, key: str, value: Any) -> bool:
+    """Return whether the config beside a checkpoint has another value than the checkpoint."""
+    try:
+        return bool(Config.from_hydra(run.saved_config()).defining().get(key) != value)
+    except USER_ERRORS:
+        return False
 
 
 def _corpus(metadata: dict[str, Any]) -> str:

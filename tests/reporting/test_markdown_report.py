@@ -171,7 +171,7 @@ def test_the_command_of_the_sweep_is_shown_as_it_was_typed(sweep: Path) -> None:
 def test_the_command_to_resume_can_be_typed(sweep: Path) -> None:
     typed = {
         "hydra": ["hydra.mode=MULTIRUN", "hydra.sweep.dir='old'", "hydra.sweep.subdir=${hydra.job.num}"],
-        "task": ["cell=lstm,gru", "data.dir='/home/it''s'"],
+        "task": ["cell=lstm,gru", "data.dir='/home/it\\'s'"],
     }
     OmegaConf.save(OmegaConf.create({"hydra": {"overrides": typed}}), sweep / "multirun.yaml")
 
@@ -186,13 +186,16 @@ def test_the_command_to_resume_can_be_typed(sweep: Path) -> None:
             "-m",
             "hydra.sweep.subdir=${hydra.job.num}",
             "cell=lstm,gru",
-            "data.dir='/home/it''s'",
+            'data.dir="/home/it\'s"',
         ),
         'hydra.sweep.dir="runs/a=1, {b}"',
     ]
 
 
-@pytest.mark.parametrize("content", ["", "a: [", "hydra: 5", "hydra: {overrides: [1]}", "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    ["", "a: [", "hydra: 5", "hydra: {overrides: [1]}", "hydra: {overrides: {hydra: [], task: ['lr=[']}}", "\x00"],
+)
 def test_a_damaged_record_of_the_command_is_left_out(sweep: Path, content: str) -> None:
     (sweep / "multirun.yaml").write_text(content)
 

@@ -192,14 +192,23 @@ def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
 
 def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: MakeRun, sweep: Path) -> None:
     make_run("cell=lstm")
-    make_run("cell=gru", cell="gru", results={"status": "diverged", "error": "the loss is not finite in step 7"})
+    make_run("cell=gru", cell="gru", results={"status": "failed", "error": "no space left"})
 
     text = write_report(sweep).terminal_text()
 
     assert text.endswith(
-        "1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7\n"
+        "1 of 2 runs not finished:\n- `cell=gru`: failed: no space left\n"
         f"To resume, type the same command with hydra.sweep.dir={sweep}"
     )
+
+
+def test_a_run_that_has_diverged_is_not_resumed(make_run: MakeRun, sweep: Path) -> None:
+    make_run("cell=lstm")
+    make_run("cell=gru", cell="gru", results={"status": "diverged", "error": "the loss is not finite in step 7"})
+
+    text = write_report(sweep).terminal_text()
+
+    assert text.endswith("1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7")
 
 
 def test_a_single_run_is_resumed_by_its_folder(make_run: MakeRun) -> None:

@@ -60,7 +60,7 @@ def test_a_signal_stops_the_runs_until_the_command_ends(tmp_path, capsys, number
     assert StopFile(sweep).reason() is None
     os.kill(os.getpid(), number)
     assert StopFile(sweep).signal() == number
-    assert f"\n{number.name}: the runs stop, each with a checkpoint\n" in capsys.readouterr().out
+    assert f"\n{number.name}: the runs stop; those that train write a checkpoint first\n" in capsys.readouterr().out
     callback.on_multirun_end(config)
     with pytest.raises(SystemExit) as end:
         ON_EXIT.close()
@@ -90,6 +90,15 @@ def test_a_sweep_keeps_ignoring_what_its_parent_ignores(tmp_path):
     os.kill(os.getpid(), signal.SIGINT)
     assert StopFile(tmp_path).reason() is None
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "0"), ("1", "1")])
+def test_ray_drops_no_line_of_the_runs_unless_the_user_says_so(tmp_path, monkeypatch, before, after):
+    monkeypatch.setenv("RAY_DEDUP_LOGS", before or "")
+    if before is None:
+        monkeypatch.delenv("RAY_DEDUP_LOGS")
+    start(sweep_config(tmp_path))
+    assert os.environ["RAY_DEDUP_LOGS"] == after
 
 
 def test_a_refusal_by_a_run_ends_the_sweep(tmp_path):

@@ -116,9 +116,9 @@ def test_the_newest_unfinished_sweep_of_the_same_options_resumes_in_any_order(mu
     assert unfinished_sweep(["epochs=3", "cell=gru,lstm"], {}) == "multirun/newer"
 
 
-def test_a_finished_sweep_does_not_resume(multirun):
+def test_a_sweep_whose_runs_have_finished_or_diverged_does_not_resume(multirun):
     sweep = leave_sweep(multirun / "finished", [], params={"cell": "lstm,gru"})
-    for cell in ("lstm", "gru"):
-        leave_run(sweep, f"cell={cell}")
+    for cell, status in (("lstm", "finished"), ("gru", "diverged")):
+        leave_run(sweep, f"cell={cell}", status=status)
     with pytest.raises(FileNotFoundError, match=r"with unfinished runs, found none: type it without RESUME=1"):
         unfinished_sweep([], {"cell": "lstm,gru"})

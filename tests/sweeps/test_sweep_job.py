@@ -15,7 +15,7 @@ from lm.sweeps.sweep_job import (
     BASIC,
     LOCAL,
     SweepJob,
-    describe_start,
+    announcement,
     job_logging,
     record_failure,
     record_stop,
@@ -126,11 +126,11 @@ def test_every_line_of_runs_at_the_same_time_starts_with_their_names(tmp_path, r
 
 
 def test_a_run_says_which_of_how_many_it_is_and_the_time_left(tmp_path, run):
-    assert describe_start(hydra_config(tmp_path), run) == "run 2: cell=gru"
+    assert announcement(hydra_config(tmp_path), run) == "run 2: cell=gru"
     hydra = hydra_config(tmp_path, num_runs=4, started=time.time() - 60)
-    assert describe_start(hydra, run) == "run 2 of 4: cell=gru"
+    assert announcement(hydra, run) == "run 2 of 4: cell=gru"
     RunDir(tmp_path / "cell=gru").write_results({"status": "failed"})
-    assert describe_start(hydra, run).startswith("run 2 of 4: cell=gru (about 0:03:0")
+    assert announcement(hydra, run).startswith("run 2 of 4: cell=gru (about 0:03:0")
 
 
 def test_runs_that_had_finished_before_the_sweep_started_tell_nothing_of_its_speed(tmp_path, run):

@@ -29,7 +29,7 @@ def train_with(monkeypatch):
     monkeypatch.setattr(training_job, "train_arguments", lambda *_: ())
 
     def replace(error):
-        def train():
+        def train(*_):
             raise error
 
         monkeypatch.setattr(training_job, "train", train)
@@ -40,7 +40,7 @@ def train_with(monkeypatch):
 def in_sweep(run):
     """Train a run of a sweep and return its outcome, None if there is none."""
     logging = {"version": 1, "incremental": True}  # the handlers of the tests stay
-    train_in_sweep(OmegaConf.create(), run.folder, run.folder.parent, logging)
+    train_in_sweep(OmegaConf.create(), run.folder, run.folder.parent, logging, "run 1 of 2", None)
     return json.loads(run.results_path.read_text()) if run.results_path.exists() else None
 
 

@@ -44,12 +44,15 @@ PENALISED = ("activation_penalty=2", "temporal_penalty=1", "tie_weights=true", "
 
 
 @pytest.mark.parametrize(
-    "words",
-    [(*PENALISED, *WINDOWS), ("cell=gru", "data.batching=sentences", "length_conditioning=true", *PENALISED[:2])],
+    ("base", "words"),
+    [
+        ("small", (*PENALISED, *WINDOWS)),
+        ("small_sentences", ("cell=gru", "length_conditioning=true", *PENALISED[:2])),
+    ],
 )
-def test_two_devices_train_as_one_does_with_the_same_batch(run_command, small, tmp_path, words):
+def test_two_devices_train_as_one_does_with_the_same_batch(run_command, request, tmp_path, base, words):
     run, reference = RunDir(tmp_path / "two"), RunDir(tmp_path / "one")
-    words = (*small, *EXACT, *words)
+    words = (*request.getfixturevalue(base), *EXACT, *words)
     output = finish(start(run.folder, (*words, *on_devices(2)), checkpoint_every_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)

@@ -71,6 +71,15 @@ def test_another_config_is_refused_with_the_option_of_the_run(run, config, expec
     )
 
 
+def test_a_checkpoint_of_another_run_is_named(run):
+    own = recorded(run)
+    edit(run, metadata=recorded(run, hidden_size=8))
+    sentence = f"expected the run's own checkpoint in '{run.last}', found one of a run with hidden_size=8: copy the run"
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}") as error:
+        check_resumable(run, own)
+    assert not isinstance(error.value, RunMismatch)  # the other runs of a sweep continue
+
+
 @pytest.mark.parametrize("corpus", [{"name": "ptb"}, {"sha256": "ab" * 32}])
 def test_another_corpus_is_refused(run, corpus):
     asked = recorded(run)
@@ -78,7 +87,7 @@ def test_another_corpus_is_refused(run, corpus):
     name, sha256 = asked["corpus"].values()
     sentence = refusal(run, asked)
     assert re.match(
-        rf"expected the corpus text \(\w{{12}}\) that '{re.escape(str(run.folder))}' was trained on", sentence
+        rf"expected the corpus text \(\w{{12}}\) that '{re.escape(str(run.last))}' was trained on", sentence
     )
     assert f"found {name} ({sha256[:12]}): type the data options of that run, or another folder" in sentence
 
