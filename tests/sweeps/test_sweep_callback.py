@@ -68,6 +68,12 @@ def test_a_signal_stops_the_runs_until_the_command_ends(tmp_path, capsys, number
     assert not StopFile(sweep).path.exists()
 
 
+def test_ctrl_c_stops_a_sweep_whose_values_the_sweeper_chooses(tmp_path):
+    start(sweep_config(tmp_path, "dropout=interval(0,0.5)"))
+    os.kill(os.getpid(), signal.SIGINT)
+    assert StopFile(tmp_path).signal() == signal.SIGINT
+
+
 def test_a_second_ctrl_c_ends_the_sweep_and_further_sigterms_do_not(tmp_path):
     start(sweep_config(tmp_path))
     for _ in range(3):
