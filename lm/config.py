@@ -98,6 +98,11 @@ class Config:
                 f"expected equal sizes with num_layers=1, found hidden_size={self.hidden_size} and "
                 f"last_hidden_size={self.last_hidden_size}: type last_hidden_size={self.hidden_size}"
             )
+        if self.weight_dropout and not CELLS[self.cell].recurrent:
+            raise ValueError(
+                f"expected a cell with hidden-hidden matrices with weight_dropout={self.weight_dropout}, "
+                f"found {self.cell}: type weight_dropout=0"
+            )
         for option, batching in BATCHING_OF.items():
             if getattr(self, option) and self.batching != batching:
                 raise ValueError(

@@ -178,6 +178,13 @@ def test_random_lengths_need_some_length():
     assert sentence == "expected seq_len of at least 10 with random_seq_len=true, found 9: type seq_len=10"
 
 
+def test_weights_that_a_cell_lacks_cannot_be_dropped():
+    assert refusal("weight_dropout=0.5", "cell=mogrifier_lstm") is None
+    sentence = refusal("weight_dropout=0.5", "cell=min_gru")
+    assert sentence is not None
+    assert sentence.endswith("with weight_dropout=0.5, found min_gru: type weight_dropout=0")
+
+
 def test_one_layer_has_one_size():
     assert refusal("num_layers=1", "tie_weights=true", "embedding_size=30", "last_hidden_size=200") is None
     found = refusal("num_layers=1", "tie_weights=true", "embedding_size=30")

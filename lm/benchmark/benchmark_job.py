@@ -14,7 +14,6 @@ from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SPLITS, make_source
 from lm.data.vocabulary import EOS, UNK, Vocabulary
 from lm.machine_config import MachineConfig
-from lm.models.cells import get_cell
 from lm.training.hardware import resolve_device
 
 WARMUP_STEPS = 3
@@ -63,12 +62,11 @@ class Job:
         check_whole("steps", self.steps, max(200, self.rounds), least=self.rounds, most=MAX_STEPS)
         check_whole("vocabulary_size", self.vocabulary_size, 10_000, least=3, most=MAX_VOCABULARY_SIZE, optional=True)
         check_whole("startup_repeats", self.startup_repeats, 3, least=0, most=100)
-        # The baseline reads streams and needs a cell of PyTorch. Other precisions need a plugin of the Trainer.
+        # The baseline reads streams. Other precisions need a plugin of the Trainer.
         check_choice("data.batching", self.config.batching, ("streams",))
         for option in ("random_seq_len", "partial_shuffle"):
             if getattr(self.config, option):
                 raise ValueError(f"expected the same batches in all variants, found {option}=true: leave it out")
-        get_cell(self.config.cell).reference(1, 1, num_layers=1, dropout=0.0)
         check_choice("precision", self.machine.precision, ("auto", "32-true"))
         if (devices := self.machine.trainer.devices) not in (1, "auto"):
             raise ValueError(f"expected one device, found {devices}: type trainer.devices=1")

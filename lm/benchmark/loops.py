@@ -17,15 +17,15 @@ from typing import Any, TypedDict
 
 import torch
 import torch.nn.functional as F
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
+from lm.benchmark.baseline_model import BaselineModel
 from lm.benchmark.benchmark_job import WARMUP_STEPS, Job
 from lm.benchmark.timing import Clock, Part, add_timing_hooks, peak_flops, peak_memory, timed
-from lm.config import Config
 from lm.data.batching import Batches
 from lm.data.corpus import Corpus
-from lm.models.cells import get_cell
-from lm.models.language_model import LanguageModel, State, detach_states
+from lm.models.language_model import LanguageModel
 from lm.models.matmul_precision import full_precision_matmul
 from lm.run_dir import RunDir
 from lm.training.hardware import configure_malloc, describe_device, set_precision, versions
@@ -74,37 +74,6 @@ class Recorder:
             self.start_round({"steps": self.clock.milliseconds()[WARMUP_STEPS:], "nats": nats})
 
 
-class BaselineModel(nn.Module):
-    """The language model in PyTorch's own modules, with the initial weights of this project's model."""
-
-    def __init__(self, vocabulary_size: int, config: Config) -> None:
-        super().__init__()
-        sizes = (config.embedding_size, config.hidden_size, config.num_layers)
-        self.embedding = nn.Embedding(vocabulary_size, config.embedding_size)
-        self.dropout = nn.Dropout(config.dropout)
-        between_layers = config.dropout if config.num_layers > 1 else 0.0
-        self.rnn: Any = get_cell(config.cell).reference(*sizes, dropout=between_layers)
-        self.decoder = nn.Linear(config.hidden_size, vocabulary_size)
-        if config.tie_weights:
-            self.decoder.weight = self.embedding.weight
-        torch.manual_seed(config.seed)
-        self._copy_weights(LanguageModel(vocabulary_size, **config.model_arguments()))
-
-    @torch.no_grad()
-    def _copy_weights(self, model: LanguageModel) -> None:
-        self.embedding.load_state_dict(model.embedding.state_dict())
-        self.decoder.load_state_dict(model.decoder.state_dict())
-        rnns: Any = model.rnns
-        for weights, rnn in zip(self.rnn.all_weights, rnns, strict=True):
-            for weight, value in zip(weights, rnn.all_weights[0], strict=True):
-                weight.copy_(value)
-
-    def forward(self, tokens_TB: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the hidden states that the decoder reads, and the state after the last token."""
-        hidden_TBH, state = self.rnn(self.dropout(self.embedding(tokens_TB)), state)
-        return self.dropout(hidden_TBH), state
-
-
 def train_baseline(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str, Any]:
     """Train plain PyTorch in float32."""
     set_precision("32-true", job.device)
@@ -115,7 +84,7 @@ def train_baseline(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str, An
     for inputs_TB, targets_TB in job.training_batches(corpus):
         clock.lap(Part.DATA)
         hidden_TBH, state = model(inputs_TB, state)
-        (state,) = detach_states([state])
+        state = apply_to_collection(state, Tensor, Tensor.detach)
         logits_NV = model.decoder(hidden_TBH).flatten(0, 1)
         loss = F.cross_entropy(logits_NV, targets_TB.flatten(), reduction="sum") / job.config.batch_size
         clock.lap(Part.SOFTMAX)

@@ -8,13 +8,15 @@ The LSTM has 4 gates, the candidate included, the GRU 3, and an Elman network co
 has 4 * (200 + 2 * 200 * 200) = 320,800. PyTorch adds a second bias to the first (in the GRU's candidate the reset gate
 comes between them), and so has 321,600.
 
+The minimal cells have no matrix on the state and one bias: gates * (H + H * E), with 2 gates in the minGRU and 3 in the
+minLSTM. The Mogrifier adds 5 rounds of two matrices of rank 40 and a bias to an LSTM: 5 * 40 * (E + H) + 3 * E + 2 * H.
+
 Sizes: E embedding (the layer's input), H hidden, V vocabulary.
 """
 
 from bisect import bisect_left
-from math import isqrt
 
-from lm.checks import check_choice, check_whole
+from lm.checks import MAX_WHOLE, check_choice, check_whole
 from lm.models.cells import CELLS, get_cell
 
 BIASES = 2
@@ -33,7 +35,7 @@ def layer_parameters(cell: str, input_size: int, hidden_size: int, biases: int =
     Raises:
         ValueError: if no cell has that name.
     """
-    return get_cell(cell).gates * (biases * hidden_size + hidden_size * input_size + hidden_size * hidden_size)
+    return get_cell(cell).num_parameters(input_size, hidden_size, biases)
 
 
 def model_parameters(
@@ -79,6 +81,6 @@ def matching_hidden_size(
         return model_parameters(cell, vocabulary_size, embedding_size, hidden_size, num_layers)["total"]
 
     wanted = total(reference, reference_size)
-    sizes = range(1, isqrt(wanted) + 2)  # a hidden-hidden matrix alone has H * H
+    sizes = range(1, min(wanted, MAX_WHOLE) + 2)  # a unit of a layer has at least one parameter
     enough = bisect_left(sizes, wanted, key=lambda hidden_size: total(cell, hidden_size))
     return min(sizes[max(0, enough - 1)], sizes[enough], key=lambda hidden_size: abs(total(cell, hidden_size) - wanted))

@@ -9,9 +9,7 @@ from omegaconf import OmegaConf
 
 from lm.benchmark.benchmark_job import WARMUP_STEPS, Job, random_corpus
 from lm.cli import CONFIGS
-from lm.models.cells import CELLS
 from tests.benchmark.jobs import small_job
-from tests.toy_cell import TOY
 
 
 def test_a_job_can_be_sent_to_another_process():
@@ -49,12 +47,6 @@ def test_random_ids_fill_one_batch_more_than_is_read_with_all_words():
 def test_a_job_that_cannot_be_measured_is_refused(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         small_job(**changes)
-
-
-def test_a_cell_that_pytorch_lacks_is_refused_for_it_has_no_baseline(monkeypatch):
-    monkeypatch.setitem(CELLS, "toy", TOY)
-    with pytest.raises(ValueError, match="expected a cell that PyTorch has, found Toy: type cell=lstm"):
-        small_job(cell="toy")
 
 
 @pytest.mark.parametrize(("tokens", "batches"), [(101, 4), (102, 5), (20_000, 999)])

@@ -44,8 +44,9 @@ def nats(rounds):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"cell": name} for name, cell in CELLS.items() if cell.reference_class]
-    + [{"num_layers": 1}, {"tie_weights": True}, {"embedding_size": 6}],
+    [{"cell": name} for name in CELLS]
+    + [{"num_layers": 1}, {"tie_weights": True}, {"embedding_size": 6}, {"embedding_size": 6, "tie_weights": True}]
+    + [{"last_hidden_size": 6}, {"last_hidden_size": 6, "cell": "min_gru"}],
     ids=str,
 )
 def test_the_baseline_has_the_same_losses(changes):

@@ -22,7 +22,16 @@ def test_an_lstm_layer_of_200_has_the_number_of_the_docstring(biases, expected):
 
 
 @pytest.mark.parametrize(
-    ("cell", "expected"), [("lstm", 320_800), ("gru", 240_600), ("rnn_tanh", 80_200), ("rnn_relu", 80_200)]
+    ("cell", "expected"),
+    [
+        ("lstm", 320_800),
+        ("gru", 240_600),
+        ("rnn_tanh", 80_200),
+        ("rnn_relu", 80_200),
+        ("min_gru", 80_400),
+        ("min_lstm", 120_600),
+        ("mogrifier_lstm", 320_800 + 5 * 40 * 400 + 1000),
+    ],
 )
 def test_the_cells_differ_by_their_gates(cell, expected):
     assert layer_parameters(cell, 200, 200, biases=1) == counted(cell, 200, 200, biases=1) == expected
@@ -50,7 +59,7 @@ def test_no_other_size_matches_better(reference, reference_size, cell, words, em
 
     wanted = total(reference, reference_size)
     found = matching_hidden_size(reference, reference_size, cell, words, embedding_size, num_layers)
-    distances = [abs(total(cell, size) - wanted) for size in range(1, 4 * reference_size + 1)]
+    distances = [abs(total(cell, size) - wanted) for size in range(1, wanted + 2)]
     assert abs(total(cell, found) - wanted) == min(distances)
 
 
