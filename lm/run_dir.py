@@ -14,7 +14,7 @@ import csv
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -35,9 +35,6 @@ from lm.run_files import (
     read_evaluations,
     write_arrays,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Value = str | int | float | bool | None
 Content = TypeVar("Content")
@@ -126,8 +123,8 @@ class RunDir:
         self._damage.pop(self.results_path, None)
         self.results = results
 
-    def write_nats(self, arrays: "dict[str, np.ndarray]") -> None:
-        """Write `nats.npz`, whole or not at all."""
+    def write_nats(self, arrays: dict[str, Any]) -> None:
+        """Write the arrays of `nats.npz`, whole or not at all."""
         write_arrays(self.nats_path, arrays)
 
     @property
@@ -140,7 +137,7 @@ class RunDir:
         append_evaluation(self.evaluations_path, entry)
 
     @cached_property
-    def nats(self) -> "dict[str, np.ndarray]":
+    def nats(self) -> dict[str, Any]:
         """The arrays of `nats.npz`, empty if it is missing. Raises ValueError if it is damaged."""
         return read_arrays(self.nats_path)
 
