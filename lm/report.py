@@ -2,6 +2,7 @@
 
     python -m lm.report sweep=multirun/2025-01-31_12-00-00
     python -m lm.report sweep=multirun/2025-01-31_12-00-00 parameters=true speed=true epochs_to=120
+    python -m lm.report sweep=multirun/2025-01-31_12-00-00 evaluations=true     # the scores of lm.evaluate
     python -m lm.report sweep=multirun/2025-01-31_12-00-00,multirun/2025-02-01_12-00-00
 
 It needs only the run folders: no training data, and not the machine that trained. The folder of a single run is enough.
@@ -13,6 +14,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import command
+from lm.config import typed
 from lm.output import print_results
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.sweep_report import write_report
@@ -32,7 +34,7 @@ def main(config: DictConfig) -> None:
     folders = split_folders(sweep)
     if not all(folder.strip() for folder in folders):
         raise ValueError("expected a sweep's folder, found none: type python -m lm.report sweep=multirun/FOLDER")
-    extras = ExtraColumns(parameters=config.parameters, speed=config.speed, epochs_to=config.epochs_to)
+    extras = typed(ExtraColumns, config)
     report = write_report(Path(folders[0]), extras, [Path(folder) for folder in folders[1:]])
     log_report_to_tensorboard(report)
     print_results(report.terminal_text())

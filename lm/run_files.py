@@ -172,11 +172,11 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(entry["ppl"], float) for entry in entries):
+        if not isinstance(entries, list) or not all(isinstance(entry["ppl"], float) for entry in entries):
             raise TypeError("no perplexity")
     except DAMAGE as error:
         raise damaged(path, "file of evaluations", error) from error
-    return list(entries)
+    return entries
 
 
 def append_evaluation(path: Path, entry: dict[str, Any]) -> None:

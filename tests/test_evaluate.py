@@ -10,7 +10,9 @@ import sys
 
 import pytest
 
+from lm.evaluation.loading import load_saved_run
 from lm.run_dir import RunDir
+from lm.run_files import read_arrays
 from tests.saved_run import untrained_run
 
 
@@ -184,6 +186,89 @@ def test_a_run_with_length_conditioning_has_a_perplexity_given_the_lengths(evalu
     own = evaluated(run, f"file={corpus_folder / 'test.txt'}")
     assert "conditioned on the length of each sentence: not comparable with other models" in own
     assert f"perplexity {given_lengths[1]}" in own
+
+
+METHODS = {
+    "temperature": ["temperature=1.2"],
+    "cache": ["cache.theta=0.5", "cache.window=50"],
+    "dynamic": ["dynamic.lr=0.001"],
+    "dynamic_sgd": [],
+    "mc": ["mc.samples=2"],
+    "dynamic,temperature,cache": ["cache.weight=0.3"],
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_score_by_a_method_says_how_it_was_measured_and_is_kept(evaluated, copy_of_run, method):
+    before = (copy_of_run / "results.json").read_bytes()
+    shown = evaluated(copy_of_run, f"method={method}", *METHODS[method])
+    entry = RunDir(copy_of_run).evaluations[-1]
+    assert perplexity_shown(shown) == pytest.approx(entry["ppl"], abs=1e-4)
+    assert entry["protocol"]["method"] == method
+    assert f"{method} evaluation (" in shown
+    assert all(f"{option}" in shown for option in METHODS[method])
+    assert f"evaluations.json  {copy_of_run / 'evaluations.json'}" in shown
+    assert (copy_of_run / "results.json").read_bytes() == before
+
+
+def test_options_are_tuned_on_validation_and_the_choice_is_said_and_kept(evaluated, copy_of_run):
+    shown = evaluated(copy_of_run, "method=temperature,cache", "tune=true", "cache.window=30")
+    entry = RunDir(copy_of_run).evaluations[-1]
+    chosen = entry["protocol"]["settings"]
+    assert chosen["cache"]["window"] == 30
+    assert f"cache.theta={chosen['cache']['theta']:g} cache.weight={chosen['cache']['weight']:g}" in shown
+    assert "temperature, cache.theta, cache.weight chosen on the valid split, whose 199 tokens then have" in shown
+    assert entry["tuned"]["split"] == "valid"
+    assert entry["split"] == "test"
+    options = [f"cache.{name}={value}" for name, value in chosen["cache"].items()]
+    options += [f"temperature={chosen['temperature']['temperature']}"]
+    again = evaluated(copy_of_run, "method=temperature,cache", "split=valid", *options)
+    assert perplexity_shown(again) == pytest.approx(entry["tuned"]["ppl"], abs=1e-4)
+
+
+def test_an_ensemble_is_named_by_runs_or_by_the_folder_of_a_sweep(evaluated, copy_of_run, saved_run, tmp_path):
+    alone = perplexity_shown(evaluated(saved_run))
+    sweep = tmp_path / "sweep"
+    for seed in (1, 2):
+        shutil.copytree(copy_of_run, sweep / f"cell=gru,seed={seed}")
+    for runs in (sweep, f"{sweep}/cell=gru,seed=1,{sweep}/cell=gru,seed=2"):
+        shown = evaluated(runs)
+        assert perplexity_shown(shown) == pytest.approx(alone, rel=1e-5)
+        assert "static evaluation, mean of 2 runs" in shown
+    for seed in (1, 2):
+        entry = RunDir(sweep / f"cell=gru,seed={seed}").evaluations[-1]
+        assert entry["protocol"]["ensemble"] == 2
+        assert entry["runs"] == ["cell=gru,seed=1", "cell=gru,seed=2"]
+
+
+def test_the_nats_of_every_token_are_written_as_training_writes_them(evaluated, saved_run, tmp_path):
+    shown = evaluated(saved_run, "nats=x.npz", "method=cache")
+    written, trained = read_arrays(tmp_path / "x.npz"), RunDir(saved_run).nats
+    assert str(written["test_sha256"]) == str(trained["test_sha256"])
+    assert math.exp(written["test"].mean(dtype=float)) == pytest.approx(perplexity_shown(shown), rel=1e-5)
+    evaluated(saved_run, "nats=x.npz")
+    assert read_arrays(tmp_path / "x.npz")["test"].tolist() == pytest.approx(trained["test"].tolist(), abs=1e-5)
+
+
+def test_another_corpus_is_scored_with_the_words_and_the_preparation_of_the_run(evaluated, corpus_folder, tmp_path):
+    run = untrained_run(tmp_path / "run", corpus_folder, "data.lowercase=true")
+    other = shutil.copytree(corpus_folder, tmp_path / "other")
+    (other / "test.txt").write_text("Ada READS a book\nTuring reads\n" * 20)
+    shown = evaluated(run, "data=text", f"data.dir={other}")
+    assert "20 (12.58%) are <unk>" in shown
+    assert "results.json" not in shown
+    own = evaluated(run, f"file={other / 'test.txt'}", "state=carried", "per=word", "csv=-")
+    nats = [-float(row["log_probability"]) for row in csv.DictReader(io.StringIO(own))][1:]
+    assert perplexity_shown(shown) == pytest.approx(math.exp(sum(nats) / len(nats)), rel=1e-3)
+    assert RunDir(run).evaluations[-1]["corpus"] != load_saved_run(run).corpus
+
+
+@pytest.mark.parametrize("method", ["cache", "dynamic", "mc"])
+def test_methods_score_your_own_sentences(evaluated, saved_run, corpus_folder, method):
+    state = [] if method == "mc" else ["state=carried"]
+    shown = evaluated(saved_run, f"file={corpus_folder / 'test.txt'}", f"method={method}", *state)
+    assert "40 sentences, 200 tokens" in shown
+    assert f"\n{method} evaluation (" in shown
 
 
 def test_a_reader_that_stops_early_gets_no_error(saved_run):

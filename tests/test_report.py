@@ -55,6 +55,7 @@ BAD = {
     "sweep": ["", " ", "null", "[]", "nowhere", "5", "nan", "empty", "nowhere,sweep", "sweep,", ",sweep", "\x01"],
     "parameters": ["abc", "0", "-1", "1.5", "nan", "inf", "null", "", "[1]"],
     "speed": ["abc", "0", "-1", "1.5", "nan", "inf", "null", "", "[1]"],
+    "evaluations": ["abc", "0", "null", "[1]"],
     "epochs_to": ["abc", "0", "-1", "nan", "inf", "true", "", "[1]", "{a: 1}"],
 }
 

@@ -1,9 +1,12 @@
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lm.run_dir import DAMAGED, UNFINISHED
+from lm.run_dir import DAMAGED, UNFINISHED, RunDir
 from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
@@ -85,3 +88,18 @@ def test_values_are_those_of_the_composed_config(make_run: MakeRun, sweep: Path)
         "data.name": None,
         "nothing": None,
     }
+
+
+def test_processes_append_to_the_evaluations_one_after_the_other(tmp_path: Path) -> None:
+    code = """import sys
+from pathlib import Path
+from lm.run_dir import RunDir
+for number in range(20):
+    RunDir(Path(sys.argv[1])).append_evaluation({"ppl": 9.5, "by": sys.argv[2]})
+"""
+    path = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path, name], env=path) for name in "abc"]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    found = [entry["by"] for entry in RunDir(tmp_path).evaluations]
+    assert sorted(found) == sorted("abc" * 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluations.json"]

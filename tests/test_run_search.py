@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lm.run_search import MAX_DEPTH, find_runs
+from lm.run_search import MAX_DEPTH, find_runs, runs_in
 from tests.run_folders import MakeRun
 
 
@@ -58,3 +58,17 @@ def test_a_link_to_a_run_is_not_a_second_run(make_run: MakeRun, sweep: Path) -> 
     (sweep / "link").symlink_to(run)
 
     assert [found.name for found in find_runs(sweep)] == [run.name]
+
+
+def test_runs_are_named_by_folders_sweeps_and_patterns(
+    make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in (1, 2):
+        (make_run("cell=gru", f"seed={seed}") / "checkpoints").mkdir()
+    monkeypatch.chdir(sweep)
+    runs = [Path("cell=gru,seed=1"), Path("cell=gru,seed=2")]
+
+    assert runs_in("cell=gru,seed=1,cell=gru,seed=2") == runs
+    assert runs_in("cell=gru,*") == runs
+    assert [run.name for run in runs_in(str(sweep))] == [run.name for run in runs]
+    assert runs_in("multirun/cell=gru,dropout=0") == [Path("multirun/cell=gru,dropout=0")]

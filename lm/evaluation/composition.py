@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lm.checks import check_choice
+from lm.evaluation.evaluations import option_key
 from lm.evaluation.methods import METHODS, Method, Static, Wrapper
 
 
@@ -75,8 +76,3 @@ class Composition:
 def wrappers() -> dict[str, Callable[..., Wrapper]]:
     """Return the methods that wrap another one, in the order in which they are applied."""
     return {name: method for name, method in METHODS.items() if issubclass(method, Wrapper)}
-
-
-def option_key(method: str, option: str) -> str:
-    """Return the key of a method's option in `conf/evaluate.yaml`."""
-    return option if method == option else f"{method}.{option}"

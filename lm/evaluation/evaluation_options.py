@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from lm.checks import check_choice, check_fields, check_flag, check_text, check_whole, unexpected
 from lm.data.sources import SPLITS
 from lm.data.text_reader import PREPARATION
-from lm.evaluation.composition import Composition, option_key
+from lm.evaluation.composition import Composition
+from lm.evaluation.evaluations import option_key
 from lm.evaluation.methods import METHODS
 from lm.evaluation.sentence_table import ROWS
 

@@ -1,17 +1,19 @@
-"""A score of a saved run -> its entry in `evaluations.json`, and what was tuned in words."""
+"""A score of a saved run -> its entry in `evaluations.json`, and in words; it needs no PyTorch, as reports do not."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lm.data.corpus import Corpus
-from lm.evaluation.composition import option_key
-from lm.evaluation.evaluation_loop import EvalResult
-from lm.evaluation.loading import SavedRun
+from lm.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from lm.data.corpus import Corpus
+    from lm.evaluation.evaluation_loop import EvalResult
+    from lm.evaluation.loading import SavedRun
 
 
 def evaluation_entry(
-    members: Sequence[SavedRun], corpus: Corpus, split: str, found: EvalResult, tuned: Mapping[str, Any] | None
+    members: "Sequence[SavedRun]", corpus: "Corpus", split: str, found: "EvalResult", tuned: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return what `evaluations.json` keeps of a score: the perplexity and all that it depends on."""
     return {
@@ -27,22 +29,55 @@ def evaluation_entry(
     }
 
 
-def save_evaluation(members: Sequence[SavedRun], entry: dict[str, Any]) -> list[str]:
+def save_evaluation(members: "Sequence[SavedRun]", entry: dict[str, Any]) -> list[str]:
     """Append an entry to the file of each run, and return the names of the files."""
     for member in members:
         member.run.append_evaluation(entry)
     return [str(member.run.evaluations_path) for member in members]
 
 
-def describe_method(protocol: Mapping[str, Any]) -> str:
-    """Return a method in words, with its options as they are typed: `cache evaluation (cache.theta=1 ...)`."""
-    settings = [
+def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the newest entry of a run for each split and label, of the best weights on the corpus of the training.
+
+    A damaged file counts as missing: it must not hide the results of a sweep.
+    """
+    try:
+        entries = run.evaluations
+    except ValueError:
+        return {}
+    own = {"checkpoint": "best", "sha256": run.result("corpus.sha256")}
+    return {
+        (entry["split"], evaluation_label(entry)): entry
+        for entry in entries
+        if {"checkpoint": entry["checkpoint"], "sha256": entry["corpus"]["sha256"]} == own
+    }
+
+
+def evaluation_label(entry: Mapping[str, Any]) -> str:
+    """Return the method of an entry in short, as `cache, tuned` or `dynamic, 3 runs`."""
+    runs = entry["protocol"].get("ensemble", 1)
+    tuned = ", tuned" if entry["tuned"] else ""
+    return f"{entry['protocol']['method']}{tuned}" + (f", {runs} runs" if runs > 1 else "")
+
+
+def option_key(method: str, option: str) -> str:
+    """Return the key of a method's option in `conf/evaluate.yaml`."""
+    return option if method == option else f"{method}.{option}"
+
+
+def typed_settings(protocol: Mapping[str, Any]) -> str:
+    """Return the options of a method as they are typed: `cache.theta=1 cache.window=500`."""
+    return " ".join(
         f"{option_key(name, option)}={value:g}"
         for name, options in protocol.get("settings", {}).items()
         for option, value in options.items()
-    ]
-    runs = protocol.get("ensemble", 1)
-    options = f" ({' '.join(settings)})" if settings else ""
+    )
+
+
+def describe_method(protocol: Mapping[str, Any]) -> str:
+    """Return a method in words, with its options: `cache evaluation (cache.theta=1 cache.window=500)`."""
+    runs, settings = protocol.get("ensemble", 1), typed_settings(protocol)
+    options = f" ({settings})" if settings else ""
     return f"{protocol.get('method')} evaluation{options}" + (f", mean of {runs} runs" if runs > 1 else "")
 
 

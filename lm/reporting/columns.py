@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lm.evaluation.evaluations import newest_evaluations
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.published import part_of_corpus, published_value
 from lm.run_dir import RunDir, Value
@@ -113,8 +114,8 @@ COLUMNS = [
 ]
 
 
-def extra_columns(extras: ExtraColumns) -> list[Column]:
-    """Return the columns that were asked for."""
+def extra_columns(extras: ExtraColumns, runs: Sequence[RunDir] = ()) -> list[Column]:
+    """Return the columns that were asked for, of these runs."""
     limit = extras.epochs_to or 0.0
     name, value = f"epochs_to_{limit:g}", partial(epochs_to, perplexity=limit)
     columns = {
@@ -122,7 +123,26 @@ def extra_columns(extras: ExtraColumns) -> list[Column]:
         "speed": Column("tokens_per_second", "tokens/second", result("tokens_per_second"), text=format_count),
         "epochs_to": Column(name, name.replace("_", " "), value, text="{:.4g}".format, missing="-", always=True),
     }
-    return [column for option, column in columns.items() if getattr(extras, option)]
+    asked = [column for option, column in columns.items() if getattr(extras, option)]
+    return [*asked, *(evaluation_columns(runs) if extras.evaluations else [])]
+
+
+def evaluation_columns(runs: Sequence[RunDir]) -> list[Column]:
+    """Return a column for each split and method in the `evaluations.json` of the runs, and their deviations."""
+    found = dict.fromkeys(key for run in runs for key in newest_evaluations(run) if key[1] != "static")
+    columns = []
+    for split, label in found:
+        name, value = f"{split}_ppl {label}", partial(evaluated_ppl, key=(split, label))
+        columns.append(Column(name, f"{split}: {label}", value, text=format_ppl))
+        if "runs" not in label:  # all seeds of an ensemble have its number
+            columns.append(Column(f"{name}_std", "", value, deviation, csv_only=True))
+    return columns
+
+
+def evaluated_ppl(run: RunDir, key: tuple[str, str]) -> float | None:
+    """Return the perplexity of the newest evaluation of a split by a method."""
+    found = newest_evaluations(run).get(key)
+    return None if found is None else float(found["ppl"])
 
 
 def epochs_to(run: RunDir, perplexity: float) -> float | None:

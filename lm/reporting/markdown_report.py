@@ -9,8 +9,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lm.data.sources import SPLITS
+from lm.evaluation.evaluations import newest_evaluations, typed_settings
 from lm.overrides import quote_override, requote
-from lm.reporting.columns import Column, format_count, format_value
+from lm.reporting.columns import Column, format_count, format_ppl, format_value
 from lm.reporting.groups import RunGroup, figure_note
 from lm.reporting.search_results import SearchResults, search_section
 from lm.reporting.table import MARK, Table, build_last_table, escape_markdown
@@ -44,6 +45,7 @@ def report_markdown(
         *search_section(folder, search),
         *_section("Runs that are not finished", unfinished_lines(runs)),
         *(_conditions(folder, finished) if finished else []),
+        *_section("Evaluation methods", _evaluation_table(finished).markdown()),
         *_section("Runs", _run_table(runs).markdown()),
     ]
     return "\n\n".join(sections) + "\n"
@@ -158,6 +160,23 @@ def _split_table(runs: Sequence[RunDir], key: str, facts: dict[str, str]) -> Tab
         found = [tuple(_text(run.result(key + f".{split}.{name}")) for name in facts.values()) for run in runs]
         rows += [(split, *values, names) for values, names in _by_value(runs, found) if any(values)]
     return Table.from_rows(["split", *facts, "runs"], rows)
+
+
+def _evaluation_table(runs: Sequence[RunDir]) -> Table:
+    """Return a row for each number of `evaluations.json` that the table may have a column of."""
+    columns: list[Column | str] = [
+        "run", "split", "method", Column("ppl", "perplexity", text=format_ppl), "options", "batch size", "tokens",
+        "state", "tuned on",
+    ]  # fmt: skip
+    rows = [
+        (
+            run.name, split, label, entry["ppl"], typed_settings(entry["protocol"]), entry["protocol"]["batch_size"],
+            entry["protocol"]["tokens"], entry["protocol"]["state"], (entry["tuned"] or {}).get("split", ""),
+        )
+        for run in runs
+        for (split, label), entry in newest_evaluations(run).items()
+    ]  # fmt: skip
+    return Table.from_rows(columns, rows)
 
 
 def _text(value: Any) -> Value:

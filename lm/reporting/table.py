@@ -97,7 +97,7 @@ def escape_markdown(text: str) -> str:
 def build_table(groups: Sequence[RunGroup], extras: ExtraColumns | None = None) -> Table:
     """Return one row per group with the weights of the best validation perplexity."""
     position = [column.name.startswith("published") for column in COLUMNS].index(True)
-    asked = extra_columns(extras or ExtraColumns())
+    asked = extra_columns(extras or ExtraColumns(), [run for group in groups for run in group.runs])
     return _table(groups, [*COLUMNS[:position], *asked, *COLUMNS[position:]])
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lm.evaluation.composition import Composition, option_key
+from lm.evaluation.composition import Composition
 from lm.evaluation.methods.dynamic import Dynamic
 from lm.evaluation.methods.neural_cache import Cache
 from tests.evaluation.method_options import OPTIONS, composition
@@ -64,8 +64,3 @@ def test_typed_options_are_not_part_of_the_grid():
     assert set(chosen.grid()["cache"]) == {"theta", "weight", "window"}
     assert set(chosen.grid(["cache.theta", "dynamic.lr"])["cache"]) == {"weight", "window"}
     assert set(chosen.grid(["cache.theta", "dynamic.lr"])["dynamic"]) == {"decay"}
-
-
-def test_an_option_has_the_key_that_is_typed():
-    assert option_key("cache", "theta") == "cache.theta"
-    assert option_key("temperature", "temperature") == "temperature"

@@ -1,4 +1,13 @@
-from lm.evaluation.evaluations import describe_method, describe_tuning
+import pytest
+
+from lm.evaluation.evaluations import (
+    describe_method,
+    describe_tuning,
+    evaluation_label,
+    newest_evaluations,
+    option_key,
+)
+from lm.run_dir import RunDir
 
 SETTINGS = {"temperature": {"temperature": 1.1}, "cache": {"theta": 0.5, "window": 500}}
 
@@ -18,3 +27,46 @@ def test_tuning_is_described_by_what_was_chosen_and_where():
         "dynamic.lr, cache.theta chosen on the valid split, whose first 20,000 tokens then have perplexity 95.5000, "
         "whose 73,759 tokens then have perplexity 90.0000"
     )
+
+
+def test_an_option_has_the_key_that_is_typed():
+    assert option_key("cache", "theta") == "cache.theta"
+    assert option_key("temperature", "temperature") == "temperature"
+
+
+def entry(ppl, method="cache", split="test", **others):
+    base = {"checkpoint": "best", "corpus": {"sha256": "ab"}, "tuned": None, "protocol": {"method": method}}
+    return {"split": split, "ppl": ppl, **base, **others}
+
+
+@pytest.mark.parametrize(
+    ("one", "label"),
+    [
+        (entry(9.0), "cache"),
+        (entry(9.0, tuned={"split": "valid"}), "cache, tuned"),
+        (entry(9.0, protocol={"method": "static", "ensemble": 3}), "static, 3 runs"),
+    ],
+)
+def test_a_label_says_the_method_the_tuning_and_the_number_of_runs(one, label):
+    assert evaluation_label(one) == label
+
+
+def test_the_newest_entry_counts_of_the_best_weights_on_the_corpus_of_the_training(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_results({"corpus": {"sha256": "ab"}})
+    assert newest_evaluations(run) == {}
+    for one in (entry(9.0), entry(8.0), entry(7.0, checkpoint="last"), entry(6.0, corpus={"sha256": "cd"})):
+        run.append_evaluation(one)
+    run.append_evaluation(entry(5.0, split="valid"))
+    found = {key: one["ppl"] for key, one in newest_evaluations(run).items()}
+    assert found == {("test", "cache"): 8.0, ("valid", "cache"): 5.0}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[{}]", '[{"ppl": "x"}]', "{}", "5"])
+def test_a_damaged_file_hides_no_run_and_is_not_overwritten(tmp_path, text):
+    run = RunDir(tmp_path)
+    (tmp_path / "evaluations.json").write_text(text)
+    with pytest.raises(ValueError, match=r"expected a file of evaluations of this project, found '.*damaged"):
+        run.append_evaluation(entry(9.0))
+    assert (tmp_path / "evaluations.json").read_text() == text
+    assert newest_evaluations(run) == {}

@@ -3,7 +3,7 @@ import shutil
 import pytest
 import torch
 
-from lm.evaluation.loading import load_corpus_of, load_saved_run
+from lm.evaluation.loading import load_corpus_of, load_other_corpus, load_saved_run
 
 
 def test_a_model_is_loaded_in_evaluation_mode_from_its_checkpoint_alone(copy_of_run, tmp_path):
@@ -58,3 +58,20 @@ def test_a_run_without_its_config_needs_the_folder_of_its_corpus(copy_of_run, co
     with pytest.raises(FileNotFoundError, match="expected the run's config, found no file"):
         load_corpus_of(load_saved_run(copy_of_run))
     assert load_corpus_of(load_saved_run(copy_of_run), str(corpus_folder)).name == "text"
+
+
+def test_a_split_of_another_corpus_has_the_words_of_the_run(saved_run, corpus_folder, tmp_path):
+    other = shutil.copytree(corpus_folder, tmp_path / "other")
+    (other / "test.txt").write_text("ada meets turing\n")
+    saved = load_saved_run(saved_run)
+    corpus = load_other_corpus(saved, "test", "text", dir=str(other), lowercase=True)
+    assert list(corpus.splits) == ["test"]
+    assert saved.vocabulary.decode(corpus.splits["test"].tolist()) == ["ada", "<unk>", "<unk>", "<eos>"]
+    assert corpus.sha256 != saved.corpus["sha256"]
+
+
+def test_another_corpus_may_be_of_another_kind(saved_run):
+    corpus = load_other_corpus(load_saved_run(saved_run), "test", "synthetic", words=5, branching=2, test_tokens=50)
+    assert corpus.name == "synthetic"
+    with pytest.raises(ValueError, match="expected data to be one of"):
+        load_other_corpus(load_saved_run(saved_run), "test", "nothing")

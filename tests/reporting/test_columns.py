@@ -107,3 +107,26 @@ def test_a_result_that_is_no_finite_number_is_missing(tmp_path: Path, found: obj
     run = RunDir(tmp_path)
     run.results = {"best": {"valid_ppl": found, "test_ppl": 90}}
     assert [result(f"best.{name}")(run) for name in ("valid_ppl", "test_ppl")] == [None, 90]
+
+
+def test_evaluations_are_columns_on_request(make_run: MakeRun, sweep: Path) -> None:
+    for seed in (1, 2):
+        run = RunDir(make_run(f"seed={seed}", seed=seed))
+        for ppl, protocol, tuned in (
+            (80.0 + seed, {"method": "cache", "settings": {"cache": {"theta": 0.5}}}, {"split": "valid"}),
+            (95.0, {"method": "static"}, None),
+            (75.0, {"method": "static", "ensemble": 2}, None),
+        ):
+            facts = {"batch_size": 18, "tokens": 82_429, "state": "carried", **protocol}
+            run.append_evaluation({
+                "split": "test", "ppl": ppl, "protocol": facts, "tuned": tuned, "checkpoint": "best",
+                "corpus": {"sha256": "ab" * 32},
+            })  # fmt: skip
+
+    (row,) = rows_of(table_of(sweep, ExtraColumns(evaluations=True)))
+
+    assert (row["test_ppl cache, tuned"], row["test_ppl static, 2 runs"]) == (81.5, 75.0)
+    assert row["test_ppl cache, tuned_std"] == pytest.approx(math.sqrt(0.5))
+    assert "test_ppl static" not in row
+    assert "test: cache, tuned" in table_of(sweep, ExtraColumns(evaluations=True)).markdown()
+    assert "cache" not in table_of(sweep).markdown()

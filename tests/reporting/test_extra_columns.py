@@ -5,7 +5,7 @@ import pytest
 from lm.reporting.extra_columns import ExtraColumns
 
 
-@pytest.mark.parametrize("name", ["parameters", "speed"])
+@pytest.mark.parametrize("name", ["parameters", "speed", "evaluations"])
 @pytest.mark.parametrize("value", ["yes", 1, 0, -1, None, "", [True], math.nan, math.inf])
 def test_a_flag_of_the_table_is_true_or_false(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"^expected {name} to be true or false, found .*: type {name}=true$"):

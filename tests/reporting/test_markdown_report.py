@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from lm.reporting.groups import group_runs
 from lm.reporting.markdown_report import report_markdown, sweep_command
 from lm.reporting.table import build_table
+from lm.run_dir import RunDir
 from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
@@ -214,3 +215,17 @@ def test_folders_of_the_machine_stay_out_of_the_page(make_run: MakeRun, sweep: P
 
     assert "data.dir=FOLDER" in text
     assert "elsewhere" not in text
+
+
+def test_evaluations_are_listed_with_all_that_they_depend_on(make_run: MakeRun, sweep: Path) -> None:
+    assert "Evaluation methods" not in page(make_run())
+    protocol = {"method": "cache", "settings": {"cache": {"theta": 0.5, "window": 500}}, "batch_size": 18}
+    RunDir(make_run("seed=2", seed=2)).append_evaluation({
+        "split": "test", "ppl": 81.234, "checkpoint": "best", "corpus": {"sha256": "ab" * 32},
+        "tuned": {"split": "valid"}, "protocol": protocol | {"tokens": 82_429, "state": "carried"},
+    })  # fmt: skip
+
+    text = page(sweep).partition("## Evaluation methods")[2]
+
+    options = "cache.theta=0.5 cache.window=500"
+    assert row(text, "seed=2", "test", "cache, tuned", "81.23", options, "18", "82429", "carried", "valid")
