@@ -31,8 +31,13 @@ BATCHING_OF = {"length_conditioning": "sentences", "random_seq_len": "streams", 
 MIN_RANDOM_SEQ_LEN = 10
 """The smallest `seq_len` that lengths are drawn around: the smallest of them is 5."""
 
-GROUPS = {"cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1", "trainer": "{}"}
+GROUPS = {
+    "cell": "lstm", "data": "ptb", "optimizer": "sgd", "schedule": "table1", "averaging": "none", "trainer": "{}",
+}  # fmt: skip
 """The options that are groups of options, each with an example."""
+
+DEFAULTS_OF_GROUPS = ("lr", "epochs_at_full_rate", "lr_decay_factor")
+"""The options of a group, such as `optimizer.lr`, that are the default of an option of that name outside it."""
 
 SIDES = ("right", "left")
 
@@ -76,6 +81,8 @@ class Config:
     weight_decay: Annotated[float, partial(check_number, example=1e-4, least=0, below=1)]
     lr: Annotated[float, partial(check_number, example=1.0, above=0, below=1e6)]
     schedule: str
+    averaging: str
+    patience: Annotated[int | None, partial(check_whole, example=5, optional=True)]
     epochs_at_full_rate: Annotated[int, partial(check_whole, example=4, least=0)]
     lr_decay_factor: Annotated[float, partial(check_number, example=1.2, least=0.001, below=1e6)]
     max_grad_norm: Annotated[float, partial(check_number, example=5, above=0, below=1e30)]
@@ -89,6 +96,7 @@ class Config:
     source: dict[str, Any]
     optimizer_options: dict[str, Any]
     schedule_options: dict[str, Any]
+    averaging_options: dict[str, Any]
 
     def __post_init__(self) -> None:
         check_fields(self, config_key)
@@ -127,10 +135,9 @@ class Config:
         values, names = plain(config), field_names(cls)
         data = values["data"]
         options: dict[str, Any] = {name: (data if name in BATCHING_OPTIONS else values).get(name) for name in names}
-        for group in ("optimizer", "schedule"):
+        for group in ("optimizer", "schedule", "averaging"):
             options[group] = values[group].get("name")
-            # What is also a field, such as `optimizer.lr`, is the default of that field.
-            own = {key: value for key, value in values[group].items() if key != "name" and key not in names}
+            own = {key: value for key, value in values[group].items() if key not in ("name", *DEFAULTS_OF_GROUPS)}
             options[f"{group}_options"] = own
         return cls(**options | {"cell": values["cell"].get("name"), "source": source_options(data)})
 

@@ -18,7 +18,7 @@ CONFIGS = Path(__file__).parents[1] / "conf"
 OPEN_PREFIXES = ("trainer.", "logger.", "hydra.", "hydra/")
 """Where an option may be new: arguments of Lightning and Hydra that `conf/` does not list."""
 
-CHECKED_ELSEWHERE = ("data", "optimizer", "logger", "schedule", "trainer", "hydra")
+CHECKED_ELSEWHERE = ("data", "optimizer", "logger", "schedule", "averaging", "trainer", "hydra")
 """Groups whose options are the arguments of what they configure, which refuses others."""
 
 USER_CONFIG_FLAGS = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")

@@ -159,8 +159,9 @@ class RunDir:
                 temporary.unlink(missing_ok=True)
 
     def is_finished(self, epochs: int) -> bool:
-        """Return whether the run has its results after that many epochs."""
-        return self.has_checkpoint and self.finished and self.results.get("epochs") == epochs
+        """Return whether the run has its results after that many epochs, or has stopped early."""
+        ended = self.results.get("epochs") == epochs or self.results.get("stopped_early", False)
+        return self.has_checkpoint and self.finished and ended
 
     @property
     def epochs(self) -> list[dict[str, float]]:

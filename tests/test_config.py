@@ -59,6 +59,9 @@ WRONG = {
     "cell.lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
     "optimizer.lr": (*NOT_A_NUMBER, "0", "-1", "1e308"),
     "optimizer.name": ("sdg", "5", "null", "''", "[sgd]"),
+    "averaging": ("emma", "5", "null", "''", "[ema]"),
+    "averaging.name": ("emma", "5", "null", "''", "[ema]"),
+    "patience": ("abc", "0", "-1", "1.5", "nan", "''", "[1]", "true"),
     "schedule.name": ("cosines", "5", "null", "''", "[decay]"),
     "weight_decay": (*NOT_A_NUMBER, "-0.1", "1", "1e300"),
     "max_grad_norm": (*NOT_A_NUMBER, "0", "-1", "1e300"),
@@ -91,6 +94,7 @@ READS = {  # what is named instead of an option that others are computed from
     "cell.name": "cell",
     "optimizer.name": "optimizer",
     "schedule.name": "schedule",
+    "averaging.name": "averaging",
 }
 EQUAL_PARAMETERS_OPTIONS = {
     "equal_parameters.reference": ("lsmt", "5", "null", "''", "[lstm]"),
@@ -128,6 +132,19 @@ GROUPS = {
         "schedule.warmup_epochs": (*NOT_A_NUMBER, "-1", "25", "26"),
         "schedule.final_factor": (*NOT_A_NUMBER, "-0.1", "1.1"),
     },
+    "schedule=one_cycle": {
+        "schedule.warmup_fraction": (*NOT_A_NUMBER, "-1", "1"),
+        "schedule.initial_factor": (*NOT_A_NUMBER, "-0.1", "1.1"),
+        "schedule.final_factor": (*NOT_A_NUMBER, "-0.1", "1.1"),
+    },
+    "schedule=plateau": {
+        "schedule.patience": (*NOT_A_NUMBER, "-1", "1.5"),
+        "schedule.threshold": (*NOT_A_NUMBER, "-0.1", "1"),
+        "lr_decay_factor": (*NOT_A_NUMBER, "1", "0.5"),
+    },
+    "averaging=ema": {"averaging.decay": (*NOT_A_NUMBER, "-0.1", "1")},
+    "averaging=nt_asgd": {"averaging.patience": (*NOT_A_NUMBER, "0", "1.5")},
+    "optimizer=asgd averaging=none": {"averaging": ("ema", "nt_asgd")},
     "data.batching=sentences": SENTENCE_OPTIONS,
     "experiment=equal_parameters": EQUAL_PARAMETERS_OPTIONS,
 }
@@ -136,7 +153,7 @@ CASES = [(other, name, value) for other, group in GROUPS.items() for name, value
 
 @pytest.mark.parametrize(("other", "name", "value"), CASES)
 def test_a_wrong_value_is_refused_in_one_sentence_that_names_the_option(other, name, value):
-    sentence = refusal(f"{name}={value}", *filter(None, [other]))
+    sentence = refusal(f"{name}={value}", *other.split())
     assert sentence is not None
     assert READS.get(name, name) in sentence
     assert "\n" not in sentence

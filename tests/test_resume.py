@@ -87,26 +87,45 @@ def test_a_run_can_stop_at_any_of_fifty_steps_of_an_epoch(run_command, train_unt
 REGULARISED = (
     "dropout_type=locked", "embedding_dropout=0.1", "weight_dropout=0.3", "activation_penalty=2", "temporal_penalty=1",
 )  # fmt: skip
+NOISY = ("cell=gru", "dropout=0", "lr=1")
+"""Validation rises after the second and the fourth epoch."""
+
 RECIPES = {
     "streams": (*REGULARISED, "tie_weights=true", "embedding_size=12"),
     "windows": ("seq_len=10", "epochs=4", "random_seq_len=true", "partial_shuffle=true", "optimizer=adamw"),
     "sentences": (*REGULARISED, "cell=gru", "data.batching=sentences"),
     "adamw": ("optimizer=adamw", "weight_decay=0.01", "schedule=cosine", "cell=gru"),
+    "ema": ("averaging=ema", "averaging.decay=0.9", "tie_weights=true", "schedule=one_cycle"),
+    "nt_asgd": ("averaging=nt_asgd", "averaging.patience=1", *NOISY, "lr_decay_factor=1", "epochs=6"),
+    "plateau": ("schedule=plateau", *NOISY, "epochs=5"),
     "asgd": ("optimizer=asgd", "optimizer.lambd=0.01", "cell=rnn_tanh"),
     "rmsprop": ("optimizer=rmsprop", "data.batching=sentences"),
 }
 
 
-@pytest.mark.parametrize("step", [30, 75])
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    ("recipe", "step"),
+    [
+        ("adamw", 30), ("adamw", 100), ("ema", 75), ("nt_asgd", 275), ("plateau", 200), ("plateau", 225), ("asgd", 75),
+        ("rmsprop", 30),
+    ],
+)  # fmt: skip
 def test_a_run_of_any_recipe_resumes_exactly_where_it_stopped(run_command, train_until, small, tmp_path, recipe, step):
-    words = (*small, "dropout=0.25", *RECIPES[recipe])
+    words = (*small, *RECIPES[recipe])
     assert train_until(step, send(signal.SIGTERM), *words, "hydra.run.dir=stopped") == 143
     run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
     assert run.checkpoint("last")["global_step"] == step
+    assert ("trained_weights" in run.checkpoint("last")) == (recipe in ("ema", "nt_asgd", "asgd"))
     assert run_command("lm.train", "resume=stopped") == 0
     assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
     assert_same(run, reference)
+
+
+def test_a_schedule_that_ends_with_the_last_epoch_is_not_resumed_with_more_epochs(run_command, small, capsys):
+    words = (*small, "schedule=cosine", "hydra.run.dir=run")
+    assert run_command("lm.train", *words) == 0
+    assert run_command("lm.train", "resume=run", "epochs=3") == 1
+    assert "was trained with, found 3: type epochs=2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

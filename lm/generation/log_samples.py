@@ -8,6 +8,7 @@ from lm.evaluation.methods import evaluation_mode
 from lm.generation.length_conditioned import make_decoder
 from lm.generation.sampling import sample
 from lm.models.language_model import LanguageModel
+from lm.training.averaged_weights import averaged
 from lm.training.lightning_module import LanguageModelModule
 
 MAX_NEW_TOKENS = 30
@@ -29,7 +30,8 @@ class LogSamples(pl.Callback):
         assert isinstance(pl_module, LanguageModelModule)
         boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         if boards and trainer.is_global_zero:
-            lines = sample_sentences(pl_module.model, self.vocabulary, self.num_samples)
+            with averaged(trainer):
+                lines = sample_sentences(pl_module.model, self.vocabulary, self.num_samples)
             text = "\n".join(f"- {line}" for line in lines)
             boards[0].experiment.add_text("samples", text, trainer.global_step)
 

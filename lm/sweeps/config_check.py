@@ -16,6 +16,7 @@ from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
 from lm.machine_config import MachineConfig, resumed
 from lm.run_dir import RunDir
+from lm.training.averaging import check_averaging
 from lm.training.optimizers import check_optimizer
 from lm.training.schedules import check_schedule, schedules_without
 
@@ -145,6 +146,7 @@ def check_config(config: DictConfig) -> None:
     MachineConfig.from_hydra(config)
     check_optimizer(run.optimizer, run.optimizer_options)
     check_schedule(run)
+    check_averaging(run)
     make_source(**run.source)
 
 

@@ -34,6 +34,7 @@ from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_job import record, record_single_failure
 from lm.training.divergence import Diverged, check_finite
+from lm.training.early_stopping import stopped_early
 from lm.training.hardware import (
     configure_malloc,
     describe_device,
@@ -132,6 +133,7 @@ def training_results(
         "dropout": config.dropout,
         "seed": config.seed,
         "parameters": module.model.parameter_counts(),
+        "stopped_early": stopped_early(trainer),
         **scored,
         "batching": describe(config.batches().training(corpus)),
         "corpus": describe_corpus(corpus),

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from lm.atomic_files import write_atomically
 from lm.training.distributed import all_reduce_max
+from lm.training.early_stopping import stopped_early
 from lm.training.signals import STOP_SIGNALS, Interrupted, StopRequest
 
 log = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ class LastCheckpoint(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write a checkpoint. After the last epoch only a signal can still stop the run."""
         reason = self._reason(trainer)
-        if reason <= MAX_TIME and trainer.current_epoch + 1 == trainer.max_epochs:
+        if reason <= MAX_TIME and (trainer.current_epoch + 1 == trainer.max_epochs or stopped_early(trainer)):
             reason = INTERVAL
         self._save(trainer, all_reduce_max(reason, pl_module.device))
 

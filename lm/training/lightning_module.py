@@ -22,7 +22,7 @@ from lm.run_files import read_checkpoint
 from lm.training.distributed import all_gather, concat_states, shard_states
 from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer, scaled_lr
 from lm.training.rng import restore_rng, rng_states, saved_rng_states
-from lm.training.schedules import make_scheduler
+from lm.training.schedules import make_scheduler, update_plateau
 from lm.training.sgd import total_norm
 
 SUMS = ("train_perplexity.", "valid_perplexity.")
@@ -169,6 +169,7 @@ class LanguageModelModule(pl.LightningModule):
         # be rounded to the precision of the weights; the maximum is not.
         value = self.valid_perplexity.compute()
         self.log("valid_ppl", value, reduce_fx="max", prog_bar=True, logger=False, sync_dist=True)
+        update_plateau(self.lr_schedulers(), float(value))
 
     def validation_perplexity(self) -> float | None:
         """Return the validation perplexity after this epoch, or None if it was not measured."""

@@ -31,6 +31,7 @@ class OptimizerEntry:
         sparse: whether it takes sparse gradients of the embedding on a CPU.
         grad_scale: whether its step divides gradients by `grad_scale` as it reads them. Other optimisers get gradients
             that have been scaled before.
+        averages: whether it averages the weights, so that the averages are validated.
     """
 
     on_cpu: str
@@ -39,6 +40,7 @@ class OptimizerEntry:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     sparse: bool = False
     grad_scale: bool = False
+    averages: bool = False
 
 
 FUSED = {"fused": True}
@@ -57,7 +59,7 @@ OPTIMIZERS = {
     "adamw": OptimizerEntry("torch.optim:AdamW", "torch.optim:AdamW", ADAM_OPTIONS, FUSED, grad_scale=True),
     "adam": OptimizerEntry("torch.optim:Adam", "torch.optim:Adam", ADAM_OPTIONS, FUSED, grad_scale=True),
     "rmsprop": OptimizerEntry("torch.optim:RMSprop", "torch.optim:RMSprop", RMSPROP_OPTIONS),
-    "asgd": OptimizerEntry("lm.training.asgd:ASGD", "lm.training.asgd:ASGD", ASGD_OPTIONS),
+    "asgd": OptimizerEntry("lm.training.asgd:ASGD", "lm.training.asgd:ASGD", ASGD_OPTIONS, averages=True),
 }
 
 

@@ -9,6 +9,7 @@ from lm.cli import USER_ERRORS
 from lm.config import Config
 from lm.data.corpus import Corpus
 from lm.run_dir import RunDir
+from lm.training.schedules import SCHEDULES
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def check_resumable(run: RunDir, metadata: dict[str, Any]) -> None:
         )
     for key, value in found["config"].items():
         asked = metadata["config"].get(key)
-        if asked != value and not (key == "epochs" and asked is not None and asked >= started):
+        trains_longer = key == "epochs" and asked is not None and asked >= started
+        if asked != value and not (trains_longer and not SCHEDULES[found["config"]["schedule"]].to_the_end):
             if key != "epochs" and _of_another_run(run, key, value):
                 raise ValueError(
                     f"expected the run's own checkpoint in '{run.last}', found one of a run with {key}={value}: "

@@ -23,8 +23,10 @@ from lm.data.sentences import Sentences
 from lm.machine_config import MachineConfig
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
+from lm.training.averaging import make_averaging
 from lm.training.checkpointing import AtomicCheckpointIO, BestCheckpoint, LastCheckpoint
 from lm.training.divergence import Diverged, StopOnNonFiniteLoss
+from lm.training.early_stopping import StopWithoutImprovement, stopped_early
 from lm.training.epoch_log import EpochLog, ProgressBar
 from lm.training.hardware import resolve_device
 from lm.training.hparams import hyperparameters
@@ -96,7 +98,7 @@ def fit(
         stop,
     )
     loggers = make_loggers(machine.logger, run, hyperparameters(config, machine, corpus, run), resumed_from)
-    trainer = make_trainer(arguments, config.epochs, run, loggers, callbacks, last)
+    trainer = make_trainer(arguments, config, run, loggers, callbacks, last)
     # Its handler of SIGTERM waits for the other devices, and ends training before `last` has written a checkpoint.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     check_devices(trainer.world_size, machine.trainer.strategy, config.batch_size)
@@ -114,7 +116,7 @@ def fit(
             raise KeyboardInterrupt from None
         raise
     stop.raise_if_stopped()
-    if trainer.current_epoch < config.epochs:
+    if trainer.current_epoch < config.epochs and not stopped_early(trainer):
         raise Interrupted("a callback")
     return trainer
 
@@ -201,7 +203,7 @@ def describe_sentences(batches: Sentences) -> str:
 
 def make_trainer(
     arguments: dict[str, Any],
-    epochs: int,
+    config: Config,
     run: RunDir,
     loggers: Sequence[Any],
     callbacks: Sequence[pl.Callback],
@@ -211,11 +213,13 @@ def make_trainer(
     every = arguments["log_every_n_steps"]
     # A bar in a file is thousands of lines, and there is one line per epoch anyway.
     bar = [ProgressBar()] if arguments["enable_progress_bar"] and sys.stderr.isatty() else []
-    watching = [EpochLog(run, every), *callbacks, StopOnNonFiniteLoss(every)]
+    averaging = make_averaging(config)  # before what reads the weights
+    watching = [*averaging, EpochLog(run, every), *callbacks, StopOnNonFiniteLoss(every)]
+    stopping = [] if config.patience is None else [StopWithoutImprovement(config.patience)]
     return pl.Trainer(**arguments | {
-        "max_epochs": epochs,
+        "max_epochs": config.epochs,
         "logger": list(loggers) or False,
-        "callbacks": [*watching, BestCheckpoint(run.checkpoints), last, *bar],
+        "callbacks": [*watching, *stopping, BestCheckpoint(run.checkpoints), last, *bar],
         "plugins": [AtomicCheckpointIO()],
         "profiler": arguments["profiler"] or NoOpProfiler(),
         "enable_progress_bar": bool(bar),

@@ -25,7 +25,7 @@ def started(path, interval=FOREVER, time_limit=math.inf):
 
 def trainer_at(epoch, **attributes):
     """Return a Trainer in an epoch, counted from 0, of five epochs."""
-    attributes = {"is_last_batch": False, "should_stop": False} | attributes
+    attributes = {"is_last_batch": False, "should_stop": False, "early_stopping_callbacks": []} | attributes
     return Mock(world_size=1, current_epoch=epoch, max_epochs=5, num_training_batches=2323, **attributes)
 
 

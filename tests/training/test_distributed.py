@@ -47,6 +47,11 @@ PENALISED = ("activation_penalty=2", "temporal_penalty=1", "tie_weights=true", "
     ("base", "words"),
     [
         ("small", (*PENALISED, *WINDOWS)),
+        ("small", ("optimizer=adamw", "optimizer.eps=1e-3", "weight_decay=0.01", "schedule=cosine", "averaging=ema")),
+        (
+            "small",
+            ("averaging=nt_asgd", "averaging.patience=1", "schedule=plateau", "patience=3", "lr=1", "epochs=5"),
+        ),
         ("small_sentences", ("cell=gru", "length_conditioning=true", *PENALISED[:2])),
     ],
 )

@@ -1,14 +1,15 @@
 """The learning rate at every epoch and at every step, against PyTorch's schedulers and the papers."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 import yaml
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from lm.cli import CONFIGS
-from lm.training.schedules import SCHEDULES, ScheduleEntry, check_schedule, decay, make_scheduler
+from lm.training.schedules import SCHEDULES, ScheduleEntry, check_schedule, decay, make_scheduler, update_plateau
 from tests.configs import config_with
 
 STEPS = 8
@@ -79,6 +80,53 @@ def test_the_warm_up_is_linear_and_the_cosine_fills_the_rest(warmup):
         expected = step / warmup_steps if step < warmup_steps else 0.5 * (1 + math.cos(math.pi * progress))
         assert rate == pytest.approx(expected, abs=1e-12)
     assert max(found) == found[int(warmup_steps)] == 1
+
+
+@pytest.mark.parametrize("fraction", [0.25, 0.5])
+def test_one_cycle_is_that_of_pytorch(fraction):
+    """PyTorch's turns one step early and ends one step early, which its arguments make up for."""
+    steps, optimizer, expected = 4 * STEPS, sgd(), []
+    reference = OneCycleLR(
+        optimizer, 3.0, steps + 1, pct_start=(fraction * steps + 1) / (steps + 1), div_factor=25, final_div_factor=100,
+        cycle_momentum=False,
+    )  # fmt: skip
+    for _ in range(steps):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        reference.step()
+    config = scheduled("one_cycle", 4, warmup_fraction=fraction, initial_factor=1 / 25, final_factor=1 / 2500)
+    assert rates(config, 4, 3.0) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(("patience", "threshold"), [(0, 0), (1, 0), (0, 0.1)])
+def test_a_plateau_divides_the_rate_when_the_loss_has_not_fallen(patience, threshold):
+    config = replace(scheduled("plateau", 9, patience=patience, threshold=threshold), lr_decay_factor=4.0)
+    optimizer = sgd()
+    scheduler = make_scheduler(config, optimizer, lambda: STEPS)["scheduler"]
+    best, waited, expected = math.inf, 0, 1.0
+    for loss in [6.0, 5.8, 5.9, 5.5, 4.0, 3.9, 3.95, 3.92, 3.91, 3.0]:
+        update_plateau(scheduler, math.exp(loss))
+        better = loss < best * (1 - threshold)
+        best, waited = (loss, 0) if better else (best, waited + 1)
+        if waited > patience:
+            expected, waited = expected / 4, 0
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+    assert expected < 1
+
+
+def test_a_schedule_that_does_not_depend_on_validation_is_not_updated_by_it():
+    optimizer = sgd()
+    update_plateau(make_scheduler(config_with(), optimizer, lambda: STEPS)["scheduler"], 5.0)
+    update_plateau(None, 5.0)
+    assert optimizer.param_groups[0]["lr"] == 1
+
+
+def test_a_plateau_that_would_not_lower_the_rate_is_refused():
+    config = replace(scheduled("plateau", 9, patience=0, threshold=0), lr_decay_factor=1.0)
+    with pytest.raises(
+        ValueError, match=r"^expected lr_decay_factor to be above 1 .*, found 1.0: type lr_decay_factor=4"
+    ):
+        check_schedule(config)
 
 
 def test_a_schedule_by_step_sees_fractions_of_an_epoch(monkeypatch):
