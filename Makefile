@@ -13,13 +13,16 @@ CURVES = $(shell ls -t multirun/*/*/events.out.* outputs/*/*/events.out.* 2>/dev
 NEWEST = $(or $(shell echo "$(CURVES)" | sed -nE 's,^(multirun/[^/]+|outputs/[^/]+/[^/]+)/.*,\1,p'),$(error no results yet: make demo first))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo sweep board benchmark test lint types check clean
+.PHONY: help demo play sweep board benchmark test lint types check clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 demo: $(READY)  ## train four small runs on Python's documentation: a table and figures in minutes, no download
 	$(BIN)/python -m lm.train -m experiment=demo $(ARGS)
+
+play: $(READY)  ## generate texts with the best model that make demo left (ARGS='prompt="the value"')
+	$(BIN)/python -m lm.generate num_samples=5 temperature=0.7 $(ARGS)
 
 sweep: $(READY)  ## train the table on the Penn Treebank (ARGS="data.dir=FOLDER", LAUNCHER=basic, RESUME=1)
 	$(BIN)/python -m lm.train -m cell=lstm,gru dropout=0,0.25 hydra/launcher=$(LAUNCHER) $(if $(RESUME),$(UNFINISHED)) $(ARGS)

@@ -24,6 +24,9 @@ CHECKED_ELSEWHERE = ("data", "optimizer", "logger", "schedule", "averaging", "tr
 USER_CONFIG_FLAGS = ("--config-", "-cd", "-cp", "-cn", "hydra.searchpath=")
 """How arguments begin that add the user's own configs, whose options are not known here."""
 
+SEVERAL_CHOICES = ("logger",)
+"""Groups of which several choices are made at once, as in `logger=[tensorboard,csv]`."""
+
 MATCH_CUTOFF = 0.9
 """The similarity, of 1, from which two names are taken for the same where unknown names are possible."""
 
@@ -49,7 +52,7 @@ def wrong_choice(overrides: Sequence[str]) -> str | None:
         value = None if parsed is None or parsed.is_sweep_override() else parsed.value()
         if parsed and group != name:
             return unknown_choice(group, override, choices)
-        if isinstance(value, list):  # several choices of one group, as in logger=[tensorboard,csv]
+        if isinstance(value, list) and group in SEVERAL_CHOICES:
             for choice in (str(choice) for choice in value if choice not in choices):
                 return unknown_choice(group, choice, choices)
         elif parsed and not (parsed.is_sweep_override() or isinstance(value, str)):

@@ -14,6 +14,10 @@ MAX_DEPTH = 4
 """How many folders below its sweep a run is looked for, so that `sweep=/` ends."""
 
 
+RESULTS = (Path("multirun"), Path("outputs"))
+"""Where commands leave their results, if they are not given a folder."""
+
+
 def find_runs(folder: Path) -> list[RunDir]:
     """Return every run folder directly below `folder`, or `folder` itself if it is one, in the order of the sweep.
 
@@ -32,6 +36,22 @@ def find_runs(folder: Path) -> list[RunDir]:
             "that holds folders such as 'cell=lstm,dropout=0.25'"
         )
     return sorted(runs, key=lambda run: (run.number, run.name))
+
+
+def best_run(corpus: str) -> RunDir:
+    """Return the finished run on a corpus with the best validation perplexity, of those that commands left here.
+
+    Raises:
+        FileNotFoundError: if there is none in `multirun/` and `outputs/`.
+    """
+    found = [RunDir(path) for folder in RESULTS if folder.is_dir() for path in _run_folders(folder)]
+    runs = [run for run in found if run.finished and run.best.is_file() and run.result("corpus.name") == corpus]
+    if not runs:
+        raise FileNotFoundError(
+            f"expected a run on {corpus} in {' or '.join(f'{folder}/' for folder in RESULTS)}, found none: "
+            "type make demo, or python -m lm.train experiment=demo for one model, or run=RUN for another run"
+        )
+    return min(runs, key=lambda run: float(run.results["best"]["valid_ppl"]))
 
 
 def _run_folders(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import shutil
@@ -163,9 +164,8 @@ def test_bad_input_is_one_sentence(run_command, saved_run, capsys, words, senten
     assert "\n" not in error
 
 
-@pytest.mark.parametrize("run", [[], ["run=null"], ["run="]])
-def test_a_missing_run_is_one_sentence(run_command, capsys, run):
-    assert run_command("lm.generate", *run, "prompt=ada") == 1
+def test_an_empty_run_is_one_sentence(run_command, capsys):
+    assert run_command("lm.generate", "run=", "prompt=ada") == 1
     error = capsys.readouterr().err.strip()
     assert "expected run to be the folder of a run, found" in error
     assert "\n" not in error
@@ -177,3 +177,20 @@ def test_a_damaged_checkpoint_is_one_sentence(run_command, copy_of_run, capsys):
     error = capsys.readouterr().err.strip()
     assert "damaged" in error
     assert "\n" not in error
+
+
+def test_without_a_run_it_uses_the_best_one_of_the_embedded_corpus(run_command, copy_of_run, tmp_path, capsys):
+    results = json.loads((copy_of_run / "results.json").read_text())
+    results["corpus"]["name"] = "python_docs"
+    (copy_of_run / "results.json").write_text(json.dumps(results))
+    (tmp_path / "outputs").mkdir()
+    copy_of_run.rename(tmp_path / "outputs" / "demo")
+    assert run_command("lm.generate", "num_samples=2") == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 2
+    assert "generating with outputs/demo" in shown.err
+
+
+def test_without_any_run_it_says_how_to_get_one(run_command, capsys):
+    assert run_command("lm.generate") == 1
+    assert "type make demo" in capsys.readouterr().err

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lm.run_search import MAX_DEPTH, find_runs, runs_in
+from lm.run_search import MAX_DEPTH, best_run, find_runs, runs_in
 from tests.run_folders import MakeRun
 
 
@@ -72,3 +72,20 @@ def test_runs_are_named_by_folders_sweeps_and_patterns(
     assert runs_in("cell=gru,*") == runs
     assert [run.name for run in runs_in(str(sweep))] == [run.name for run in runs]
     assert runs_in("multirun/cell=gru,dropout=0") == [Path("multirun/cell=gru,dropout=0")]
+
+
+def test_the_best_run_on_a_corpus_has_the_lowest_validation_perplexity(make_run, tmp_path, monkeypatch):
+    for cell, corpus in (("lstm", "python_docs"), ("gru", "python_docs"), ("rnn_tanh", "ptb")):
+        folder = make_run(cell=cell, results={"corpus": {"name": corpus}})
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "best.ckpt").touch()
+    make_run(cell="rnn_relu", dropout=1.0, results={"corpus": {"name": "python_docs"}})  # the best, but no checkpoint
+    (tmp_path / "multirun").symlink_to(tmp_path / "sweep")
+    monkeypatch.chdir(tmp_path)
+    assert best_run("python_docs").name == "cell=lstm,dropout=0.25"
+
+
+def test_without_a_run_on_a_corpus_the_error_says_how_to_get_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"found none: type make demo, or python -m lm\."):
+        best_run("python_docs")
