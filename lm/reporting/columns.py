@@ -11,9 +11,13 @@ import pandas as pd
 from lm.evaluation.evaluations import newest_evaluations
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.published import part_of_corpus, published_value
+from lm.reporting.statistics import t_interval
 from lm.run_dir import RunDir, Value
 
 PERPLEXITIES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test"}
+
+NEAR_BEST = 1.01
+"""How near to the best perplexity a run has converged, as a ratio."""
 
 MAX_CHARACTERS = 8
 """The longest text of a perplexity."""
@@ -45,6 +49,17 @@ def mean(values: Sequence[Any]) -> Value:
 def deviation(values: Sequence[Any]) -> Value:
     """Return the standard deviation of the sample, which one seed does not have."""
     return float(pd.Series(values, dtype=float).std(ddof=1, skipna=False))
+
+
+def interval_end(values: Sequence[Any], end: int) -> Value:
+    """Return the lower (0) or upper (1) end of the 95 % interval of the mean over the seeds, which one seed lacks."""
+    return t_interval(pd.Series(values, dtype=float).to_list())[end]
+
+
+def interval_text(values: Sequence[Any]) -> Value:
+    """Return both ends of the interval, as `91.25 to 93.10`."""
+    low, high = t_interval(pd.Series(values, dtype=float).to_list())
+    return f"{format_ppl(low)} to {format_ppl(high)}" if math.isfinite(low) else None
 
 
 def first(values: Sequence[Any]) -> Value:
@@ -94,16 +109,30 @@ def result(key: str) -> Callable[[RunDir], Value]:
 
 
 def perplexity_columns(weights: str) -> list[Column]:
-    """Return the perplexities of the weights `best` or `last`, and their standard deviations over the seeds."""
+    """Return the perplexities of the weights `best` or `last`, with standard deviation and interval over the seeds."""
+    ends = {"low": partial(interval_end, end=0), "high": partial(interval_end, end=1)}
     values = {name: result(f"{weights}.{name}") for name in PERPLEXITIES}
     return [
         *(Column(name, PERPLEXITIES[name], value, text=format_ppl) for name, value in values.items()),
         *(Column(f"{name}_std", "", value, deviation, csv_only=True) for name, value in values.items()),
+        *(
+            Column(f"{name}_{end}", "", value, combine, csv_only=True)
+            for name, value in values.items()
+            for end, combine in ends.items()
+        ),
     ]
+
+
+def first_epoch_near_best(run: RunDir) -> int | None:
+    """Return the first epoch whose validation perplexity is within 1 % of the run's best one."""
+    curve = {row["epoch"]: row["valid_ppl"] for row in run.epochs if row.get("valid_ppl", math.nan) > 0}
+    best = min(curve.values(), default=math.nan)
+    return next((round(epoch) for epoch, ppl in curve.items() if ppl <= NEAR_BEST * best), None)
 
 
 COLUMNS = [
     *perplexity_columns("best"),
+    Column("epochs_to_1_percent", "epochs to 1 %", first_epoch_near_best, text="{:.4g}".format),
     Column("floor_ppl", "floor", result("corpus.floor_ppl"), text=format_ppl),
     Column("part_of_corpus", "part of corpus", part_of_corpus, first),
     *(

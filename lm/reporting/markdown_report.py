@@ -12,9 +12,11 @@ from lm.data.sources import SPLITS
 from lm.evaluation.evaluations import newest_evaluations, typed_settings
 from lm.overrides import quote_override, requote
 from lm.reporting.columns import Column, format_count, format_ppl, format_value
+from lm.reporting.effect_sentences import NOTE, effect_sentence
+from lm.reporting.effects import Effect
 from lm.reporting.groups import RunGroup, figure_note
 from lm.reporting.search_results import SearchResults, search_section
-from lm.reporting.table import MARK, Table, build_last_table, escape_markdown
+from lm.reporting.table import MARK, Table, build_interval_table, build_last_table, escape_markdown
 from lm.run_dir import PRUNED, RunDir, Value
 from lm.run_files import parse_yaml
 
@@ -24,6 +26,7 @@ FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 FIGURES = {
     "convergence": "Perplexity by epoch",
     "validation": "Validation perplexity by epoch",
+    "effects": "What each option does to test perplexity",
     "search": "Validation perplexity by option",
 }
 """The names of the figures, and their captions."""
@@ -34,6 +37,7 @@ def report_markdown(
     runs: Sequence[RunDir],
     groups: Sequence[RunGroup],
     table: Table,
+    effects: Sequence[Effect] = (),
     search: SearchResults | None = None,
 ) -> str:
     """Return the whole page. Its figures are links to the files beside it."""
@@ -47,6 +51,8 @@ def report_markdown(
         *(_conditions(folder, finished) if finished else []),
         *_section("Evaluation methods", _evaluation_table(finished).markdown()),
         *_section("Runs", _run_table(runs).markdown()),
+        *_section("Effects", "\n".join(f"- {escape_markdown(line)}" for line in map(effect_sentence, effects))),
+        *([NOTE] if effects else []),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -73,6 +79,9 @@ def table_notes(table: Table) -> list[str]:
         "Train is measured after training, without dropout.": "train_ppl" in names,
         f"{MARK.strip()} The lowest validation perplexity.": bool(table.best),
         "Mean ± standard deviation (of the sample) over the seeds.": "seeds" in names,
+        "Epochs to 1 %: the first epoch with a validation perplexity within 1 % of the run's best.": (
+            "epochs_to_1_percent" in names
+        ),
         "Floor is the perplexity of the source that the corpus was drawn from: no model is better on average.": (
             "floor_ppl" in names
         ),
@@ -90,6 +99,7 @@ def _results(folder: Path, groups: Sequence[RunGroup], table: Table) -> Iterator
     yield from _sources(groups)
     figures = [f"![{caption}]({name}.png)" for name, caption in FIGURES.items() if (folder / f"{name}.png").is_file()]
     yield from (*figures, figure_note(groups)) if figures else ()
+    yield from _section("95 % intervals of the mean over the seeds", build_interval_table(groups).markdown())
     yield "## Last weights"
     yield "The same for the weights of the last epoch."
     yield build_last_table(groups).markdown()

@@ -3,10 +3,14 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from lm.atomic_files import write_atomically
 from lm.overrides import quote_override, typed_command
+from lm.reporting.effect_sentences import NOTE, effect_sentence
+from lm.reporting.effect_table import effect_table
+from lm.reporting.effects import Effect, find_effects
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup, group_runs
 from lm.reporting.markdown_report import FIGURES, report_markdown, sweep_command, table_notes, unfinished_lines
@@ -19,11 +23,12 @@ from lm.run_search import find_runs
 
 @dataclass(frozen=True)
 class Report:
-    """The runs of a sweep, the table of those that are finished, what a search found, and the folder of the files."""
+    """The runs of a sweep, the table of those that are finished, the effects, what a search found, and the folder."""
 
     folder: Path
     runs: list[RunDir]
     table: Table
+    effects: list[Effect]
     search: SearchResults | None = None
 
     @property
@@ -36,7 +41,7 @@ class Report:
         return [run for run in self.runs if run.status not in ended]
 
     def terminal_text(self) -> str:
-        """Return the table as plain text, the files that were written, and the runs that are not finished."""
+        """Return the table as plain text, the files that were written, the effects, and the runs without results."""
         lines = [self.table.terminal(), *table_notes(self.table), ""] if len(self.table.values) else []
         lines += [self.search.terminal(), ""] if self.search else []
         figures = [self.folder / f"{name}.png" for name in FIGURES]
@@ -44,6 +49,7 @@ class Report:
             lines += [f"Figures:     {', '.join(found)}"]
         lines += [f"Report:      {self.folder / 'report.md'}"]
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
+        lines += ["", *map(effect_sentence, self.effects), NOTE] if self.effects else []
         if self.unfinished:
             lines += ["", f"{len(self.unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(self.runs)]
             resumable = not self.runs[0].sweep and any(run.status not in ENDED for run in self.runs)
@@ -58,7 +64,7 @@ class Report:
 
 
 def write_report(folder: Path, extras: ExtraColumns | None = None, others: Sequence[Path] = ()) -> Report:
-    """Write `report.md`, `table.csv`, `table.tex` and both figures (PNG and SVG) into a sweep's folder.
+    """Write `report.md`, `table.csv`, `table.tex`, `effects.csv` and the figures (PNG and SVG) into a sweep's folder.
 
     Every file is replaced as a whole, so several workers may do this at once. If a run ends meanwhile, everything is
     written again: whoever writes last has seen every result.
@@ -96,26 +102,33 @@ def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None) -
     folder.mkdir(exist_ok=True)
     groups = group_runs(runs)
     table, search = build_table(groups, extras), read_search(folder, runs)
+    # A search looks at the results while it chooses, and is no experiment on what the options do.
+    effects = {split: [] if search else find_effects(groups, split) for split in ("valid", "test")}
     if groups:
-        _write_figures(folder, groups, search)
+        _write_figures(folder, groups, effects["test"], search)
         _replace(folder / "table.csv", table.csv())
         _replace(folder / "table.tex", table.latex())
-    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, search))
-    return Report(folder, runs, table, search)
+    if found := [*effects["valid"], *effects["test"]]:
+        _replace(folder / "effects.csv", effect_table(found).csv())
+    else:
+        (folder / "effects.csv").unlink(missing_ok=True)
+    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, effects["test"], search))
+    return Report(folder, runs, table, effects["test"], search)
 
 
-def _write_figures(folder: Path, groups: list[RunGroup], search: SearchResults | None) -> None:
-    from lm.reporting.figures import draw_convergence, draw_validation, image  # slow to import
+def _write_figures(folder: Path, groups: list[RunGroup], effects: list[Effect], search: SearchResults | None) -> None:
+    # slow to import
+    from lm.reporting.figures import draw_convergence, draw_validation, image
+    from lm.reporting.forest_plot import draw_effects
     from lm.reporting.search_figure import draw_search
 
-    figures = (draw_convergence(groups), draw_validation(groups), draw_search(search))
-    for name, figure in zip(FIGURES, figures, strict=True):
-        for form in ("png", "svg"):
-            if figure is None:
-                (folder / f"{name}.{form}").unlink(missing_ok=True)
-            else:
-                with write_atomically(folder / f"{name}.{form}", "wb") as file:
-                    file.write(image(figure, form))
+    drawn = (draw_convergence(groups), draw_validation(groups), draw_effects(effects), draw_search(search))
+    for (name, figure), form in product(zip(FIGURES, drawn, strict=True), ("png", "svg")):
+        if figure is None:
+            (folder / f"{name}.{form}").unlink(missing_ok=True)
+        else:
+            with write_atomically(folder / f"{name}.{form}", "wb") as file:
+                file.write(image(figure, form))
 
 
 def _replace(path: Path, text: str) -> None:

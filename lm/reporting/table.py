@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 
-from lm.reporting.columns import COLUMNS, Column, extra_columns, perplexity_columns
+from lm.reporting.columns import COLUMNS, Column, extra_columns, interval_text, perplexity_columns
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup
+from lm.run_dir import Value
 
 MARK = " *"
 """The mark of the best rows, behind their first cell."""
@@ -106,16 +107,37 @@ def build_last_table(groups: Sequence[RunGroup]) -> Table:
     return _table(groups, perplexity_columns("last"))
 
 
+def build_interval_table(groups: Sequence[RunGroup]) -> Table:
+    """Return one row per group of several seeds with the 95 % interval of the mean of each perplexity."""
+    several = [group for group in groups if len(group.runs) > 1]
+    columns = [
+        replace(column, combine=interval_text, text=str) for column in perplexity_columns("best") if not column.csv_only
+    ]
+    return _shown_table([*_setting_columns(several), Column("seeds"), *columns], _rows(several, columns))
+
+
 def _table(groups: Sequence[RunGroup], columns: Sequence[Column]) -> Table:
-    keys = dict.fromkeys(key for group in groups for key in group.values)
     seeds = [Column("seeds")] if any(len(group.runs) > 1 for group in groups) else []
-    rows = [
+    rows = _rows(groups, columns)
+    return _shown_table([*_setting_columns(groups), *seeds, *columns], rows, best_rows(groups, rows))
+
+
+def _setting_columns(groups: Sequence[RunGroup]) -> list[Column]:
+    return [Column(key, always=True) for key in dict.fromkeys(key for group in groups for key in group.values)]
+
+
+def _rows(groups: Sequence[RunGroup], columns: Sequence[Column]) -> list[dict[str, Value]]:
+    return [
         {**group.values, "seeds": len(group.runs), **{column.name: column.of(group.runs) for column in columns}}
         for group in groups
     ]
-    table = Table.from_rows([*(Column(key, always=True) for key in keys), *seeds, *columns], rows)
+
+
+def _shown_table(columns: Sequence[Column], rows: Sequence[dict[str, Value]], best: Sequence[int] = ()) -> Table:
+    """Return the table without the columns that are empty."""
+    table = Table.from_rows(columns, rows)
     used = [column for column in table.columns if column.always or table.values[column.name].notna().any()]
-    return Table.from_rows(used, rows, best_rows(groups, rows))
+    return Table.from_rows(used, rows, best)
 
 
 def best_rows(groups: Sequence[RunGroup], rows: Sequence[dict[str, Any]]) -> list[int]:

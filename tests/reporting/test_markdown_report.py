@@ -27,7 +27,7 @@ def row(text: str, *cells: str) -> bool:
 def test_the_page_shows_best_weights_first_and_last_weights_after(grid: Path) -> None:
     best, last = page(grid).split("## Last weights")
 
-    assert row(best, r"lstm \*", "0.25", "45.50", "91.00", "90.67", "43.80", "96.59", "92.67")
+    assert row(best, r"lstm \*", "0.25", "45.50", "91.00", "90.67", "2", "43.80", "96.59", "92.67")
     assert row(last, r"lstm \*", "0.25", "30.33", "101.00", "100.00")
 
 

@@ -78,8 +78,8 @@ def test_a_sweep_ends_with_its_table_in_the_terminal(application: Path) -> None:
     with (application / "sweep" / "table.csv").open(newline="") as file:
         assert [(row["cell"], float(row["dropout"])) for row in csv.DictReader(file)] == [("lstm", 0.25), ("gru", 0.25)]
     lines = [line.split() for line in answer.stdout.splitlines()]
-    assert ["lstm", "*", "0.25", "45.50", "91.00", "90.67"] in lines
-    assert ["gru", "0.25", "50.50", "101.00", "100.67"] in lines
+    assert ["lstm", "*", "0.25", "45.50", "91.00", "90.67", "2"] in lines
+    assert ["gru", "0.25", "50.50", "101.00", "100.67", "2"] in lines
     assert "TensorBoard: tensorboard --logdir sweep" in answer.stdout
     assert len(list((application / "sweep" / "report").glob("events.*"))) == 1
 

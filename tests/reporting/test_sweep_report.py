@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from lm.reporting import sweep_report as module
+from lm.reporting.effect_sentences import NOTE, effect_sentence
 from lm.reporting.sweep_report import runs_of, write_report
 from tests.run_folders import MakeRun
 
@@ -20,6 +21,7 @@ FILES = [
     "validation.png",
     "validation.svg",
 ]
+EFFECT_FILES = ["effects.csv", "effects.png", "effects.svg"]
 
 
 def files_in(folder: Path) -> list[str]:
@@ -39,7 +41,7 @@ def write_often(folder: Path) -> None:
 def test_a_report_writes_its_files_and_nothing_else(grid: Path) -> None:
     write_report(grid)
 
-    assert files_in(grid) == FILES
+    assert files_in(grid) == sorted(FILES + EFFECT_FILES)
     assert "](convergence.png)" in (grid / "report.md").read_text(encoding="utf-8")
 
 
@@ -92,7 +94,7 @@ def test_several_sweeps_are_compared_in_a_folder_of_the_first(
     report = write_report(grid, others=[other])
 
     assert report.folder == grid / "comparison"
-    assert files_in(grid / "comparison") == FILES
+    assert files_in(grid / "comparison") == sorted(FILES + EFFECT_FILES)
     rows = [(row["cell"], row["sweep"]) for row in report.table.values.to_dict("records")]
     assert rows == [(cell, name) for name in ("sweep", "other") for cell in ("lstm", "lstm", "gru", "gru")]
     assert report.runs[0].name == "sweep/cell=lstm,dropout=0.0"
@@ -154,15 +156,15 @@ def test_a_run_that_ends_while_the_report_is_written_is_in_it(make_run: MakeRun,
 
 def test_two_workers_may_write_at_once(grid: Path) -> None:
     write_report(grid)
-    expected = {name: (grid / name).read_bytes() for name in FILES}
+    expected = {name: (grid / name).read_bytes() for name in FILES + EFFECT_FILES}
 
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=write_often, args=(grid,)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    seen = {name: set[bytes]() for name in FILES}
+    seen = {name: set[bytes]() for name in FILES + EFFECT_FILES}
     while any(worker.is_alive() for worker in workers):
-        for name in FILES:
+        for name in FILES + EFFECT_FILES:
             seen[name].add((grid / name).read_bytes())
         time.sleep(0.002)
     for worker in workers:
@@ -170,24 +172,36 @@ def test_two_workers_may_write_at_once(grid: Path) -> None:
 
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert seen == {name: {content} for name, content in expected.items()}
-    assert files_in(grid) == FILES
+    assert files_in(grid) == sorted(FILES + EFFECT_FILES)
 
 
 def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
     lines = write_report(grid).terminal_text().splitlines()
 
-    assert lines[1].split() == ["cell", "dropout", "train", "valid", "test", "train", "valid", "test"]
-    assert lines[4].split() == ["lstm", "*", "0.25", "45.50", "91.00", "90.67", "43.80", "96.59", "92.67"]
-    assert lines[-6:-3] == [
+    headings = ["cell", "dropout", "train", "valid", "test", *["epochs", "to", "1", "%"], "train", "valid", "test"]
+    assert lines[1].split() == headings
+    assert lines[4].split() == ["lstm", "*", "0.25", "45.50", "91.00", "90.67", "2", "43.80", "96.59", "92.67"]
+    notes = lines.index("Train is measured after training, without dropout.")
+    assert lines[notes : notes + 8] == [
         "Train is measured after training, without dropout.",
         "* The lowest validation perplexity.",
+        "Epochs to 1 %: the first epoch with a validation perplexity within 1 % of the run's best.",
         "",
-    ]
-    assert lines[-3:] == [
-        f"Figures:     {grid / 'convergence.png'}, {grid / 'validation.png'}",
+        f"Figures:     {grid / 'convergence.png'}, {grid / 'validation.png'}, {grid / 'effects.png'}",
         f"Report:      {grid / 'report.md'}",
         f"TensorBoard: tensorboard --logdir {grid}",
+        "",
     ]
+
+
+def test_the_terminal_and_the_page_end_with_a_sentence_per_effect(grid: Path) -> None:
+    report = write_report(grid)
+
+    sentences = [effect_sentence(effect) for effect in report.effects]
+    assert len(sentences) == 5
+    assert report.terminal_text().splitlines()[-6:] == [*sentences, NOTE]
+    page = (grid / "report.md").read_text(encoding="utf-8")
+    assert page.endswith("".join(f"- {sentence}\n" for sentence in sentences) + f"\n{NOTE}\n")
 
 
 def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: MakeRun, sweep: Path) -> None:

@@ -1,0 +1,160 @@
+"""The effects of swept options: differences of log-perplexity between groups of runs that differ in one option.
+
+An interaction is the difference of two effects: whether an option does more in one setting than in another.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+import numpy as np
+
+from lm.reporting.groups import RunGroup
+from lm.reporting.statistics import Array, Estimate, block_means, estimate_contrast
+from lm.run_dir import RunDir, Value
+
+SAME_NATS = 1e-4
+"""How far the mean of a run's nats may be from its log-perplexity: with length conditioning they leave out lengths."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Two values of an option."""
+
+    option: str
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a change does to the perplexity of a split.
+
+    Args:
+        change: of an option.
+        setting: the values of the other options.
+        split: `valid` or `test`.
+        estimate: the difference of log-perplexity, or of two such differences.
+        seeds: the number of seeds of each group.
+        paired: whether the groups are compared token by token, on the same text.
+        by: for an interaction, the change of another option: the estimate is the effect after it minus that before it.
+        sides: for an interaction, the effects before and after it, in nats per token.
+    """
+
+    change: Change
+    setting: dict[str, Value]
+    split: str
+    estimate: Estimate
+    seeds: tuple[int, ...]
+    paired: bool
+    by: Change | None = None
+    sides: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def over(self) -> str:
+        """What the interval is over: `seeds and text`, `text`, `seeds`, or nothing."""
+        parts = {"seeds": min(self.seeds) > 1, "text": self.paired}
+        return " and ".join(part for part, holds in parts.items() if holds)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A group's nats, [S, M] with the hash of the text, or one value per seed, [S, 1], without a hash."""
+
+    nats_SM: Array
+    text: str
+    corpus: str
+
+
+Samples = dict[tuple[Value, ...], Sample]
+
+
+def find_effects(groups: Sequence[RunGroup], split: str = "test") -> list[Effect]:
+    """Return the effect of each swept option at each setting of the others, then the interactions.
+
+    Numbers are compared with the smallest one, other values with the first one. A setting without a counterpart has no
+    effect, and neither has a group without a perplexity of the split.
+    """
+    samples = {tuple(group.values.values()): sample for group in groups if (sample := take_sample(group, split))}
+    settings = [group.values for group in groups]
+    simple = [effect for change in _changes(settings) for effect in _effects(settings, samples, split, (change,))]
+    changes = list(dict.fromkeys(effect.change for effect in simple))
+    pairs = [(by, change) for by, change in combinations(changes, 2) if by.option != change.option]
+    return simple + [effect for pair in pairs for effect in _effects(settings, samples, split, pair)]
+
+
+def take_sample(group: RunGroup, split: str) -> Sample | None:
+    """Return the nats of a group: by blocks if all its runs have saved them for the same text, else by seeds."""
+    ppls = [run.result(f"best.{split}_ppl") for run in group.runs]
+    if not all(isinstance(ppl, float) and 1 <= ppl < math.inf for ppl in ppls):
+        return None
+    nats = [token_nats(run, split) for run in group.runs]
+    texts = {text for text, _ in nats}
+    if len(texts) == 1 and "" not in texts:
+        return Sample(block_means(np.stack([nats_N for _, nats_N in nats])), texts.pop(), group.corpus)
+    return Sample(np.log(ppls)[:, None], "", group.corpus)
+
+
+def token_nats(run: RunDir, split: str) -> tuple[str, Array]:
+    """Return the hash of a split's tokens and the nats of each, empty if they are not saved, or not the results'."""
+    try:
+        text, nats_N = str(run.nats[f"{split}_sha256"]), run.nats[split].astype(np.float64)
+        recorded = math.log(run.result(f"best.{split}_ppl"))
+    except (LookupError, TypeError, ValueError):  # no or damaged nats, of which the results are worth a report
+        return "", np.empty(0)
+    return (text, nats_N) if abs(nats_N.mean() - recorded) < SAME_NATS else ("", np.empty(0))
+
+
+def _changes(settings: Sequence[dict[str, Value]]) -> list[Change]:
+    """Return the changes of each option from its first value; `run` is no option, but a name."""
+    changes = []
+    for option in dict.fromkeys(option for setting in settings for option in setting if option != "run"):
+        values = list(dict.fromkeys(setting.get(option) for setting in settings))
+        if all(isinstance(value, int | float) for value in values):
+            values.sort(key=lambda value: float(value or 0))
+        changes += [Change(option, values[0], value) for value in values[1:]]
+    return changes
+
+
+def _effects(
+    settings: Sequence[dict[str, Value]], samples: Samples, split: str, changes: tuple[Change, ...]
+) -> list[Effect]:
+    """Return the effects of one change, or the interactions of two, in all settings with their first values."""
+    start = {change.option: change.before for change in changes}
+    matching = [setting for setting in settings if start.items() <= setting.items()]
+    found = [(setting, _corners(setting, samples, changes)) for setting in matching]
+    return [_effect(setting, corners, split, changes) for setting, corners in found if corners]
+
+
+def _corners(
+    setting: dict[str, Value], samples: Samples, changes: tuple[Change, ...]
+) -> list[tuple[int, Sample]] | None:
+    """Return the samples before and after the changes, with the sign of each in the difference; None if one misses."""
+    corners = []
+    for done in product((False, True), repeat=len(changes)):
+        changed = {change.option: change.after for change, is_done in zip(changes, done, strict=True) if is_done}
+        corners.append(((-1) ** done.count(False), samples.get(tuple((setting | changed).values()))))
+    found = [(sign, sample) for sign, sample in corners if sample is not None]
+    same = len(found) == len(corners) and len({sample.corpus for _, sample in found}) == 1
+    return found if same else None
+
+
+def _effect(
+    setting: dict[str, Value], corners: list[tuple[int, Sample]], split: str, changes: tuple[Change, ...]
+) -> Effect:
+    *by, change = changes
+    texts = {sample.text for _, sample in corners}
+    paired = len(texts) == 1 and "" not in texts
+    nats = [sample.nats_SM if paired else sample.nats_SM.mean(1, keepdims=True) for _, sample in corners]
+    means = [float(nats_SM.mean()) for nats_SM in nats]
+    return Effect(
+        change,
+        {option: value for option, value in setting.items() if option not in {each.option for each in changes}},
+        split,
+        estimate_contrast([(sign, nats_SM) for (sign, _), nats_SM in zip(corners, nats, strict=True)]),
+        tuple(len(nats_SM) for nats_SM in nats),
+        paired,
+        by[0] if by else None,
+        (means[1] - means[0], means[-1] - means[-2]),
+    )

@@ -1,0 +1,77 @@
+"""The figure of the effects: each with its 95 % interval on one axis, grouped by option."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lm.reporting.effect_sentences import SPLITS, effect_label, percent_text
+from lm.reporting.effects import Effect
+from lm.reporting.figures import COLOURS, MARKERS, REFERENCE, STYLE
+
+MAX_EFFECTS = 40
+"""The most effects that the figure shows."""
+
+
+def draw_effects(effects: Sequence[Effect]) -> Figure | None:
+    """Draw a row per effect with its name, interval and numbers; None if there are no effects.
+
+    Colours and markers tell options and interactions apart.
+    """
+    if not effects:
+        return None
+    drawn = effects[:MAX_EFFECTS]
+    with matplotlib.rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(7.0, 0.9 + 0.24 * len(drawn)), layout="constrained")
+        axes = figure.subplots()
+        kinds = list(dict.fromkeys(map(_kind, drawn)))
+        rows = [row + 0.5 * kinds.index(_kind(effect)) for row, effect in enumerate(drawn)]
+        for row, effect in zip(rows, drawn, strict=True):
+            _draw_row(axes, row, effect, kinds.index(_kind(effect)))
+        _label(axes, rows, drawn, len(effects))
+    return figure
+
+
+def _kind(effect: Effect) -> Any:
+    return effect.change.option, effect.by.option if effect.by else None
+
+
+def _draw_row(axes: Axes, row: float, effect: Effect, kind: int) -> None:
+    colour, marker = COLOURS[kind % len(COLOURS)], MARKERS[kind % len(MARKERS)]
+    low, high = effect.estimate.percent_interval
+    if effect.estimate.has_interval:
+        axes.plot([low, high], [row, row], color=colour, linewidth=1.6, solid_capstyle="butt")
+    face = colour if effect.estimate.is_clear else "white"
+    size = 6 if effect.estimate.has_interval else 3.5
+    axes.plot([effect.estimate.percent], [row], marker, color=colour, markersize=size, markerfacecolor=face)
+
+
+def _label(axes: Axes, rows: Sequence[float], drawn: Sequence[Effect], count: int) -> None:
+    """Name the rows on the left, and write the numbers on the right, where they cover no interval."""
+    axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=0.5)
+    axes.set_ylim(rows[-1] + 0.7, rows[0] - 0.7)
+    axes.set_yticks(rows, [effect_label(effect) for effect in drawn])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x")
+    numbers = axes.secondary_yaxis("right")
+    numbers.set_yticks(rows, [percent_text(effect).replace("-", "−") for effect in drawn])
+    numbers.tick_params(axis="y", length=0)
+    numbers.spines["right"].set_visible(False)
+    axes.set_xlabel(f"change of {SPLITS[drawn[0].split]} in percent, with 95 % interval\n{_note(drawn, count)}")
+    axes.xaxis.label.set_fontsize(8)
+
+
+def _note(drawn: Sequence[Effect], count: int) -> str:
+    notes = {
+        "open mark: the interval holds 0": not all(effect.estimate.is_clear for effect in drawn),
+        "small mark: no interval": not all(effect.estimate.has_interval for effect in drawn),
+        f"the first {len(drawn)} of {count} effects": len(drawn) < count,
+        **{
+            f"intervals over the {over} alone": {effect.over for effect in drawn} == {over}
+            for over in ("text", "seeds")
+        },
+    }
+    return "; ".join(note for note, applies in notes.items() if applies)

@@ -1,0 +1,105 @@
+from typing import Any
+
+import pytest
+
+from lm.reporting.effect_sentences import effect_label, effect_sentence, percent_text
+from lm.reporting.effects import Change, Effect
+from lm.reporting.statistics import Estimate
+from lm.run_dir import Value
+
+DROPOUT, CELL = Change("dropout", 0, 0.25), Change("cell", "lstm", "gru")
+LOWER, HIGHER, UNCLEAR = Estimate(-0.218, 0.004, 5), Estimate(0.05, 0.004, 5), Estimate(-0.001, 0.004, 5)
+
+
+def effect(
+    change: Change,
+    estimate: Estimate,
+    setting: dict[str, Value],
+    seeds: int = 3,
+    paired: bool = True,
+    **interaction: Any,
+) -> Effect:
+    return Effect(change, setting, "test", estimate, (seeds, seeds), paired, **interaction)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (
+            effect(DROPOUT, LOWER, {"cell": "lstm"}),
+            "Dropout 0.25 lowers test perplexity by 19.6 % (18.8 to 20.4) for the LSTM, 3 seeds.",
+        ),
+        (
+            effect(CELL, HIGHER, {"dropout": 0.25}),
+            "The GRU instead of the LSTM raises test perplexity by 5.1 % (4.1 to 6.2) with dropout 0.25, 3 seeds.",
+        ),
+        (
+            effect(Change("hidden_size", 200, 400), LOWER, {"cell": "gru", "dropout": 0}),
+            "hidden_size=400 instead of 200 lowers test perplexity by 19.6 % (18.8 to 20.4) for the GRU "
+            "without dropout, 3 seeds.",
+        ),
+        (
+            effect(Change("dropout", 0.25, 0.5), UNCLEAR, {"cell": "lstm"}),
+            "No difference in test perplexity can be told between dropout 0.5 and dropout 0.25 for the LSTM: "
+            "-0.1 % (-1.1 to 0.9), 3 seeds.",
+        ),
+        (
+            effect(DROPOUT, LOWER, {"cell": "lstm"}, seeds=1),
+            "Dropout 0.25 lowers test perplexity by 19.6 % (18.8 to 20.4) for the LSTM, 1 seed: "
+            "the interval is over the text alone, for these weights.",
+        ),
+        (
+            effect(DROPOUT, LOWER, {"cell": "lstm"}, paired=False),
+            "Dropout 0.25 lowers test perplexity by 19.6 % (18.8 to 20.4) for the LSTM, 3 seeds: "
+            "the interval is over the seeds alone.",
+        ),
+        (
+            effect(DROPOUT, Estimate(-0.218), {"cell": "lstm"}, seeds=1, paired=False),
+            "Dropout 0.25 lowers test perplexity by 19.6 % for the LSTM, 1 seed: "
+            "no interval without several seeds or nats.npz.",
+        ),
+    ],
+)  # fmt: skip
+def test_an_effect_is_one_plain_sentence(found: Effect, sentence: str) -> None:
+    assert effect_sentence(found) == sentence
+
+
+@pytest.mark.parametrize(
+    ("estimate", "sides", "what"),
+    [
+        (LOWER, (-0.2, -0.4), "helps more"),
+        (HIGHER, (-0.4, -0.35), "helps less"),
+        (HIGHER, (0.1, 0.15), "harms more"),
+        (LOWER, (0.4, 0.2), "harms less"),
+        (HIGHER, (-0.02, 0.03), "helps less"),
+    ],
+)
+def test_an_interaction_says_for_which_setting_an_option_does_more(
+    estimate: Estimate, sides: tuple[float, float], what: str
+) -> None:
+    sentence = effect_sentence(effect(DROPOUT, estimate, {}, by=CELL, sides=sides))
+
+    assert sentence.startswith(f"Dropout 0.25 {what} for the GRU than for the LSTM, by ")
+    assert sentence.endswith(" of test perplexity, 3 seeds.")
+
+
+def test_an_interaction_that_is_not_clear_is_said_to_be_so() -> None:
+    assert effect_sentence(effect(DROPOUT, UNCLEAR, {"lr": 2}, by=CELL)) == (
+        "No difference can be told in what dropout 0.25 does to test perplexity for the GRU and for the LSTM "
+        "with lr=2: -0.1 % (-1.1 to 0.9), 3 seeds."
+    )
+
+
+def test_a_label_names_the_change_and_the_setting() -> None:
+    assert effect_label(effect(DROPOUT, LOWER, {"cell": "lstm"})) == "dropout 0.25 for the LSTM"
+    assert effect_label(effect(DROPOUT, LOWER, {}, by=CELL)) == "dropout 0.25 for the GRU against the LSTM"
+
+
+def test_small_effects_have_two_decimals() -> None:
+    assert percent_text(effect(DROPOUT, Estimate(-0.001, 0.0001, 50), {})) == "-0.10 % (-0.12 to -0.08)"
+
+
+def test_unequal_numbers_of_seeds_are_stated() -> None:
+    found = Effect(DROPOUT, {}, "test", LOWER, (3, 2), paired=True)
+
+    assert effect_sentence(found).endswith(", 2 to 3 seeds.")

@@ -1,0 +1,68 @@
+from dataclasses import replace
+
+import pytest
+
+from lm.reporting.effects import Change, Effect
+from lm.reporting.figures import image
+from lm.reporting.forest_plot import MAX_EFFECTS, draw_effects
+from lm.reporting.statistics import Estimate
+
+CLEAR = Effect(Change("dropout", 0, 0.25), {"cell": "lstm"}, "test", Estimate(-0.2, 0.004, 5), (3, 3), paired=True)
+UNCLEAR = replace(CLEAR, change=Change("cell", "lstm", "gru"), setting={}, estimate=Estimate(0.001, 0.004, 5))
+WITHOUT_INTERVAL = replace(CLEAR, estimate=Estimate(-0.1), seeds=(1, 1), paired=False)
+
+
+def test_each_effect_has_a_row_with_its_interval_and_numbers() -> None:
+    figure = draw_effects([CLEAR, UNCLEAR])
+
+    assert figure is not None
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        "dropout 0.25 for the LSTM",
+        "the GRU instead of the LSTM",
+    ]
+    interval, mark = axes.lines[:2]
+    assert list(interval.get_xdata()) == pytest.approx(CLEAR.estimate.percent_interval)
+    assert list(mark.get_xdata()) == [CLEAR.estimate.percent]
+
+
+def test_open_and_small_marks_are_explained() -> None:
+    figure = draw_effects([CLEAR, UNCLEAR, WITHOUT_INTERVAL])
+
+    assert figure is not None
+    label = figure.axes[0].get_xlabel()
+    assert "change of test perplexity in percent" in label
+    assert "open mark: the interval holds 0" in label
+    assert "small mark: no interval" in label
+
+
+def test_options_differ_in_colour_and_in_marker() -> None:
+    figure = draw_effects([CLEAR, UNCLEAR])
+
+    assert figure is not None
+    marks = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None, "")]
+    assert len({mark.get_color() for mark in marks}) == len({mark.get_marker() for mark in marks}) == 2
+
+
+@pytest.mark.parametrize("count", [1, 5, MAX_EFFECTS + 5])
+def test_everything_lies_within_the_figure(count: int) -> None:
+    figure = draw_effects([CLEAR] * count)
+
+    assert figure is not None
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 >= -0.01
+    assert box.x1 <= figure.get_figwidth() + 0.01
+    assert ("of 45 effects" in figure.axes[0].get_xlabel()) == (count > MAX_EFFECTS)
+
+
+def test_no_effects_have_no_figure() -> None:
+    assert draw_effects([]) is None
+
+
+def test_the_same_effects_give_the_same_file() -> None:
+    first, second = (draw_effects([CLEAR, UNCLEAR]) for _ in range(2))
+
+    assert first is not None
+    assert second is not None
+    assert image(first, "svg") == image(second, "svg")
