@@ -1,31 +1,35 @@
-"""Check the intervals of effects where the true effect is known: python docs/calibration/calibration.py
+"""Check the intervals of effects where the true effect is known.
+
+    python docs/calibration/calibration.py
 
 The models of two settings are next-word probabilities of the synthetic source (`lm/data/sources/synthetic.py`),
-disturbed for the setting and for each seed. The source's own probabilities are known, so the perplexity of each model is
-exact, and with it the true effect: for one seed the effect between these very models, for several the mean over all
-seeds. Each of 1,000 draws takes new seeds and a new text. The script writes `calibration.csv`, `.png` and `.svg`.
+disturbed for the setting and for each seed. The source's own probabilities are known, so the perplexity of each model
+is exact, and with it the true effect: for one seed the effect between these very models, for several the mean over all
+seeds. Each of 1,000 draws takes new seeds and a new text. The script writes `calibration.csv`, `.png` and `.svg` beside
+itself.
 """
 
-import sys
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from lm.data.sources.synthetic import MarkovSource, stationary
+from lm.reporting.figures import COLOURS, MARKERS, REFERENCE, STYLE, image
 from lm.reporting.statistics import RESAMPLES, block_means, estimate_contrast
 
-DRAWS, TOKENS, POOL = 1000, 10_000, 4000
+DRAWS, TOKENS, POOL = 1000, 20_000, 2000
 """The draws, the tokens of each draw's text, and the seeds of a setting, of which each draw takes some."""
 
 SETTING_NOISE, WORD_NOISE, SPREAD = 0.5, 0.3, 0.03
 """How log-probabilities differ: between settings, and between seeds word by word and as a whole."""
 
-DRIFT, MEMORY = 0.3, 0.98
+DRIFT, MEMORY = 0.3, 0.95
 """What the subject of a text adds to the nats of one setting: standard deviation, and correlation of neighbours."""
 
 
@@ -100,67 +104,114 @@ class Source:
         return nats
 
 
-def draw_case(source: Source, case: Case, draws: int, tokens: int = TOKENS, pool: int = POOL) -> pd.DataFrame:
-    """Return a row per draw: the p-value of the true effect, and whether each kind of interval covers it."""
+def draw_case(case: Case, source: Source, texts: np.ndarray, pool: int = POOL) -> pd.DataFrame:
+    """Return a row per text: the p-value of the true effect, and whether each kind of interval covers it."""
     generator = np.random.default_rng(2)
     before = source.models(pool, case.spread, generator)
     after = source.models(pool, case.spread, generator) if case.differs else before
-    texts = source.texts(draws, tokens, generator)
-    drift = drifts(draws, tokens, generator) if case.drifts else np.zeros((draws, 1))
-    return pd.DataFrame(
-        [_draw(source, case, before, after, text, added, generator) for text, added in zip(texts, drift, strict=True)]
-    )
+    exact = [models @ source.frequencies_P for models in (before, after)]
+    rows = []
+    for text in texts:
+        # No seed is in both groups, since they would be the same model if the settings do not differ.
+        seeds = generator.choice(pool, (2, case.seeds), replace=False)
+        means = [nats[rows] if case.seeds == 1 else nats for nats, rows in zip(exact, seeds, strict=True)]
+        groups = [block_means(models[rows][:, text]) for models, rows in zip((before, after), seeds, strict=True)]
+        groups[1] += block_means(drift(len(text), generator)[None]) if case.drifts else 0
+        rows.append(judge(groups, means[1].mean() - means[0].mean(), generator))
+    return pd.DataFrame(rows)
 
 
-def _draw(
-    source: Source,
-    case: Case,
-    before: np.ndarray,
-    after: np.ndarray,
-    text: np.ndarray,
-    added: np.ndarray,
-    generator: np.random.Generator,
-) -> dict[str, float]:
-    # No seed is in both groups, since they would be the same model if there is no difference.
-    picked = generator.choice(len(before), (2, case.seeds), replace=False)
-    seeds = [models[rows] for models, rows in zip((before, after), picked, strict=True)]
-    targets = seeds if case.seeds == 1 else [before, after]
-    truth = float((targets[1].mean(0) - targets[0].mean(0)) @ source.frequencies_P)
-    groups = [(-1, block_means(seeds[0][:, text])), (1, block_means(seeds[1][:, text] + added))]
-    estimate = estimate_contrast([(sign, nats - truth * (sign > 0)) for sign, nats in groups])
+def judge(groups: Sequence[np.ndarray], truth: float, generator: np.random.Generator) -> dict[str, float]:
+    """Return whether the intervals cover the truth, and the p-value of a difference from it."""
+    before, after = groups
+    estimate = estimate_contrast([(-1, before), (1, after - truth)])
     low, high = estimate.log_interval
-    plain_low, plain_high = plain_interval([nats for _, nats in groups], generator)
-    return {
-        "p_value": estimate.p_value,
-        "covered": low <= 0 <= high,
-        "width": high - low,
-        "plain_covered": plain_low <= truth <= plain_high,
-    }
+    plain_low, plain_high = plain_interval(groups, generator)
+    covered, plain_covered = low <= 0 <= high, plain_low <= truth <= plain_high
+    return {"covered": covered, "plain_covered": plain_covered, "p_value": estimate.p_value, "width": high - low}
 
 
-def drifts(count: int, tokens: int, generator: np.random.Generator) -> np.ndarray:
-    """Return first-order autoregressive series, [count, tokens]."""
-    series = DRIFT * generator.standard_normal((tokens, count))
-    for step in range(1, tokens):
-        series[step] = MEMORY * series[step - 1] + (1 - MEMORY**2) ** 0.5 * series[step]
-    return series.T
+def drift(tokens: int, generator: np.random.Generator) -> np.ndarray:
+    """Return a first-order autoregressive series; what came before `reach` tokens is forgotten."""
+    reach = math.ceil(10 / (1 - MEMORY))
+    kernel = DRIFT * (1 - MEMORY**2) ** 0.5 * MEMORY ** np.arange(reach)
+    return np.convolve(generator.standard_normal(tokens + reach - 1), kernel, "valid")
 
 
 def plain_interval(groups: Sequence[np.ndarray], generator: np.random.Generator) -> tuple[float, float]:
     """Return the percentiles of the hierarchical bootstrap without corrections, for comparison."""
-    blocks = groups[0].shape[1]
-    weights_RM = generator.multinomial(blocks, [1 / blocks] * blocks, RESAMPLES) / blocks
-    before, after = (
-        (
-            (generator.multinomial(len(nats), [1 / len(nats)] * len(nats), RESAMPLES) / len(nats)) @ nats * weights_RM
-        ).sum(1)
-        for nats in groups
-    )
+    blocks_RM = counts(groups[0].shape[1], generator)
+    before, after = ((counts(len(nats_SM), generator) @ nats_SM * blocks_RM).sum(1) for nats_SM in groups)
     low, high = np.percentile(after - before, [2.5, 97.5])
     return float(low), float(high)
 
 
-def uniformity(p_values: Sequence[float]) -> float:
-    """Return the largest distance of the p-values' distribution from the uniform one (Kolmogorov-Smirnov)."""
-    ordered, ranks = np.sort(p_values), np.arange(len(p_values))
-    return float(max((ordered - ranks / len(ordered)).max(), ((ranks + 1) / len(ordered) - ordered).max()))
+def counts(size: int, generator: np.random.Generator) -> np.ndarray:
+    """Return how often each of `size` things is drawn in each resample, as fractions."""
+    return generator.multinomial(size, [1 / size] * size, RESAMPLES) / size
+
+
+def distance_from_uniform(p_values: Sequence[float]) -> float:
+    """Return the Kolmogorov-Smirnov distance of the p-values from the uniform distribution."""
+    ordered, ranks = np.sort(p_values), np.arange(len(p_values) + 1) / len(p_values)
+    return float(max((ordered - ranks[:-1]).max(), (ranks[1:] - ordered).max()))
+
+
+def summary(case: Case, draws: pd.DataFrame) -> dict[str, float | str]:
+    """Return the row of a case in `calibration.csv`."""
+    return {
+        "case": case.name,
+        "draws": len(draws),
+        "covered": draws["covered"].mean(),
+        "covered without corrections": draws["plain_covered"].mean(),
+        "p-values below 0.05": (draws["p_value"] < 0.05).mean(),
+        "distance of p-values from uniform": round(distance_from_uniform(draws["p_value"]), 4),
+        "median width": round(draws["width"].median(), 5),
+    }
+
+
+def draw_figure(table: pd.DataFrame, p_values: dict[str, np.ndarray]) -> Figure:
+    """Draw the coverage of each case, and the distribution of p-values where there is no difference."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(1.3, 1))
+        rows = range(len(table))
+        left.axvspan(93, 97, color="#DDDDDD", linewidth=0, zorder=0)
+        left.axvline(95, color=REFERENCE, linewidth=0.9, zorder=0.5)
+        plain, ours = 100 * table["covered without corrections"], 100 * table["covered"]
+        left.plot(
+            plain, rows, "s", color=COLOURS[1], markersize=4, markerfacecolor="white", label="without corrections"
+        )
+        left.plot(ours, rows, "o", color=COLOURS[0], markersize=5, label="as in the report")
+        left.set_yticks(rows, table["case"])
+        left.invert_yaxis()
+        left.set_xlabel("draws whose interval covers the true effect, %")
+        left.legend(loc="lower left")
+        right.axline((0, 0), (1, 1), color=REFERENCE, linewidth=0.9, linestyle=":")
+        for number, (name, values) in enumerate(p_values.items()):
+            fractions = np.arange(1, len(values) + 1) / len(values)
+            style = {"color": COLOURS[number], "marker": MARKERS[number], "markevery": len(values) // 8}
+            right.plot(np.sort(values), fractions, label=name.partition(",")[0], linewidth=1, **style)
+        right.set(xlabel="p-value where there is no difference", ylabel="fraction of draws below it", aspect="equal")
+        right.legend(loc="lower right")
+    return figure
+
+
+def main() -> None:
+    """Draw all cases, and write the table and the figure."""
+    source, folder, rows, p_values = Source(), Path(__file__).parent, [], {}
+    texts = source.texts(DRAWS, TOKENS, np.random.default_rng(1))
+    for case in CASES:
+        draws = draw_case(case, source, texts)
+        rows.append(summary(case, draws))
+        print(*rows[-1].values(), sep="\t", flush=True)
+        if not case.differs:
+            p_values[case.name] = draws["p_value"].to_numpy()
+    table = pd.DataFrame(rows)
+    table.to_csv(folder / "calibration.csv", index=False, lineterminator="\n")
+    for form in ("png", "svg"):
+        (folder / f"calibration.{form}").write_bytes(image(draw_figure(table, p_values), form))
+
+
+if __name__ == "__main__":
+    main()
