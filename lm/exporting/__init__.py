@@ -1,0 +1,1 @@
+"""A saved run -> a file for other programs."""

@@ -1,0 +1,120 @@
+"""Recurrent layers -> ONNX nodes. LSTM, GRU and Elman layers are one node each; the minimal ones are a scan.
+
+ONNX stacks gates in another order than PyTorch: input, output, forget, cell in the LSTM; update, reset, candidate in
+the GRU, which multiplies by the reset gate after the matrix product, as PyTorch does, with `linear_before_reset`.
+
+Shape suffixes: T time, B batch, E embedding (the layer's input), H hidden.
+"""
+
+from collections.abc import Sequence
+from functools import singledispatchmethod
+from typing import Any
+
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from lm.models.minimal import MinimalRNN
+
+LSTM_ORDER, GRU_ORDER, RNN_ORDER = (0, 3, 1, 2), (1, 0, 2), (0,)
+"""For each of ONNX's gates the place of PyTorch's."""
+
+
+class Graph:
+    """Nodes and weights, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[TensorProto] = []
+
+    def weight(self, tensor: Tensor) -> str:
+        """Add a constant, and return its name."""
+        name = f"weight_{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(tensor.detach().cpu().contiguous().numpy(), name))
+        return name
+
+    def add(self, operator: str, *inputs: str, outputs: int | Sequence[str] = 1, **attributes: Any) -> Any:
+        """Add a node; return the name of its output, or of its outputs if it has several."""
+        place = len(self.nodes)
+        names = [f"value_{place}_{one}" for one in range(outputs)] if isinstance(outputs, int) else list(outputs)
+        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        return names[0] if len(names) == 1 else names
+
+    @singledispatchmethod
+    def layer(self, rnn: nn.Module, x_TBE: str, states: Sequence[str], new_states: Sequence[str]) -> str:
+        """Add a recurrent layer, and return the name of its output, [T, B, H].
+
+        Args:
+            rnn: the layer.
+            x_TBE: the name of its input.
+            states: the names of its initial states, [1, B, H].
+            new_states: the names of its states after the last step.
+
+        Raises:
+            ValueError: if ONNX cannot express it.
+        """
+        raise ValueError(
+            f"expected a cell that ONNX can express (lstm, gru, rnn_tanh, rnn_relu, min_gru, min_lstm), "
+            f"found {type(rnn).__name__}: type format=safetensors"
+        )
+
+    @layer.register
+    def _(self, rnn: nn.LSTM, x_TBE: str, states: Sequence[str], new_states: Sequence[str]) -> str:
+        return self._recurrent("LSTM", rnn, LSTM_ORDER, x_TBE, states, new_states)
+
+    @layer.register
+    def _(self, rnn: nn.GRU, x_TBE: str, states: Sequence[str], new_states: Sequence[str]) -> str:
+        return self._recurrent("GRU", rnn, GRU_ORDER, x_TBE, states, new_states, linear_before_reset=1)
+
+    @layer.register
+    def _(self, rnn: nn.RNN, x_TBE: str, states: Sequence[str], new_states: Sequence[str]) -> str:
+        activation = {"tanh": "Tanh", "relu": "Relu"}[rnn.nonlinearity]
+        return self._recurrent("RNN", rnn, RNN_ORDER, x_TBE, states, new_states, activations=[activation])
+
+    @layer.register
+    def _(self, rnn: MinimalRNN, x_TBE: str, states: Sequence[str], new_states: Sequence[str]) -> str:
+        weight_ih, bias_ih = rnn.all_weights[0]
+        gates = self.add("Add", self.add("MatMul", x_TBE, self.weight(weight_ih.t())), self.weight(bias_ih))
+        sizes = self.weight(torch.full((rnn.gates,), rnn.hidden_size))
+        *arguments, candidate = self.add("Split", gates, sizes, outputs=rnn.gates, axis=2)
+        if rnn.gates == 2:
+            kept = self.add("Sigmoid", self.add("Neg", arguments[0]))
+        else:
+            forget, taken = (self.add("Softplus", self.add("Neg", one)) for one in arguments)
+            kept = self.add("Sigmoid", self.add("Sub", taken, forget))
+        one, axis = self.weight(torch.ones(())), self.weight(torch.zeros(1, dtype=torch.int64))
+        added = self.add("Mul", self.add("Sub", one, kept), candidate)
+        h_BH = self.add("Squeeze", states[0], axis)
+        last_BH, h_TBH = self.add("Scan", h_BH, kept, added, outputs=2, body=_linear_step(), num_scan_inputs=2)
+        self.add("Unsqueeze", last_BH, axis, outputs=new_states)
+        return str(h_TBH)
+
+    def _recurrent(
+        self, operator: str, rnn: nn.RNNBase, order: Sequence[int], x_TBE: str, states: Sequence[str],
+        new_states: Sequence[str], **attributes: Any,
+    ) -> str:  # fmt: skip
+        weight_ih, weight_hh, bias_ih, bias_hh = (_reorder(weight, order) for weight in rnn.all_weights[0])
+        weights = [self.weight(one[None]) for one in (weight_ih, weight_hh, torch.cat([bias_ih, bias_hh]))]
+        direction = f"value_{len(self.nodes)}"  # [T, 1, B, H]: ONNX has a dimension for two directions
+        inputs = [x_TBE, *weights, "", *states]  # no lengths: all sequences have that of the batch
+        self.add(operator, *inputs, outputs=[direction, *new_states], hidden_size=rnn.hidden_size, **attributes)
+        return str(self.add("Squeeze", direction, self.weight(torch.ones(1, dtype=torch.int64))))
+
+
+def _reorder(weight: Tensor, order: Sequence[int]) -> Tensor:
+    gates = weight.chunk(len(order))
+    return torch.cat([gates[place] for place in order])
+
+
+def _linear_step() -> onnx.GraphProto:
+    """Return the graph of one time step, h' = kept * h + added."""
+    nodes = [
+        helper.make_node("Mul", ["kept", "h"], ["old"]),
+        helper.make_node("Add", ["old", "added"], ["new"]),
+        helper.make_node("Identity", ["new"], ["output"]),
+    ]
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in
+              ("h", "kept", "added", "new", "output")}  # fmt: skip
+    inputs, outputs = [values[name] for name in ("h", "kept", "added")], [values[name] for name in ("new", "output")]
+    return helper.make_graph(nodes, "step", inputs, outputs)

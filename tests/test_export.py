@@ -1,0 +1,48 @@
+from importlib.machinery import ModuleSpec
+
+import pytest
+
+from lm import export
+from lm.export import FORMATS
+from tests.saved_run import untrained_run
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_run_is_written_to_one_file(run_command, copy_of_run, capsys, form):
+    pytest.importorskip("onnx", reason="needs the extra export")
+    pytest.importorskip("safetensors", reason="needs the extra export")
+    assert run_command("lm.export", f"run={copy_of_run}", f"format={form}") == 0
+    path = copy_of_run / f"model.{form}"
+    assert capsys.readouterr().out.startswith(f"{path}: 13 words, {path.stat().st_size:,} bytes")
+    assert run_command("lm.export", f"run={copy_of_run}", f"format={form}", "checkpoint=last", "file=here, it is") == 0
+    assert (copy_of_run.parent / "here, it is").is_file()
+
+
+def test_a_missing_package_is_named_with_what_installs_it(run_command, saved_run, monkeypatch, capsys):
+    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else ModuleSpec(name, None))
+    assert run_command("lm.export", f"run={saved_run}") == 1
+    assert capsys.readouterr().err == (
+        "error: expected the package onnx, found none: type pip install -e '.[export]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["format=pdf"], "expected format to be one of onnx, safetensors, found 'pdf': type format=onnx"),
+        (["file=''"], "expected file to be text or null, found '': type file=model.onnx"),
+        (["checkpoint=first"], "expected checkpoint to be one of best, last, found 'first': type checkpoint=best"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_sentence(run_command, saved_run, capsys, words, sentence):
+    pytest.importorskip("onnx", reason="needs the extra export")
+    assert run_command("lm.export", f"run={saved_run}", *words) == 1
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+def test_a_cell_that_onnx_cannot_express_is_refused(run_command, corpus_folder, tmp_path, capsys):
+    pytest.importorskip("onnx", reason="needs the extra export")
+    run = untrained_run(tmp_path / "run", corpus_folder, "cell=mogrifier_lstm")
+    assert run_command("lm.export", f"run={run}") == 1
+    assert "expected a cell that ONNX can express (lstm, gru, " in capsys.readouterr().err
+    assert not (run / "model.onnx").exists()
