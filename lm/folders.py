@@ -98,9 +98,10 @@ def waiting_lock(folder: Path) -> Iterator[None]:
 
 
 def remove_unused(folder: Path) -> None:
-    """Remove a folder that holds nothing but configs, and its parent if that is empty then."""
+    """Remove a folder with nothing but configs, and what is empty then of its parent, or of `outputs/<date>`."""
     if any(path.is_file() and path.name not in CONFIG_FILES and path.stat().st_size for path in folder.rglob("*")):
         return
     with suppress(OSError):
         shutil.rmtree(folder)
-        folder.parent.rmdir()
+        for parent in folder.parents[: 1 if folder.is_absolute() else 2]:
+            parent.rmdir()

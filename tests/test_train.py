@@ -202,7 +202,6 @@ def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, t
         (["+trainer.max_tme=1"], "found trainer.max_tme=: type trainer.max_time="),
         (["trainer.profiler=simple"], "To append to your config use +trainer.profiler=simple"),
         (["+data.branching=3"], "expected an option of data=text, found data.branching=: leave it out"),
-        (["tie_weights=true", "embedding_size=8"], "expected equal sizes with tie_weights=true"),
         (["length_conditioning=true"], "expected data.batching=sentences with length_conditioning=true, found streams"),
         (["batch_size=100000"], "expected the train split to have more words than batch_size=100000"),
         (["hydra.run.dir=file/run"], "found: Not a directory"),
@@ -235,8 +234,7 @@ def test_bad_input_is_told_in_one_sentence(run_command, small, tmp_path, capsys,
     error = capsys.readouterr().err.strip()
     assert sentence in error
     assert "\n" not in error.replace("Error executing job", "")
-    assert not list(tmp_path.rglob("*.ckpt"))
-    assert not list(tmp_path.rglob("results.json"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_unknown_cell_stops_a_sweep_before_its_first_run(run_command, small, tmp_path):

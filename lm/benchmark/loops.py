@@ -162,6 +162,7 @@ def train_with_trainer(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str
     """Train as `lm.train` does, in a temporary run folder."""
     from pytorch_lightning.callbacks import LambdaCallback
 
+    from lm.data.datamodule import CorpusDataModule
     from lm.training.trainer import fit, trainer_arguments
 
     clock, losses = recorder.clock, [torch.zeros(())]
@@ -198,7 +199,8 @@ def train_with_trainer(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str
         on_before_optimizer_step=lambda *_: clock.lap(Part.LOOP),
     )
     with tempfile.TemporaryDirectory() as folder, suppress(StopBenchmark):
-        fit(job.config, corpus, RunDir(Path(folder) / "run"), machine, trainer_arguments(machine, precision), [hooks])
+        batches = CorpusDataModule(corpus, job.config.batches())
+        fit(job.config, batches, RunDir(Path(folder) / "run"), machine, trainer_arguments(machine, precision), [hooks])
     return {"peak_memory": peak_memory(job.device)}
 
 

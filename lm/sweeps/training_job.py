@@ -21,6 +21,7 @@ from lm.cli import USER_ERRORS, one_line
 from lm.config import Config
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
+from lm.data.datamodule import CorpusDataModule
 from lm.data.sources import SPLITS, make_source
 from lm.evaluation.final_results import final_results
 from lm.folders import FolderInUse, locked
@@ -47,7 +48,7 @@ from lm.training.lightning_module import LanguageModelModule
 from lm.training.loggers import closing_loggers, log_results
 from lm.training.resume import RunMismatch, check_resumable, metadata
 from lm.training.signals import Interrupted, StopRequest, on_stop_signals
-from lm.training.trainer import fit, trainer_arguments
+from lm.training.trainer import check_limits, fit, trainer_arguments
 
 log = logging.getLogger(__name__)
 
@@ -97,14 +98,15 @@ def train(
     if run.is_finished(config.epochs):
         log.info(f"finished already: {run.folder}")
         return run.results
-    stop = StopRequest()
+    batches, stop = CorpusDataModule(corpus, config.batches()), StopRequest()
+    check_limits(machine, batches)
     with closing_loggers():
         with on_stop_signals(stop):
             stop.deferred = (
                 True  # a run that is announced stops with a checkpoint, at the earliest after its first step
             )
             log.info(f"{announcement}\n{describe_start(corpus, run, device, precision)}".lstrip())
-            trainer = fit(config, corpus, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
+            trainer = fit(config, batches, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
             if not trainer.is_global_zero:
                 return {}
             results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}

@@ -17,7 +17,6 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from lm.checks import unexpected
 from lm.config import Config
-from lm.data.corpus import Corpus
 from lm.data.datamodule import CorpusDataModule
 from lm.data.sentences import Sentences
 from lm.machine_config import MachineConfig
@@ -53,7 +52,7 @@ class NoOpProfiler(PassThroughProfiler):
 
 def fit(
     config: Config,
-    corpus: Corpus,
+    batches: CorpusDataModule,
     run: RunDir,
     machine: MachineConfig,
     arguments: dict[str, Any],
@@ -66,7 +65,7 @@ def fit(
 
     Args:
         config: the model and its training.
-        corpus: the text.
+        batches: of the corpus.
         run: the folder of the run.
         machine: how it is computed.
         arguments: those of `trainer_arguments`.
@@ -74,18 +73,16 @@ def fit(
         stop: the stop signals of this process.
 
     Raises:
-        ValueError: if the batch cannot be split across the devices, the limits leave no batch, or the checkpoint is
-            damaged.
+        ValueError: if the batch cannot be split across the devices, or the checkpoint is damaged.
         Interrupted: if training stopped early; the last checkpoint is of that moment.
         Diverged: if it has diverged.
     """
     quiet_lightning()
     pl.seed_everything(config.seed, verbose=False)
+    corpus = batches.corpus
     model = LanguageModel(len(corpus.vocabulary), **config.model_arguments())
     log.info(describe_parameters(model))
     module = LanguageModelModule(model, config, metadata(config, corpus))
-    batches = CorpusDataModule(corpus, config.batches())
-    check_limits(machine, batches)
     if isinstance(batches.train, Sentences):
         log.info(describe_sentences(batches.train))
     resumed_from = check_restorable(run, module) if run.has_checkpoint else None

@@ -69,7 +69,9 @@ def test_a_signal_stops_the_runs_until_the_command_ends(tmp_path, capsys, number
 
 
 def test_ctrl_c_stops_a_sweep_whose_values_the_sweeper_chooses(tmp_path):
-    start(sweep_config(tmp_path, "dropout=interval(0,0.5)"))
+    config = sweep_config(tmp_path, "dropout=interval(0,0.5)")
+    config.hydra.runtime.choices["hydra/sweeper"] = "own"
+    start(config)
     os.kill(os.getpid(), signal.SIGINT)
     assert StopFile(tmp_path).signal() == signal.SIGINT
 
