@@ -52,7 +52,6 @@ from lm.training.trainer import check_limits, fit, trainer_arguments
 
 log = logging.getLogger(__name__)
 
-Options = dict[str, Any]
 Job = tuple[Config, MachineConfig, RunDir, int | None]
 """The arguments of `train`."""
 
@@ -204,7 +203,7 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
 
 
 def train_in_sweep(
-    composed: DictConfig, folder: Path, sweep: Path, job_logging: Options, announcement: str, pruner: Options | None
+    composed: DictConfig, folder: Path, sweep: Path, job_logging: dict[str, Any], announcement: str, pruner: Any
 ) -> None:
     """Train one run of a sweep, in a process of its own. Every outcome is recorded, and the other runs continue.
 
@@ -212,9 +211,8 @@ def train_in_sweep(
         composed: the composed config of the run.
         folder: the run's folder.
         sweep: the sweep's folder.
-        job_logging: how the run logs, for `logging.config`.
-        announcement: what the run logs before it trains.
-        pruner: the config of Optuna's pruner in a search.
+        job_logging, announcement: how the run logs, for `logging.config`, and its first line.
+        pruner: the config of Optuna's pruner in a search, or None.
     """
     prepare_streams()
     logging.config.dictConfig(job_logging)
