@@ -181,8 +181,7 @@ def train_arguments(composed: DictConfig, run: RunDir) -> Job:
 def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> float:
     """Train or resume one run, and record how it ended."""
     run = RunDir(folder)
-    composed = composed if composed.resume is None else resumed(composed, run, typed)
-    job = train_arguments(composed, run)
+    job = train_arguments(composed if composed.resume is None else resumed(composed, run, typed), run)
     if getattr(rank_zero_only, "rank", 0) != 0:
         return train_rank(job)
     try:
@@ -211,7 +210,8 @@ def train_in_sweep(
         composed: the composed config of the run.
         folder: the run's folder.
         sweep: the sweep's folder.
-        job_logging, announcement: how the run logs, for `logging.config`, and its first line.
+        job_logging: how the run logs, for `logging.config`.
+        announcement: what the run logs before it trains.
         pruner: the config of Optuna's pruner in a search, or None.
     """
     prepare_streams()
