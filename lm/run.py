@@ -16,6 +16,7 @@ from lm.config import typed
 from lm.data.sources import SPLITS
 from lm.data.text_reader import SentenceSplitter
 from lm.evaluation.evaluation_loop import evaluate
+from lm.evaluation.evaluation_options import EvaluationOptions
 from lm.evaluation.loading import SavedRun, load_corpus_of, load_saved_run
 from lm.evaluation.methods import Method, Static
 from lm.evaluation.own_text import own_sentences, own_words, warn_of_unknown
@@ -48,7 +49,8 @@ class Run(SavedRun):
         split: str = "test",
         text: str | None = None,
         data_dir: Path | str | None = None,
-        method: Method | None = None,
+        method: Method | str | None = None,
+        **options: Any,
     ) -> float:
         """Return the perplexity of a split of the run's corpus, or of your own text.
 
@@ -56,11 +58,15 @@ class Run(SavedRun):
             split: `train`, `valid` or `test`.
             text: one sentence per line, each scored by itself; the corpus is not needed then.
             data_dir: the folder of the corpus's files; by default the folder of the training.
-            method: how to score; static evaluation by default.
+            method: how to score, or a name such as `dynamic,cache`; static evaluation by default.
+            options: of a method that is named, as in `conf/evaluate.yaml`, such as `cache={"theta": 0.5}`.
 
         Raises:
-            ValueError, FileNotFoundError: if there is no such split, or the corpus there is another one.
+            ValueError, FileNotFoundError: if there is no such split, or the corpus there is another one, or if an
+                option has a wrong value.
         """
+        if isinstance(method, str):
+            method = self.method(method, **options)
         if text is not None:
             scored = self._score(own_sentences(self, text, None), method)
             return perplexity(-math.fsum(one.log_probability for one in scored), sum(len(one.words) for one in scored))
@@ -71,6 +77,15 @@ class Run(SavedRun):
             if method.needs_study:
                 method = method.study(self.model, corpus.splits["train"])
             return evaluate(self.model, text_batches(self, corpus, split, method), method).ppl
+
+    def method(self, names: str = "static", **options: Any) -> Method:
+        """Return an evaluation method of that name, such as `dynamic,cache`, with the options of `conf/evaluate.yaml`.
+
+        Raises:
+            ValueError: if there is no such method, or an option has a wrong value.
+        """
+        config = compose_options("evaluate", {**options, "run": str(self.folder), "method": names})
+        return typed(EvaluationOptions, config).composition.method()
 
     def score(self, sentences: Sequence[str | Sequence[str]], method: Method | None = None) -> list[ScoredSentence]:
         """Return the log-probability of every word of each sentence, `<eos>` included, in nats.

@@ -19,5 +19,5 @@ def test_a_notebook_is_stored_small_and_without_outputs(path):
     assert path.stat().st_size < LARGEST
 
 
-def test_both_notebooks_are_there():
-    assert {path.stem for path in FOLDER.glob("*.ipynb")} == {"theory", "results"}
+def test_all_notebooks_are_there():
+    assert {path.stem for path in FOLDER.glob("*.ipynb")} == {"evaluation", "results", "theory"}

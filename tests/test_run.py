@@ -45,6 +45,16 @@ def test_the_perplexity_of_a_text_is_that_of_its_sentences(run):
     assert run.perplexity(text="ada reads a book\n\nalan writes\n") == pytest.approx(math.exp(nats / words))
 
 
+def test_a_method_may_be_named_with_its_options(run):
+    named = run.perplexity("test", method="dynamic,cache", dynamic={"lr": 0.001}, cache={"window": 30})
+    method = run.method("dynamic,cache", dynamic={"lr": 0.001}, cache={"window": 30})
+    assert method.protocol()["settings"]["cache"]["window"] == 30
+    assert named == run.perplexity("test", method=method) < run.perplexity("test")
+    assert run.perplexity(text="ada reads", method="temperature", temperature=2.0) > 1
+    with pytest.raises(ValueError, match=r"expected cache\.window to be a whole number"):
+        run.perplexity("test", method="cache", cache={"window": 0})
+
+
 def test_texts_are_those_of_the_command(run, saved_run, run_command, capsys):
     assert run_command("lm.generate", f"run={saved_run}", "prompt=ada reads", "num_samples=2", "seed=3") == 0
     assert run.generate("ada reads", num_samples=2, seed=3) == capsys.readouterr().out.splitlines()
