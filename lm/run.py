@@ -117,7 +117,9 @@ class Run(SavedRun):
         words = own_words(self, prompt)
         with full_precision_matmul():
             generated = generate(self.model, self.vocabulary, words, typed(GenerationOptions, config))
-        return [" ".join([*generated.prompt, *self.vocabulary.decode(text.ids)]) for text in generated.texts]
+        return [
+            self.vocabulary.text([*generated.prompt, *self.vocabulary.decode(text.ids)]) for text in generated.texts
+        ]
 
 
 def load_run(folder: Path | str, checkpoint: str = "best", device: torch.device | str | None = None) -> Run:

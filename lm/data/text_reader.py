@@ -15,15 +15,16 @@ import io
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
-from lm.checks import check_flag
-from lm.data.vocabulary import EOS
+from lm.checks import check_choice, check_flag
+from lm.data.vocabulary import EOS, SPACE
 
+LEVELS = ("word", "char")
 GZIP_MAGIC = b"\x1f\x8b"
 LINE_END = re.compile(rb"\r\n?|\n")
 PREPARATION = ("lowercase", "fold_numbers", "keep_blank_lines", "min_count", "max_vocab_size")
@@ -40,6 +41,7 @@ class SentenceSplitter:
     Args:
         lowercase: writes every word in lower case.
         fold_numbers: writes every number as `N`.
+        level: `char` returns the characters of each sentence instead of its words.
         keep_blank_lines: makes a line without words a sentence of `<eos>` alone, as in WikiText's published counts.
 
     `literal_eos` counts the `<eos>` in the lines so far.
@@ -48,11 +50,13 @@ class SentenceSplitter:
     lowercase: bool = False
     fold_numbers: bool = False
     keep_blank_lines: bool = False
+    level: str = "word"
     literal_eos: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         for option in ("lowercase", "fold_numbers", "keep_blank_lines"):
             check_flag(f"data.{option}", getattr(self, option))
+        check_choice("data.level", self.level, LEVELS)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -78,7 +82,13 @@ class SentenceSplitter:
         return text.lower() if self.lowercase else text
 
     def _fold(self, words: list[str]) -> list[str]:
-        return ["N" if NUMBER.fullmatch(word) else word for word in words] if self.fold_numbers else words
+        words = ["N" if NUMBER.fullmatch(word) else word for word in words] if self.fold_numbers else words
+        return to_characters(words) if self.level == "char" else words
+
+
+def to_characters(words: Sequence[str]) -> list[str]:
+    """Return the characters of a sentence, with `SPACE` between its words."""
+    return list(SPACE.join(words))
 
 
 def lines_of_text(text: str) -> Iterator[str]:

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Self
 
 UNK = "<unk>"
 EOS = "<eos>"
+SPACE = "_"
+"""Stands for the space between two words in a vocabulary of characters."""
 
 
 class Vocabulary:
@@ -46,6 +49,15 @@ class Vocabulary:
 
     def __contains__(self, word: object) -> bool:
         return word in self._ids
+
+    @cached_property
+    def is_characters(self) -> bool:
+        """Whether the words are characters."""
+        return SPACE in self and all(len(word) == 1 for word in self.words if word not in (UNK, EOS))
+
+    def text(self, words: Iterable[str]) -> str:
+        """Return words as one text; characters are put together."""
+        return "".join(words).replace(SPACE, " ") if self.is_characters else " ".join(words)
 
     def encode(self, words: Iterable[str]) -> list[int]:
         """Return the id of each word, in order; a word that is not listed becomes `<unk>`."""

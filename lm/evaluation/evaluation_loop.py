@@ -1,5 +1,6 @@
 """A model and the batches of a text -> its perplexity, every target scored exactly once."""
 
+import math
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ class EvalResult:
     def ppl(self) -> float:
         """The perplexity, exp(nats / tokens)."""
         return perplexity(self.nats, self.tokens)
+
+    @property
+    def bits_per_token(self) -> float:
+        """The mean bits per token, log2 of the perplexity."""
+        return self.nats / self.tokens / math.log(2)
 
     @property
     def ppl_given_length(self) -> float | None:

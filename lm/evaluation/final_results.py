@@ -52,8 +52,8 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
     return {
         "epochs": len(epochs),
         "best_epoch": best_epoch,
-        "best": _perplexities(best),
-        "last": _perplexities(last),
+        "best": _perplexities(best, corpus.vocabulary.is_characters),
+        "last": _perplexities(last, corpus.vocabulary.is_characters),
         "protocol": {split: None if result is None else result.protocol for split, result in best.items()},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
@@ -76,10 +76,14 @@ def token_nats(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _perplexities(results: Results) -> dict[str, float | None]:
+def _perplexities(results: Results, characters: bool) -> dict[str, float | None]:
     given_length = {
         f"{split}_ppl_given_length": result.ppl_given_length
         for split, result in results.items()
         if result is not None and result.ppl_given_length is not None
     }
-    return {f"{split}_ppl": None if result is None else result.ppl for split, result in results.items()} | given_length
+    bits = {
+        f"{split}_bpc": result.bits_per_token for split, result in results.items() if result is not None and characters
+    }
+    ppls = {f"{split}_ppl": None if result is None else result.ppl for split, result in results.items()}
+    return ppls | bits | given_length

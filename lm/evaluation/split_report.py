@@ -49,6 +49,7 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int |
     own = corpus.sha256 == saved.corpus["sha256"]
     lines = {
         f"{split} perplexity": decimals(found.ppl),
+        "bits per char": f"{found.bits_per_token:.4f}" if saved.vocabulary.is_characters else "",
         "given lengths": _given_lengths(found),
         f"without {UNK}": _without_unk(found, is_unk),
         "weights": "; ".join(describe_weights(member) for member in scoring.members),

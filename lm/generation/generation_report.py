@@ -16,7 +16,7 @@ from lm.output import plural, print_note, print_results, printable
 def print_texts(generated: GeneratedTexts, vocabulary: Vocabulary, options: GenerationOptions, seconds: float) -> None:
     """Print each text as one line of standard output, with the prompt; everything else goes to standard error."""
     for text in generated.texts:
-        print_results(printable(" ".join([*generated.prompt, *vocabulary.decode(text.ids)])))
+        print_results(printable(vocabulary.text([*generated.prompt, *vocabulary.decode(text.ids)])))
         print_note(describe_text(generated, text, options))
     print_note("\n".join(["", *describe_lengths(generated, options), describe_speed(generated, seconds)]))
 

@@ -42,4 +42,4 @@ def sample_sentences(model: LanguageModel, vocabulary: Vocabulary, num_samples: 
     with evaluation_mode(model):
         decoder = make_decoder(model, [eos_id], [vocabulary.unk_id], length=None, seed=1)
         texts = sample(decoder, [eos_id], eos_id, MAX_NEW_TOKENS, num_samples)
-    return [" ".join(vocabulary.decode(text.ids)) for text in texts]
+    return [vocabulary.text(vocabulary.decode(text.ids)) for text in texts]

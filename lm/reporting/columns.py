@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from lm.data.sources.source import SPLITS
 from lm.evaluation.evaluations import newest_evaluations
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.published import part_of_corpus, published_value
@@ -132,6 +133,10 @@ def first_epoch_near_best(run: RunDir) -> int | None:
 
 COLUMNS = [
     *perplexity_columns("best"),
+    *(
+        Column(f"{split}_bpc", f"{split} bits/char", result(f"best.{split}_bpc"), text="{:.3f}".format)
+        for split in SPLITS
+    ),
     Column("epochs_to_1_percent", "epochs to 1 %", first_epoch_near_best, text="{:.4g}".format),
     Column("floor_ppl", "floor", result("corpus.floor_ppl"), text=format_ppl),
     Column("part_of_corpus", "part of corpus", part_of_corpus, first),

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,20 +35,37 @@ class FileSource(Source):
             )
 
 
-def split_files(dir: object, pattern: str) -> dict[str, Path]:
+STEMS = {"train": ("train",), "valid": ("valid", "val", "validation", "dev"), "test": ("test",)}
+"""The names of a split; messages use the first."""
+
+
+def split_files(dir: object, *patterns: str) -> dict[str, Path]:
     """Return the file of each split in the folder `dir`.
 
+    Args:
+        dir: the folder.
+        patterns: of the files' names, such as `{}.txt`; `{}` stands for a name in `STEMS`.
+
     Raises:
-        ValueError: if `dir` is no path.
+        ValueError: if `dir` is no path, or two files have names of the same split.
         FileNotFoundError: if the folder or a file is missing.
     """
-    names = {split: pattern.format(split) for split in SPLITS}
+    names = {split: patterns[0].format(split) for split in SPLITS}
     wanted = f"a folder with {', '.join(names.values())}"
     if not isinstance(dir, str | Path) or not str(dir).strip():
         raise unexpected("data.dir", wanted, dir, "FOLDER")
     folder = Path(os.path.expanduser(dir))
-    missing = [name for name in names.values() if not (folder / name).is_file()]
+    files = {split: _files_of(split, folder, patterns) for split in SPLITS}
+    missing = [names[split] for split, found in files.items() if not found]
     if missing:
         found = f"no {missing[0]} in '{folder}'" if folder.is_dir() else f"no folder '{folder}'"
         raise FileNotFoundError(f"expected data.dir to be {wanted}, found {found}: type data.dir=FOLDER")
-    return {split: folder / name for split, name in names.items()}
+    for several in (found for found in files.values() if len(found) > 1):
+        named = " and ".join(path.name for path in several)
+        raise ValueError(f"expected one file of each split in '{folder}', found {named}: move one of them elsewhere")
+    return {split: found[0] for split, found in files.items()}
+
+
+def _files_of(split: str, folder: Path, patterns: Sequence[str]) -> list[Path]:
+    names = (pattern.format(stem) for pattern in patterns for stem in STEMS[split])
+    return [folder / name for name in names if (folder / name).is_file()]

@@ -90,3 +90,20 @@ def test_a_missing_file_is_refused(folder):
     (folder / "valid.txt").unlink()
     with pytest.raises(FileNotFoundError, match=rf"{WANTED}no valid\.txt in '.*': type data\.dir=FOLDER$"):
         split_files(folder, "{}.txt")
+
+
+@pytest.mark.parametrize(
+    "names", ["train.txt val.txt test.txt", "train.tokens valid.tokens test.tokens", "train.txt dev.tokens test.txt"]
+)
+def test_files_may_have_other_usual_names(tmp_path, names):
+    for name in names.split():
+        (tmp_path / name).touch()
+    found = split_files(tmp_path, "{}.txt", "{}.tokens")
+    assert [path.name for path in found.values()] == names.split()
+
+
+def test_two_files_of_one_split_are_refused(tmp_path):
+    for name in ("train.txt", "valid.txt", "val.txt", "test.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(ValueError, match=r"found valid\.txt and val\.txt: move one of them elsewhere"):
+        split_files(tmp_path, "{}.txt")

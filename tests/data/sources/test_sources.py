@@ -18,12 +18,17 @@ def options(tmp_path):
     """Return a function that returns the options of a config, with a folder if it needs one."""
     for split in SPLITS:
         (tmp_path / f"{split}.txt").touch()
-    return lambda name: OPTIONS[name] | ({"dir": str(tmp_path)} if name == "text" else {})
+    for split in SPLITS:
+        (tmp_path / f"wiki.{split}.tokens").touch()
+    return lambda name: (
+        OPTIONS[name] | ({"dir": str(tmp_path)} if OPTIONS[name].get("dir", "") is None and name != "ptb" else {})
+    )
 
 
 @pytest.mark.parametrize("name", ["ptp", "", None, 5, ["ptb"]])
 def test_an_unknown_corpus_is_refused_with_the_names_of_all(name):
-    sentence = "^expected data to be one of ptb, text, python_docs, synthetic, found .*: type data=ptb$"
+    names = "ptb, wikitext2, wikitext103, text, python_docs, synthetic"
+    sentence = f"^expected data to be one of {names}, found .*: type data=ptb$"
     with pytest.raises(ValueError, match=sentence):
         make_source(name)
 

@@ -86,3 +86,19 @@ def test_a_text_that_keeps_changing_is_refused_and_nothing_is_cached(folder, tmp
         load_corpus(source, tmp_path / "cache")
     assert source.times > 90
     assert not [path for path in (tmp_path / "cache" / "corpora").iterdir() if path.is_dir()]
+
+
+def test_one_file_is_split_by_fractions_in_its_order(tmp_path):
+    (tmp_path / "all.txt").write_text("".join(f"line {number}\n\n" for number in range(20)) + "end <eos> end\n")
+    source = TextSource(tmp_path / "all.txt", fractions=[0.5, 0.2, 0.3])
+    found = {split: [words[-1] for words in source.sentences(split)] for split in SPLITS}
+    assert [len(ends) for ends in found.values()] == [11, 4, 7]
+    assert [word for ends in found.values() for word in ends] == [*map(str, range(20)), "end", "end"]
+    assert source.fingerprint() != TextSource(tmp_path / "all.txt").fingerprint()
+
+
+@pytest.mark.parametrize("fractions", [[0.8, 0.2], [0.8, 0.1, 0.2], [1, 0, 0], 0.8, [0.8, 0.1, "a"]])
+def test_fractions_are_three_positive_numbers_whose_sum_is_one(tmp_path, fractions):
+    (tmp_path / "all.txt").write_text("a b\n")
+    with pytest.raises(ValueError, match=r"expected data\.fractions to be"):
+        TextSource(tmp_path / "all.txt", fractions=fractions)
