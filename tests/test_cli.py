@@ -13,7 +13,15 @@ from lm.cli import one_line
 from lm.output import ConsoleHandler
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("lm.train", "lm.evaluate", "lm.generate", "lm.export", "lm.report", "lm.benchmark.__main__")
+COMMANDS = (
+    "lm.train",
+    "lm.evaluate",
+    "lm.generate",
+    "lm.export",
+    "lm.report",
+    "lm.compare.__main__",
+    "lm.benchmark.__main__",
+)
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ def draw_figure(table: pd.DataFrame, p_values: dict[str, np.ndarray]) -> Figure:
         left.set_yticks(rows, table["case"])
         left.invert_yaxis()
         left.set_xlabel("draws whose interval covers the true effect, %")
-        left.legend(loc="lower left")
+        left.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=2, fontsize=8)
         right.axline((0, 0), (1, 1), color=REFERENCE, linewidth=0.9, linestyle=":")
         for number, (name, values) in enumerate(p_values.items()):
             fractions = np.arange(1, len(values) + 1) / len(values)

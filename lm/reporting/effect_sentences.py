@@ -23,10 +23,10 @@ def effect_sentence(effect: Effect) -> str:
     unclear = effect.estimate.has_interval and not effect.estimate.is_clear
     words = (_no_difference if unclear else _interaction if effect.by else _difference)(effect)
     text = " ".join([*words, *_setting(effect)])
-    size = f", by {_size(effect)} of {SPLITS[effect.split]}" if effect.by else ""
+    size = f", by {size_text(effect)} of {SPLITS[effect.split]}" if effect.by else ""
     numbers = f": {percent_text(effect)}" if unclear else size
     start = text if "=" in text.split()[0] else text[0].upper() + text[1:]
-    return f"{start}{numbers}, {_seeds(effect)}{OVER[effect.over]}."
+    return f"{start}{numbers}, {seeds_text(effect)}{OVER[effect.over]}."
 
 
 def effect_label(effect: Effect) -> str:
@@ -39,6 +39,19 @@ def effect_label(effect: Effect) -> str:
 def percent_text(effect: Effect) -> str:
     """Return an effect with its interval, as `-19.6 % (-20.3 to -18.9)`."""
     return _percent(effect.estimate.percent, *effect.estimate.percent_interval)
+
+
+def seeds_text(effect: Effect) -> str:
+    """Return the number of seeds, as `3 seeds` or `2 to 3 seeds`."""
+    low, high = min(effect.seeds), max(effect.seeds)
+    return "1 seed" if high == 1 else f"{low} seeds" if low == high else f"{low} to {high} seeds"
+
+
+def size_text(effect: Effect) -> str:
+    """Return the size of an effect, up or down, with its interval in the same direction."""
+    low, high = effect.estimate.percent_interval
+    ends = (low, high) if effect.estimate.value > 0 else (-high, -low)
+    return _percent(abs(effect.estimate.percent), *ends)
 
 
 def subject(change: Change) -> str:
@@ -70,7 +83,7 @@ def _no_difference(effect: Effect) -> list[str]:
 
 def _difference(effect: Effect) -> list[str]:
     verb = "lowers" if effect.estimate.value < 0 else "raises"
-    return [subject(effect.change), verb, SPLITS[effect.split], "by", _size(effect)]
+    return [subject(effect.change), verb, SPLITS[effect.split], "by", size_text(effect)]
 
 
 def _interaction(effect: Effect) -> list[str]:
@@ -93,18 +106,6 @@ def _place(option: str, value: Value) -> str:
 
 def _setting(effect: Effect) -> list[str]:
     return [_place(option, value) for option, value in effect.setting.items()]
-
-
-def _seeds(effect: Effect) -> str:
-    low, high = min(effect.seeds), max(effect.seeds)
-    return "1 seed" if high == 1 else f"{low} seeds" if low == high else f"{low} to {high} seeds"
-
-
-def _size(effect: Effect) -> str:
-    """Return the size of an effect, up or down, with its interval in the same direction."""
-    low, high = effect.estimate.percent_interval
-    ends = (low, high) if effect.estimate.value > 0 else (-high, -low)
-    return _percent(abs(effect.estimate.percent), *ends)
 
 
 def _percent(value: float, low: float, high: float) -> str:

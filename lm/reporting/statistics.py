@@ -120,13 +120,15 @@ def _t_distribution(df: float) -> tuple[Array, Array]:
 
 
 def block_means(nats_SN: NDArray[np.floating]) -> Array:
-    """Return the nats [S, M] of blocks of nearly equal length, scaled so that their mean is that of the tokens."""
+    """Return the nats [S, M] of blocks of nearly equal length, per token; their mean is that of the tokens."""
     tokens = nats_SN.shape[1]
     blocks = min(tokens, BLOCKS, max(MIN_BLOCKS, tokens // MIN_BLOCK_TOKENS))
     starts = np.arange(blocks) * tokens // blocks
-    sums: Array = np.add.reduceat(nats_SN, starts, axis=1, dtype=np.float64)
-    sums *= blocks / tokens
-    return sums
+    means_S1 = nats_SN.mean(1, keepdims=True, dtype=np.float64)
+    # Sums of deviations, so that a block's length, which may differ by a token, adds nothing to their spread.
+    sums = np.add.reduceat(nats_SN - means_S1, starts, axis=1)
+    means: Array = means_S1 + sums * (blocks / tokens)
+    return means
 
 
 def estimate_contrast(groups: Sequence[tuple[int, Array]]) -> Estimate:

@@ -51,6 +51,10 @@ def test_the_blocks_of_a_long_text_are_its_consecutive_tokens() -> None:
     assert block_means(nats)[0] == pytest.approx(nats.reshape(40, 50).mean(1))
 
 
+def test_the_lengths_of_blocks_add_nothing_to_their_spread() -> None:
+    assert block_means(np.full((1, 199), 4.5))[0] == pytest.approx(np.full(20, 4.5))
+
+
 def test_resampled_means_vary_as_the_mean_of_the_sample_does() -> None:
     values = np.array([1.0, 2.0, 4.0])
 

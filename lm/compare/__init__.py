@@ -1,0 +1,1 @@
+"""Two runs -> where in the text they differ."""

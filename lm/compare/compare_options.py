@@ -1,0 +1,63 @@
+"""The options of `conf/compare.yaml`, typed and checked, and the folders on the command line."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from lm.checks import check_choice, check_fields, check_text, unexpected
+from lm.overrides import existing_paths
+
+if TYPE_CHECKING:
+    from lm.compare.run_pair import RunPair
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """What to compare, under the names that `conf/compare.yaml` explains.
+
+    Raises:
+        ValueError: if a value cannot be used.
+    """
+
+    first: Any
+    second: Any
+    split: Annotated[str, partial(check_choice, choices=("test", "valid"))]
+    to: Annotated[str | None, partial(check_text, example="FOLDER", optional=True)]
+    data: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if any(not isinstance(side, str) or side in ("", "???") for side in (self.first, self.second)):
+            found = [side for side in (self.first, self.second) if side not in (None, "", "???")]
+            raise ValueError(f"expected the folders of two runs, found {len(found)}: type python -m lm.compare RUN RUN")
+        check_fields(self)
+        if not isinstance(self.data, Mapping):
+            raise unexpected("data", "a group of options", self.data, "{}")
+        check_text("data.dir", self.data_dir, "FOLDER", optional=True)
+
+    @property
+    def data_dir(self) -> Any:
+        """The folder of the corpus's files."""
+        return self.data.get("dir")
+
+    def folder(self, pair: "RunPair") -> Path:
+        """Return the folder for the tables and the figure."""
+        return Path(self.to) if self.to else pair.first.runs[0].folder / "comparison"
+
+
+def name_folders(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the first two folders as `first=` and `second=`."""
+    names, named = ["first", "second"], []
+    for argument in arguments:
+        is_folder = not argument.startswith("-") and ("=" not in argument or bool(matching_folders(argument)))
+        named.append(f"{names.pop(0)}={argument}" if is_folder and names else argument)
+    return named
+
+
+def matching_folders(text: str) -> list[Path]:
+    """Return the folders that a text names: one folder, several with commas between them, or a pattern."""
+    pieces = text.split(",")
+    found = existing_paths(pieces) or sorted(glob(text))
+    return [Path(path) for path in found if Path(path).is_dir()]
