@@ -16,13 +16,8 @@ from omegaconf import DictConfig
 
 from lm.cli import command
 from lm.config import typed
-from lm.evaluation.ensembles import load_members
 from lm.evaluation.evaluation_options import EvaluationOptions
-from lm.evaluation.loading import load_corpus_of, load_other_corpus
-from lm.evaluation.own_text import own_sentences
-from lm.evaluation.scoring import prepare_scoring
-from lm.evaluation.sentence_report import sentence_report
-from lm.evaluation.split_report import split_report
+from lm.evaluation.evaluation_report import evaluation_report
 from lm.models.matmul_precision import full_precision_matmul
 from lm.output import print_results, print_swept_run
 from lm.overrides import overridden_names, refuse_options
@@ -34,19 +29,9 @@ def main(config: DictConfig) -> None:
     options = typed(EvaluationOptions, config)
     for unused in options.unused:
         refuse_options(*unused)
-    members = load_members(options.run, options.checkpoint)
     print_swept_run(options.run)
     with full_precision_matmul():
-        scoring = prepare_scoring(members, options.composition, options.own_data_dir, options.tune, overridden_names())
-        if options.own_text:
-            sentences = own_sentences(members[0], options.text, options.file)
-            print_results(sentence_report(scoring, sentences, options.state, options.rows, options.csv))
-            return
-        if options.other_corpus:
-            corpus = load_other_corpus(members[0], options.split, **options.data)
-        else:
-            corpus = load_corpus_of(members[0], options.data_dir)
-        print_results(split_report(scoring, corpus, options.split, options.batch_size, options.nats))
+        print_results(evaluation_report(options, overridden_names()))
 
 
 if __name__ == "__main__":

@@ -253,14 +253,56 @@ def test_the_nats_of_every_token_are_written_as_training_writes_them(evaluated, 
 def test_another_corpus_is_scored_with_the_words_and_the_preparation_of_the_run(evaluated, corpus_folder, tmp_path):
     run = untrained_run(tmp_path / "run", corpus_folder, "data.lowercase=true")
     other = shutil.copytree(corpus_folder, tmp_path / "other")
-    (other / "test.txt").write_text("Ada READS a book\nTuring reads\n" * 20)
+    (other / "test.txt").write_text("Ada READS a book\nTuring reads\n" * 200)
     shown = evaluated(run, "data=text", f"data.dir={other}")
-    assert "20 (12.58%) are <unk>" in shown
+    assert "200 (12.51%) are <unk>" in shown
     assert "results.json" not in shown
     own = evaluated(run, f"file={other / 'test.txt'}", "state=carried", "per=word", "csv=-")
     nats = [-float(row["log_probability"]) for row in csv.DictReader(io.StringIO(own))][1:]
     assert perplexity_shown(shown) == pytest.approx(math.exp(sum(nats) / len(nats)), rel=1e-3)
     assert RunDir(run).evaluations[-1]["corpus"] != load_saved_run(run).corpus
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        ("cache", "found sentences that each start from a zero state: type state=carried for your own text, or"),
+        ("dynamic", "expected a text with a carried state for method=dynamic, found sentences"),
+        ("mc", "for method=mc, found length_conditioning=true: type method=static"),
+    ],
+)
+def test_a_run_on_sentences_is_not_scored_by_what_needs_a_stream(
+    run_command, corpus_folder, tmp_path, capsys, method, sentence
+):
+    run = untrained_run(tmp_path / "run", corpus_folder, "data.batching=sentences", "length_conditioning=true")
+    assert run_command("lm.evaluate", f"run={run}", f"method={method}") == 1
+    assert sentence in capsys.readouterr().err
+    assert run_command("lm.evaluate", f"run={run}", "method=temperature", "temperature=1.1") == 0
+
+
+def test_methods_can_be_swept(run_command, copy_of_run, capsys):
+    assert run_command("lm.evaluate", "-m", f"run={copy_of_run}", "method=static,cache") == 0
+    shown = capsys.readouterr().out
+    assert "static evaluation, matrix" in shown
+    assert "cache evaluation (cache.theta=1 cache.weight=0.1 cache.window=500), matrix" in shown
+
+
+def test_a_score_that_cannot_be_kept_is_shown(evaluated, copy_of_run, monkeypatch):
+    def full(run, entry):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(RunDir, "append_evaluation", full)
+    shown = evaluated(copy_of_run)
+    assert perplexity_shown(shown) > 1
+    assert f"not kept in {copy_of_run / 'evaluations.json'}: No space left on device" in shown
+
+
+def test_a_damaged_file_of_evaluations_is_one_sentence_before_anything_is_scored(run_command, copy_of_run, capsys):
+    (copy_of_run / "evaluations.json").write_text("[{")
+    assert run_command("lm.evaluate", f"run={copy_of_run}") == 1
+    error = capsys.readouterr().err.strip()
+    assert error.startswith("error: expected a file of evaluations of this project, found '")
+    assert "\n" not in error
 
 
 @pytest.mark.parametrize("method", ["cache", "dynamic", "mc"])
@@ -325,6 +367,7 @@ def test_the_help_has_the_options_and_no_groups(run_command, capsys):
         (["tune=true"], "expected a method with options to tune, found static: type method=cache"),
         (["method=cache", "text=ada"], "expected a text with a carried state for method=cache, found sentences"),
         (["method=dynamic", "batch_size=2"], "expected batch_size=1 for a method that learns from the words before"),
+        (["method=cache", "text=ada", "state=reset"], "type state=carried for your own text"),
         (["text=ada", "nats=x.npz"], "found nats=, which is for a split: leave it out"),
         (["nats=nowhere/x.npz"], "expected to use the file or folder 'nowhere/x.npz', found: No such file"),
         (["run=."], "expected a checkpoint, found no file 'checkpoints/best.ckpt'"),

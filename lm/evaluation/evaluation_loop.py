@@ -121,11 +121,7 @@ def _rows(method: Method) -> tuple[int, ...]:
 
 def _scores(model: LanguageModel, batches: Batches, method: Method, progress: str, per_token: bool) -> Iterator[Nats]:
     """Yield the nats of each batch of a text."""
-    if method.needs_stream and isinstance(batches, Sentences):
-        raise ValueError(
-            f"expected a text with a carried state for method={method.protocol()['method']}, found sentences that each "
-            "start from a zero state: type state=carried for your own text, or method=static for this run"
-        )
+    check_suited(method, model, carried=not isinstance(batches, Sentences))
     state, device = None, model.decoder.weight.device
     with method.prepare(model):
         bar: Iterable[Batch | SentenceBatch]
@@ -133,6 +129,21 @@ def _scores(model: LanguageModel, batches: Batches, method: Method, progress: st
         for batch in bar:
             found, state = method.score(model, _on_device(batch, device), state, per_token)
             yield found
+
+
+def check_suited(method: Method, model: LanguageModel, carried: bool) -> None:
+    """Raise a ValueError if a method cannot score a text with this model, whose state is carried or not."""
+    name = method.protocol()["method"]
+    if method.needs_stream and not carried:
+        raise ValueError(
+            f"expected a text with a carried state for method={name}, found sentences that each start from a zero "
+            "state: type state=carried for your own text, or method=static for a run with data.batching=sentences"
+        )
+    if model.lengths is not None and not method.predicts_lengths:
+        raise ValueError(
+            f"expected a run without length conditioning for method={name}, found length_conditioning=true: "
+            "type method=static"
+        )
 
 
 def _on_device(batch: Batch | SentenceBatch, device: torch.device) -> Batch | SentenceBatch:

@@ -30,10 +30,19 @@ def evaluation_entry(
 
 
 def save_evaluation(members: "Sequence[SavedRun]", entry: dict[str, Any]) -> list[str]:
-    """Append an entry to the file of each run, and return the names of the files."""
-    for member in members:
-        member.run.append_evaluation(entry)
-    return [str(member.run.evaluations_path) for member in members]
+    """Append an entry to the file of each run, and return the names of the files, or why they cannot be written.
+
+    A run may be on a disk that is read-only or full; the score is shown all the same.
+    """
+    return [_save(member.run, entry) for member in members]
+
+
+def _save(run: RunDir, entry: dict[str, Any]) -> str:
+    try:
+        run.append_evaluation(entry)
+    except OSError as error:
+        return f"not kept in {run.evaluations_path}: {error.strerror}"
+    return str(run.evaluations_path)
 
 
 def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:

@@ -8,7 +8,7 @@ from lm.data.batching import Batches
 from lm.data.corpus import Corpus
 from lm.evaluation.composition import Composition
 from lm.evaluation.ensembles import evaluate_ensemble
-from lm.evaluation.evaluation_loop import EvalResult
+from lm.evaluation.evaluation_loop import EvalResult, check_suited
 from lm.evaluation.evaluations import describe_method, describe_tuning, evaluation_entry, save_evaluation
 from lm.evaluation.loading import SavedRun, load_corpus_of
 from lm.evaluation.methods import Method
@@ -59,6 +59,7 @@ class Scoring:
 def prepare_scoring(
     members: Sequence[SavedRun],
     composition: Composition,
+    carried: bool = True,
     data_dir: str | None = None,
     tuned: bool = False,
     fixed: Collection[str] = (),
@@ -68,6 +69,7 @@ def prepare_scoring(
     Args:
         members: the runs.
         composition: of the methods.
+        carried: whether the state is carried through the text that will be scored.
         data_dir: the folder of the corpus of the training, if that is in another one now.
         tuned: whether to choose options.
         fixed: keys of options that are not chosen.
@@ -75,7 +77,7 @@ def prepare_scoring(
     Raises:
         ValueError, FileNotFoundError: as `load_corpus_of`, or if the methods do not suit the runs.
     """
-    check_suited(members[0], composition.method())
+    check_suited(composition.method(), members[0].model, carried)
     readers = [composition.reader() for _ in members]
     record = None
     if tuned or readers[0].needs_study:
@@ -88,7 +90,3 @@ def prepare_scoring(
             composition, record = found.composition, found.record
     chosen = composition.options.get(composition.reader().name, {})
     return Scoring(members, [composition.wrap(reader.with_settings(**chosen)) for reader in readers], record)
-
-
-def check_suited(saved: SavedRun, method: Method) -> None:
-    """Raise a ValueError if a run cannot be scored by a method."""

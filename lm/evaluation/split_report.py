@@ -1,6 +1,8 @@
 """A saved run and a split of its corpus -> what `lm.evaluate` prints: the perplexity and how it was measured."""
 
+import os
 from collections.abc import Mapping
+from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +40,13 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int |
         nats: a file for the nats of every token.
 
     Raises:
-        ValueError: if the split is too short for the batch size, or the methods do not suit the runs.
+        ValueError: if the split is too short for the batch size, the methods do not suit the runs, or an
+            `evaluations.json` is damaged.
+        FileNotFoundError: if the folder of `nats` does not exist.
     """
-    saved = scoring.first
+    if nats is not None and not Path(nats).absolute().parent.is_dir():  # before minutes of scoring
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), nats)
+    saved, _ = scoring.first, [member.run.evaluations for member in scoring.members]
     batches = text_batches(saved, corpus, split, scoring.methods[0], batch_size)
     is_unk = corpus.splits[split][-batches.num_targets :] == corpus.vocabulary.unk_id
     found = scoring.evaluate(batches, split, per_token=bool(is_unk.any()) or nats is not None)

@@ -38,7 +38,7 @@ class MCDropout(Method):
     """
 
     name = "mc"
-    has_hidden = False
+    has_hidden = predicts_lengths = False
     grid: ClassVar = {"dropout_factor": (0.2, 0.4, 0.6, 0.8, 1.0)}
 
     samples: Annotated[int, partial(check_whole, example=20, most=10_000)]

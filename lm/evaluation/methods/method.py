@@ -68,6 +68,9 @@ class Method(ABC):
     needs_hidden: bool = False
     """Whether `of_text` needs the hidden states."""
 
+    predicts_lengths: bool = True
+    """Whether `score` returns the nats of the sentence lengths that a model predicts."""
+
     has_hidden: bool = True
     """Whether `score` returns the hidden states, one for each target."""
 
@@ -142,6 +145,7 @@ class Wrapper(Method):
         self.inner = inner
         self.temperatures, self.seq_len, self.needs_study = inner.temperatures, inner.seq_len, inner.needs_study
         self.needs_stream, self.needs_hidden = inner.needs_stream, inner.needs_hidden
+        self.predicts_lengths = inner.predicts_lengths
 
     def prepare(self, model: LanguageModel) -> AbstractContextManager[None]:
         """Prepare the inner method."""
