@@ -15,8 +15,9 @@ Sizes: E embedding (the layer's input), H hidden, V vocabulary.
 """
 
 from bisect import bisect_left
+from itertools import pairwise
 
-from lm.checks import MAX_WHOLE, check_choice, check_whole
+from lm.checks import MAX_WHOLE, check_choice, check_flag, check_whole
 from lm.models.cells import CELLS, get_cell
 
 BIASES = 2
@@ -39,21 +40,38 @@ def layer_parameters(cell: str, input_size: int, hidden_size: int, biases: int =
 
 
 def model_parameters(
-    cell: str, vocabulary_size: int, embedding_size: int, hidden_size: int, num_layers: int, biases: int = BIASES
+    cell: str,
+    vocabulary_size: int,
+    embedding_size: int,
+    hidden_size: int,
+    num_layers: int,
+    biases: int = BIASES,
+    tie_weights: bool = False,
 ) -> dict[str, int]:
-    """Return the numbers that `LanguageModel.parameter_counts` counts, without tied weights and length conditioning."""
-    first = layer_parameters(cell, embedding_size, hidden_size, biases)
-    others = layer_parameters(cell, hidden_size, hidden_size, biases)
+    """Return the numbers that `LanguageModel.parameter_counts` counts, without length conditioning.
+
+    With tied weights the last layer has the embedding's size, and the decoder only its bias.
+    """
+    last_size = embedding_size if tie_weights else hidden_size
+    sizes = [embedding_size, last_size] if num_layers == 1 else [embedding_size, hidden_size, last_size]
+    ends = sum(layer_parameters(cell, *pair, biases) for pair in pairwise(sizes))
+    between = max(0, num_layers - 2) * layer_parameters(cell, hidden_size, hidden_size, biases)
     counts = {
         "embedding": vocabulary_size * embedding_size,
-        "recurrent": first + (num_layers - 1) * others,
-        "decoder": vocabulary_size + vocabulary_size * hidden_size,
+        "recurrent": ends + between,
+        "decoder": vocabulary_size * (1 if tie_weights else 1 + hidden_size),
     }
     return counts | {"total": sum(counts.values())}
 
 
 def matching_hidden_size(
-    reference: str, reference_size: int, cell: str, vocabulary_size: int, embedding_size: int, num_layers: int
+    reference: str,
+    reference_size: int,
+    cell: str,
+    vocabulary_size: int,
+    embedding_size: int,
+    num_layers: int,
+    tie_weights: bool = False,
 ) -> int:
     """Return the hidden size at which a model of `cell` comes closest to the total parameters of a reference model.
 
@@ -66,9 +84,11 @@ def matching_hidden_size(
         vocabulary_size: V of both.
         embedding_size: E of both.
         num_layers: of both.
+        tie_weights: of both.
 
     Raises:
-        ValueError: if a size is not a whole number above 0, or no cell has that name.
+        ValueError: if a size is not a whole number above 0, no cell has that name, or the only layer has the size of a
+            tied embedding.
     """
     check_choice("equal_parameters.reference", reference, CELLS)
     check_choice("equal_parameters.cell", cell, CELLS)
@@ -76,9 +96,17 @@ def matching_hidden_size(
     check_whole("equal_parameters.vocabulary_size", vocabulary_size, 10_000)
     check_whole("embedding_size", embedding_size, 200)
     check_whole("num_layers", num_layers, 2)
+    check_flag("tie_weights", tie_weights)
+    if tie_weights and num_layers == 1:
+        raise ValueError(
+            "expected num_layers of at least 2 to match parameters with tie_weights=true, found 1: type num_layers=2"
+        )
 
     def total(cell: str, hidden_size: int) -> int:
-        return model_parameters(cell, vocabulary_size, embedding_size, hidden_size, num_layers)["total"]
+        counts = model_parameters(
+            cell, vocabulary_size, embedding_size, hidden_size, num_layers, tie_weights=tie_weights
+        )
+        return counts["total"]
 
     wanted = total(reference, reference_size)
     sizes = range(1, min(wanted, MAX_WHOLE) + 2)  # a unit of a layer has at least one parameter

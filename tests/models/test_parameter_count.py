@@ -1,3 +1,5 @@
+from itertools import count, takewhile
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,10 +46,13 @@ def test_the_formula_of_a_layer_equals_counting(cell, input_size, hidden_size, b
 
 
 @settings(max_examples=40)
-@given(cells, sizes, sizes, sizes, st.integers(1, 4), st.sampled_from([1, 2]))
-def test_the_formula_of_a_model_equals_counting(cell, words, embedding_size, hidden_size, num_layers, biases):
-    model = LanguageModel(words, cell, embedding_size, hidden_size, num_layers)
-    expected = model_parameters(cell, words, embedding_size, hidden_size, num_layers, biases)
+@given(cells, sizes, sizes, sizes, st.integers(1, 4), st.sampled_from([1, 2]), st.booleans())
+def test_the_formula_of_a_model_equals_counting(cell, words, embedding_size, hidden_size, num_layers, biases, tied):
+    last_size = embedding_size if tied else hidden_size
+    model = LanguageModel(
+        words, cell, embedding_size, hidden_size, num_layers, tie_weights=tied, last_hidden_size=last_size
+    )
+    expected = model_parameters(cell, words, embedding_size, hidden_size, num_layers, biases, tied)
     assert model.parameter_counts(biases) == expected
 
 
@@ -59,7 +64,8 @@ def test_no_other_size_matches_better(reference, reference_size, cell, words, em
 
     wanted = total(reference, reference_size)
     found = matching_hidden_size(reference, reference_size, cell, words, embedding_size, num_layers)
-    distances = [abs(total(cell, size) - wanted) for size in range(1, wanted + 2)]
+    totals = takewhile(lambda parameters: parameters <= 2 * wanted, (total(cell, size) for size in count(1)))
+    distances = [abs(parameters - wanted) for parameters in (total(cell, 1), *totals)]
     assert abs(total(cell, found) - wanted) == min(distances)
 
 
@@ -74,3 +80,14 @@ def test_a_size_must_be_a_whole_number_above_zero(size):
         ValueError, match=r"expected equal_parameters.hidden_size to be a whole number of at least 1, found .*: type "
     ):
         matching_hidden_size("lstm", size, "gru", 1000, 50, 2)
+
+
+def test_tied_models_are_matched_too():
+    found = matching_hidden_size("lstm", 300, "gru", 10_000, 200, 2, tie_weights=True)
+    totals = [
+        model_parameters(cell, 10_000, 200, size, 2, tie_weights=True)["total"]
+        for cell, size in (("lstm", 300), ("gru", found))
+    ]
+    assert totals[0] == pytest.approx(totals[1], rel=0.001)
+    with pytest.raises(ValueError, match="found 1: type num_layers=2"):
+        matching_hidden_size("lstm", 300, "gru", 10_000, 200, 1, tie_weights=True)
