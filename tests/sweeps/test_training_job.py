@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 
 import pytest
@@ -10,10 +11,11 @@ from lm.folders import FolderInUse
 from lm.run_dir import RunDir
 from lm.sweeps import training_job
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.training_job import describe_corpus, summary, train_in_sweep, train_single
+from lm.sweeps.training_job import describe_corpus, summary, train, train_arguments, train_in_sweep, train_single
 from lm.training.divergence import Diverged
 from lm.training.resume import RunMismatch
 from lm.training.signals import Interrupted
+from tests.saved_run import save_config
 
 
 @pytest.fixture
@@ -115,6 +117,24 @@ def test_the_error_of_a_run_is_recorded_if_it_had_started_and_has_no_outcome(run
     with pytest.raises(RuntimeError, match="a bug"):
         train_single(OmegaConf.create({"resume": None}), run.folder, [])
     assert RunDir(run.folder).results.get("status", "none") == status
+
+
+def test_a_signal_after_the_announcement_waits_for_a_checkpoint(tmp_path, corpus_folder, monkeypatch, caplog):
+    """So that a run that is announced is never recorded as not started."""
+    caplog.set_level("INFO")
+    waited = []
+
+    def fit(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        waited.append(arguments[-1].signal)
+        raise Interrupted("SIGTERM")
+
+    monkeypatch.setattr(training_job, "fit", fit)
+    config = save_config(tmp_path / "run", "data=text", f"data.dir={corpus_folder}")
+    with pytest.raises(Interrupted):
+        train(*train_arguments(config, RunDir(tmp_path / "run")), announcement="run 1 of 2: seed=1")
+    assert waited == [signal.SIGTERM]
+    assert "run 1 of 2: seed=1\ncorpus: text" in caplog.text
 
 
 def test_the_corpus_of_a_run_is_described_by_its_counts(tmp_path):
