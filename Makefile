@@ -13,10 +13,10 @@ CURVES = $(shell ls -t multirun/*/*/events.out.* outputs/*/*/events.out.* 2>/dev
 NEWEST = $(or $(shell echo "$(CURVES)" | sed -nE 's,^(multirun/[^/]+|outputs/[^/]+/[^/]+)/.*,\1,p'),$(error no results yet: make demo first))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo play sweep board benchmark test lint types check clean
+.PHONY: help demo play sweep board benchmark test test-gpu lint types check clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 demo: $(READY)  ## train four small runs on Python's documentation: a table and figures in minutes, no download
 	$(BIN)/python -m lm.train -m experiment=demo $(ARGS)
@@ -35,6 +35,9 @@ benchmark: $(READY)  ## measure training speed beside a plain PyTorch loop (ARGS
 
 test: $(READY)  ## run all tests, without network
 	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10 $(ARGS)
+
+test-gpu: $(READY)  ## run the tests of what differs on a GPU; skipped without one
+	$(BIN)/python -m pytest -m gpu tests $(ARGS)
 
 lint: $(READY)  ## check format, rules (ruff) and layers of imports (import-linter)
 	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports --no-cache

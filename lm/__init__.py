@@ -13,7 +13,7 @@
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PUBLIC = {
     "LanguageModelModule": "lm.training.lightning_module",
