@@ -3,11 +3,15 @@ import statistics
 from pathlib import Path
 
 import pytest
+from scipy import stats
 
 from lm.reporting import table as table_module
 from lm.reporting.columns import COLUMNS, Column, format_ppl, format_value, mean, result
 from lm.reporting.extra_columns import ExtraColumns
+from lm.reporting.groups import group_runs
+from lm.reporting.table import build_interval_table
 from lm.run_dir import RunDir
+from lm.run_search import find_runs
 from tests.reporting.tables import rows_of, table_of
 from tests.run_folders import MakeRun
 
@@ -36,6 +40,32 @@ def test_the_deviation_is_the_samples_and_not_the_populations(seeds: Path) -> No
 
     assert row["valid_ppl_std"] == pytest.approx(math.sqrt(sum((value - 92) ** 2 for value in values) / 2))
     assert row["valid_ppl_std"] != pytest.approx(statistics.pstdev(values))
+
+
+def test_seeds_have_the_interval_of_their_mean(seeds: Path) -> None:
+    row = rows_of(table_of(seeds))[0]
+
+    expected = stats.t.interval(0.95, 2, 92, stats.sem([91.0, 92.0, 93.0]))
+    assert (row["valid_ppl_low"], row["valid_ppl_high"]) == pytest.approx(expected, rel=1e-5)
+    intervals = build_interval_table(group_runs(find_runs(seeds)))
+    assert rows_of(intervals)[0]["valid_ppl"] == f"{expected[0]:.2f} to {expected[1]:.2f}"
+
+
+def test_one_seed_has_no_interval(grid: Path) -> None:
+    assert not [name for name in table_of(grid).values if name.endswith(("_low", "_high"))]
+    assert rows_of(build_interval_table(group_runs(find_runs(grid)))) == []
+
+
+@pytest.mark.parametrize(
+    ("valid_ppls", "epoch"),
+    [([200.0, 101.0, 100.5, 100.0, 130.0], 2), ([100.0, 90.0], 2), ([math.nan, 100.0], 2), ([90.0], 1)],
+)
+def test_a_run_has_converged_within_one_percent_of_its_best(
+    make_run: MakeRun, sweep: Path, valid_ppls: list[float], epoch: int
+) -> None:
+    make_run(valid_ppls=valid_ppls)
+
+    assert rows_of(table_of(sweep))[0]["epochs_to_1_percent"] == epoch
 
 
 def test_the_floor_is_shown_for_a_corpus_that_has_one(make_run: MakeRun, sweep: Path) -> None:
