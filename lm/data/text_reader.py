@@ -27,8 +27,6 @@ from lm.data.vocabulary import EOS, SPACE
 LEVELS = ("word", "char")
 GZIP_MAGIC = b"\x1f\x8b"
 LINE_END = re.compile(rb"\r\n?|\n")
-PREPARATION = ("lowercase", "fold_numbers", "keep_blank_lines", "min_count", "max_vocab_size")
-"""The options of a corpus that decide which words a text becomes."""
 LITERAL_EOS = re.compile(rf"(?<!\S){EOS}(?!\S)")
 # Digits with the marks written inside or before them: 7, 1,000.50, -3, 1/2, 12:30.
 NUMBER = re.compile(r"[-+]?[.,]?\d+(?:[.,:/]\d+)*")
@@ -89,6 +87,10 @@ class SentenceSplitter:
 def to_characters(words: Sequence[str]) -> list[str]:
     """Return the characters of a sentence, with `SPACE` between its words."""
     return list(SPACE.join(words))
+
+
+PREPARATION = (*(option.name for option in fields(SentenceSplitter) if option.init), "min_count", "max_vocab_size")
+"""The options of a corpus that decide which words a text becomes."""
 
 
 def lines_of_text(text: str) -> Iterator[str]:
