@@ -15,10 +15,12 @@ from hydra.core.plugins import Plugins
 from tests.interruptions import untimed
 from tests.processes import run_of, start, statuses, wait_for_file
 
-GRID = ("cell=lstm,gru", "dropout=0.25", "num_threads=1")
+MASKS = ("dropout=0.25", "dropout_type=locked", "embedding_dropout=0.1", "weight_dropout=0.3")
+WINDOWS = ("random_seq_len=true", "partial_shuffle=true", "temporal_penalty=1", "max_grad_norm=0.5")
+GRID = ("cell=lstm,gru", *MASKS, *WINDOWS, "num_threads=1")
 
 
-LONG = "epochs=15"
+LONG = "epochs=30"
 """Long enough to be stopped."""
 
 
@@ -42,7 +44,7 @@ def swept(sweep, *overrides):
 
 def overrides_of(corpus_folder):
     data = ("data=text", f"data.dir={corpus_folder}")
-    return ("-m", *GRID, *data, "epochs=3", "hidden_size=16", "batch_size=4", "seq_len=5", "trainer.accelerator=cpu")
+    return ("-m", *GRID, *data, "epochs=3", "hidden_size=16", "batch_size=4", "seq_len=10", "trainer.accelerator=cpu")
 
 
 def assert_same(sweep, other):

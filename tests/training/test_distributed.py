@@ -62,7 +62,7 @@ def test_two_devices_train_as_one_does_with_the_same_batch(run_command, request,
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)
     assert run.results["device"].startswith("2 x cpu")
-    assert output.count("epoch 1/2") == output.count("best weights, of epoch") == 1
+    assert output.count("epoch 1/") == output.count("best weights, of epoch") == 1
     assert {path.name for path in run.folder.iterdir() if "tfevents" not in path.name} == FILES
 
 
