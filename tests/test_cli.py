@@ -29,8 +29,8 @@ COMMANDS = (
     [
         (["seed=-1"], "expected seed to be a whole number of at least 0, found -1: type seed=1"),
         (["hidden_size=abc"], "expected hidden_size to be a whole number of at least 1, found 'abc'"),
-        (["cell=lsmt"], "expected cell to be one of gru, lstm, rnn_relu, rnn_tanh, found lsmt: type cell=lstm"),
-        (["cell=null"], "expected cell to be one of gru, lstm, rnn_relu, rnn_tanh, found null: type cell="),
+        (["cell=lsmt"], "rnn_relu, rnn_tanh, found lsmt: type cell=lstm"),
+        (["cell=null"], "rnn_relu, rnn_tanh, found null: type cell="),
         (["hiden_size=3"], "expected an option of lm.train, found hiden_size=: type hidden_size="),
         (["data=text"], "data.dir"),
         (["data.max_length=5"], "found data.max_length= with data.batching=streams: type data.batching=sentences with"),
