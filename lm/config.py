@@ -19,7 +19,7 @@ Options = TypeVar("Options")
 MODEL_ARGUMENTS = (
     "cell", "embedding_size", "hidden_size", "last_hidden_size", "num_layers", "tie_weights", "length_conditioning",
     "init_range", "dropout", "dropout_type", "input_dropout", "hidden_dropout", "output_dropout", "embedding_dropout",
-    "weight_dropout",
+    "weight_dropout", "recurrent_init_range",
 )  # fmt: skip
 
 BATCHING_OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
@@ -97,6 +97,9 @@ class Config:
     optimizer_options: dict[str, Any]
     schedule_options: dict[str, Any]
     averaging_options: dict[str, Any]
+    recurrent_init_range: Annotated[
+        float | None, partial(check_number, example=0.1, above=0, below=1e6, optional=True)
+    ] = None
 
     def __post_init__(self) -> None:
         check_fields(self, config_key)

@@ -10,6 +10,7 @@ from lm.config import Config
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
+from lm.training.schedules import check_schedule
 
 
 def composed(*overrides):
@@ -108,6 +109,59 @@ def test_the_experiment_with_equal_parameters_sweeps_over_the_given_size_and_the
     lstm = num_parameters(*overrides, "cell=lstm", f"hidden_size={size}")
     assert num_parameters(*overrides, "cell=gru", f"hidden_size={size}") < 0.99 * lstm
     assert num_parameters(*overrides, "cell=gru", f"hidden_size={matching}") == pytest.approx(lstm, rel=0.005)
+
+
+RECIPES = {  # the papers and repositories that conf/experiment/ names; rates and norms are for a loss summed over time
+    "awd_lstm": dict(num_layers=3, embedding_size=400, hidden_size=1150, last_hidden_size=400, tie_weights=True,
+                     dropout_type="locked", input_dropout=0.4, hidden_dropout=0.25, output_dropout=0.4,
+                     embedding_dropout=0.1, weight_dropout=0.5, activation_penalty=2, temporal_penalty=1, batch_size=20,
+                     seq_len=70, random_seq_len=True, epochs=500, optimizer="sgd", lr=30 / 70, max_grad_norm=0.25 * 70,
+                     weight_decay=1.2e-6 * 70, lr_decay_factor=1, averaging="nt_asgd"),
+    "cs287": dict(num_layers=2, embedding_size=512, hidden_size=512, tie_weights=True, input_dropout=0,
+                  hidden_dropout=0.5, output_dropout=0.5, batch_size=128, seq_len=32, epochs=30, optimizer="adam",
+                  lr=0.01, max_grad_norm=2 / 128, weight_decay=1e-4 / 128, schedule="plateau", lr_decay_factor=4),
+    "melis_10m": dict(num_layers=1, embedding_size=268, hidden_size=1194, tie_weights=True, dropout_type="locked",
+                      input_dropout=0.58, weight_dropout=0.215, output_dropout=0.327, batch_size=64, seq_len=35,
+                      optimizer="adam", lr=0.00418, max_grad_norm=10, weight_decay=1.24e-4),
+    "pytorch_example": dict(num_layers=2, embedding_size=200, hidden_size=200, tie_weights=True, dropout=0.2,
+                            batch_size=20, seq_len=35, epochs=40, optimizer="sgd", lr=20 / 35, max_grad_norm=0.25 * 35,
+                            schedule="plateau", lr_decay_factor=4),
+}  # fmt: skip
+OPTIONS = {
+    "awd_lstm": {"averaging_options": {"patience": 5}},
+    "cs287": {
+        "optimizer_options": {"betas": [0.9, 0.999], "eps": 1e-8 / 128},
+        "schedule_options": {"patience": 1, "threshold": 1e-3},
+    },
+    "melis_10m": {"optimizer_options": {"betas": [0, 0.999], "eps": 1e-8}},
+    "pytorch_example": {"schedule_options": {"patience": 0, "threshold": 0}},
+}
+PARAMETERS = {"awd_lstm": 24_221_600, "cs287": 9_332_496, "melis_10m": 10_002_056, "pytorch_example": 2_653_200}
+
+
+@pytest.mark.parametrize("experiment", RECIPES)
+def test_the_recipes_are_those_of_their_sources(experiment):
+    config = Config.from_hydra(composed(f"experiment={experiment}"))
+    for name, value in RECIPES[experiment].items():
+        found = getattr(config, name)
+        assert found == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value), name
+    for name, options in OPTIONS[experiment].items():
+        assert getattr(config, name) == options
+
+
+@pytest.mark.parametrize(("optimizer", "schedule"), [("sgd", "decay"), ("adamw", "cosine")])
+def test_the_sweep_of_recipes_trains_adamw_with_a_cosine(optimizer, schedule):
+    config = Config.from_hydra(composed("experiment=recipes", f"optimizer={optimizer}"))
+    check_schedule(config)
+    assert config.schedule == schedule
+    table = Config.from_hydra(composed("experiment=table1", "cell=lstm", "dropout=0.25"))
+    if optimizer == "sgd":
+        assert config == table
+
+
+@pytest.mark.parametrize("experiment", PARAMETERS)
+def test_the_models_of_the_recipes_have_as_many_parameters_as_published(experiment):
+    assert num_parameters(f"experiment={experiment}") == PARAMETERS[experiment]
 
 
 def test_equal_parameters_leave_the_embedding_as_it_is():

@@ -60,6 +60,7 @@ class LanguageModel(nn.Module):
         embedding_dropout: the probability of dropping a word of the vocabulary from a window in training.
         weight_dropout: the probability of dropping a weight of a hidden-hidden matrix from a window in training.
         init_range: every parameter starts uniform in ±`init_range`.
+        recurrent_init_range: the same for those of the recurrent layers; None: `init_range`.
         tie_weights: use the embedding's matrix for the decoder, too. If E is not the last layer's H, a matrix projects
             its hidden states to E (Melis et al., 2018, arXiv:1707.05589).
         length_conditioning: condition the model on the number of remaining words, and let it predict that number.
@@ -86,6 +87,7 @@ class LanguageModel(nn.Module):
         output_dropout: float | None = None,
         embedding_dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        recurrent_init_range: float | None = None,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
@@ -104,8 +106,9 @@ class LanguageModel(nn.Module):
         if tie_weights:
             self.decoder.weight = self.embedding.weight
         self.lengths = LengthConditioning(embedding_size, decoder_size) if length_conditioning else None
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -init_range, init_range)
+        for name, parameter in self.named_parameters():
+            limit = recurrent_init_range if recurrent_init_range and name.startswith("rnns.") else init_range
+            nn.init.uniform_(parameter, -limit, limit)
 
     def forward(
         self, tokens_TB: Tensor, states: Sequence[State] | None = None, remaining_TB: Tensor | None = None

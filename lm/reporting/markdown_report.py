@@ -110,6 +110,7 @@ def _sources(groups: Sequence[RunGroup]) -> Iterator[str]:
     lines = dict.fromkeys(
         f"- {figures.name}: {figures.source}"
         + (f"; it does not state {', '.join(figures.unstated)}" if figures.unstated else "")
+        + (f"; it differs: {', '.join(figures.differs)}" if figures.differs else "")
         for figures in found
     )
     if lines:

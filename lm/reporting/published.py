@@ -32,14 +32,17 @@ class Published:
     """One row of a published table. A perplexity that it does not state is None.
 
     Args:
-        config: its whole configuration: the defaults of `conf/train.yaml`, with the options that it states.
+        config: its whole configuration: the defaults of `conf/train.yaml`, or those of a preset, with the options that
+            it states.
         unstated: the options that decide the result and that it does not state.
+        differs: in what its models or its training differ from what this project can do.
     """
 
     name: str
     source: str
     config: dict[str, Any]
     unstated: Sequence[str] = ()
+    differs: Sequence[str] = ()
     train_ppl: float | None = None
     valid_ppl: float | None = None
     test_ppl: float | None = None
@@ -54,23 +57,25 @@ def _page() -> dict[str, Any]:
 @cache
 def published_figures() -> tuple[Published, ...]:
     """Return the published figures that come with the package."""
-    return tuple(
-        Published(**{key: value for key, value in entry.items() if key != "when"}, config=_whole_config(entry["when"]))
-        for entry in _page()["figures"]
-    )
+    return tuple(_published(**entry) for entry in _page()["figures"])
+
+
+def _published(when: dict[str, Value], preset: str | None = None, **stated: Any) -> Published:
+    return Published(**stated, config=_whole_config(when, preset))
 
 
 @cache
-def _defaults() -> dict[str, Any]:
+def _defaults(preset: str | None) -> dict[str, Any]:
     # Not by `compose`, which cannot be called inside a Hydra application, such as a sweep that reports.
     loader = ConfigLoaderImpl(create_config_search_path(str(CONFIGS)))
-    composed: Any = OmegaConf.to_container(loader.load_configuration("train", [], RunMode.RUN))
+    overrides = [] if preset is None else [f"experiment={preset}"]
+    composed: Any = OmegaConf.to_container(loader.load_configuration("train", overrides, RunMode.RUN))
     return {key: value for key, value in composed.items() if key != "hydra"}
 
 
-def _whole_config(stated: dict[str, Value]) -> dict[str, Any]:
+def _whole_config(stated: dict[str, Value], preset: str | None) -> dict[str, Any]:
     run = RunDir(Path())
-    run.config = OmegaConf.create(_defaults())
+    run.config = OmegaConf.create(_defaults(preset))
     for key, value in stated.items():
         OmegaConf.update(run.config, key, value)
     return config_values(run)

@@ -96,6 +96,8 @@ def make_optimizer(
     check_optimizer(name, options)
     entry = OPTIMIZERS[name]
     optimizer_class = resolve_name(entry.on_cpu if device.type == "cpu" else entry.on_gpu)
+    if "betas" in options:
+        options["betas"] = [float(beta) for beta in options["betas"]]  # PyTorch refuses a 0 that is no float
     optimizer: torch.optim.Optimizer = optimizer_class(
         parameters, lr=lr, weight_decay=weight_decay, **entry.arguments, **options
     )

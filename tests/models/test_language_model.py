@@ -169,6 +169,13 @@ def test_every_parameter_starts_uniform_in_the_range(init_range):
     assert values.std().item() == pytest.approx(init_range / 3**0.5, rel=0.03)
 
 
+def test_the_parameters_of_recurrent_layers_may_start_in_a_range_of_their_own():
+    found = model(hidden_size=64, init_range=0.1, recurrent_init_range=0.03)
+    for name, parameter in found.named_parameters():
+        limit = 0.03 if name.startswith("rnns.") else 0.1
+        assert 0.9 * limit < parameter.abs().max() <= limit
+
+
 def test_parameters_are_counted_by_part():
     counts = LanguageModel(10_000, "lstm", 200, 200, num_layers=1).parameter_counts()
     # One layer of 200 has 4 * (200 + 2 * 200 * 200) with one bias of each gate; PyTorch keeps two.

@@ -80,6 +80,11 @@ def test_the_decay_of_adamw_is_decoupled_and_that_of_adam_is_not():
     assert after["adam"][0].item() == pytest.approx(2.0 - 0.1)  # the gradient is 0.5 * 2, and Adam normalises it
 
 
+def test_a_beta_may_be_typed_as_a_whole_number():
+    optimizer = make_optimizer("adam", parameters(), CPU, 0.1, betas=[0, 0.999], eps=1e-8)
+    assert list(optimizer.param_groups[0]["betas"]) == [0.0, 0.999]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_options_of_the_config_group_reach_the_optimizer(name):
     values = options_of(name) | ({"eps": 0.25} if "eps" in options_of(name) else {})
