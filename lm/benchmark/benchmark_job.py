@@ -62,8 +62,9 @@ class Job:
         check_whole("steps", self.steps, max(200, self.rounds), least=self.rounds, most=MAX_STEPS)
         check_whole("vocabulary_size", self.vocabulary_size, 10_000, least=3, most=MAX_VOCABULARY_SIZE, optional=True)
         check_whole("startup_repeats", self.startup_repeats, 3, least=0, most=100)
-        # The baseline reads streams. Other precisions need a plugin of the Trainer.
+        # The baseline reads streams and trains by SGD. Other precisions need a plugin of the Trainer.
         check_choice("data.batching", self.config.batching, ("streams",))
+        check_choice("optimizer", self.config.optimizer, ("sgd",))
         for option in ("random_seq_len", "partial_shuffle"):
             if getattr(self.config, option):
                 raise ValueError(f"expected the same batches in all variants, found {option}=true: leave it out")

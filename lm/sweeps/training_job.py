@@ -101,9 +101,7 @@ def train(
     check_limits(machine, batches)
     with closing_loggers():
         with on_stop_signals(stop):
-            stop.deferred = (
-                True  # a run that is announced stops with a checkpoint, at the earliest after its first step
-            )
+            stop.deferred = True  # a run that is announced stops with a checkpoint, after its first step or later
             log.info(f"{announcement}\n{describe_start(corpus, run, device, precision)}".lstrip())
             trainer = fit(config, batches, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
             if not trainer.is_global_zero:

@@ -39,6 +39,7 @@ def test_random_ids_fill_one_batch_more_than_is_read_with_all_words():
         ({"steps": 1}, "expected steps to be a whole number of at least 2, found 1: type steps=200"),
         ({"precision": "bf16-mixed"}, "expected precision to be one of auto, 32-true, found 'bf16-mixed': type"),
         ({"batching": "sentences"}, "expected data.batching to be one of streams, found 'sentences': type"),
+        ({"optimizer": "adamw"}, "expected optimizer to be one of sgd, found 'adamw': type"),
         ({"random_seq_len": True, "seq_len": 10}, "found random_seq_len=true: leave it out"),
         ({"partial_shuffle": True}, "found partial_shuffle=true: leave it out"),
         ({"trainer": {"devices": 2}}, "expected one device, found 2: type trainer.devices=1"),
