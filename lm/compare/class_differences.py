@@ -55,7 +55,7 @@ def _row(pair: RunPair, kind: str, name: str, member_N: NDArray[np.bool_]) -> di
 def estimate_class(nats: Sequence[Array], member_N: NDArray[np.bool_]) -> Estimate:
     """Return the difference of mean nats on the tokens of a class.
 
-    How many tokens of a class are in a block is chance, too: the mean is a ratio, and what is resampled is the
+    The number of tokens of a class in a block is random, too: the mean is a ratio, and what is resampled is the
     deviation of its tokens from it, scaled by their fraction.
     """
     groups = []

@@ -1,4 +1,4 @@
-"""A score of a saved run -> its entry in `evaluations.json`, and in words; it needs no PyTorch, as reports do not."""
+"""A score of a saved run -> its entry in `evaluations.json`, and in words. It needs no PyTorch, nor do reports."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

@@ -32,7 +32,7 @@ class Scoring:
 
     @property
     def first(self) -> SavedRun:
-        """The first run, whose batches and vocabulary all have."""
+        """The first run; all runs have its vocabulary and read its batches."""
         return self.members[0]
 
     @property

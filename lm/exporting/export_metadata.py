@@ -7,7 +7,7 @@ from lm.evaluation.loading import SavedRun
 
 
 def metadata_texts(saved: SavedRun) -> dict[str, str]:
-    """Return the entries of a file's metadata, each as JSON. The id of a word is its place in `words`."""
+    """Return the entries of a file's metadata, each as JSON. The id of a word is its index in `words`."""
     values = {
         "words": list(saved.vocabulary.words),
         "config": saved.config.defining(),

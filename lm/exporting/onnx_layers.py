@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lm.models.minimal import MinimalRNN
 
 LSTM_ORDER, GRU_ORDER, RNN_ORDER = (0, 3, 1, 2), (1, 0, 2), (0,)
-"""For each of ONNX's gates the place of PyTorch's."""
+"""For each of ONNX's gates, the index of the same gate in PyTorch."""
 
 
 class Graph:

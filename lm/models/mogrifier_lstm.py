@@ -42,7 +42,7 @@ class MogrifierLSTM(nn.Module):
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
-        """Those of an LSTM; then of each round the matrices [K, read], [gated, K] and the bias."""
+        """The LSTM's weights; then, for each round, the matrices [K, read], [gated, K] and the bias."""
         return [[self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, *self.mogrifier]]
 
     def forward(
@@ -63,7 +63,7 @@ class MogrifierLSTM(nn.Module):
 
 
 def mogrify(x_BE: Tensor, h_BH: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the input and the state after all rounds, each of three weights."""
+    """Return the input and the state after all rounds; each round has three weights."""
     rounds = zip(weights[::3], weights[1::3], weights[2::3], strict=True)
     for index, (inner, outer, bias) in enumerate(rounds):
         if index % 2 == 0:

@@ -23,7 +23,7 @@ def output_penalty(
     Args:
         output_TBH: the last layer's outputs before dropout.
         dropped_TBH: the same after dropout.
-        scored_TB: true where there is a word; the padding of a column is behind its words.
+        scored_TB: true where there is a word; the padding of a column follows its words.
         activation_penalty: of AR.
         temporal_penalty: of TAR.
     """

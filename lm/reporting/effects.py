@@ -97,7 +97,7 @@ def take_sample(group: RunGroup, split: str) -> Sample | None:
 
 
 def token_nats(run: RunDir, split: str) -> tuple[str, Array]:
-    """Return the hash of a split's tokens and the nats of each, empty if they are not saved, or not the results'."""
+    """Return the hash of a split's tokens and the nats of each, empty if not saved or not those of the results."""
     try:
         text, nats_N = str(run.nats[f"{split}_sha256"]), run.nats[split].astype(np.float64)
         recorded = math.log(run.result(f"best.{split}_ppl"))
@@ -130,7 +130,7 @@ def _effects(
 def _corners(
     setting: dict[str, Value], samples: Samples, changes: tuple[Change, ...]
 ) -> list[tuple[int, Sample]] | None:
-    """Return the samples before and after the changes, with the sign of each in the difference; None if one misses."""
+    """Return the samples before and after the changes, with their signs in the difference; None if one is missing."""
     corners = []
     for done in product((False, True), repeat=len(changes)):
         changed = {change.option: change.after for change, is_done in zip(changes, done, strict=True) if is_done}

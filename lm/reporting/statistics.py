@@ -2,14 +2,15 @@
 
 Shapes: S seeds, N tokens of the text, M blocks of consecutive tokens.
 
-The same text is scored with every seed, so a token's nats have two sources of chance: the seed and the text. The
+The same text is scored with every seed, so a token's nats have two sources of randomness: the seed and the text. The
 interval of a difference resamples both: the seeds of each group on their own, and blocks of the text, the same ones in
-all groups (paired token by token). Two corrections make it cover the true value in 95 % of cases
+all groups (paired token by token). Three corrections make it cover the true value in about 95 % of cases
 (docs/statistics.md has the experiment):
 
 - The mean of n resampled values varies too little by (n - 1) / n, which matters with two or three seeds. Resampled
-  deviations are scaled by sqrt(n / (n - 1)), and the standard error is multiplied by the quantile of Student's t with
-  the degrees of freedom of Welch and Satterthwaite.
+  deviations are scaled by sqrt(n / (n - 1)).
+- The standard error is multiplied by the quantile of Student's t with the degrees of freedom of Welch and
+  Satterthwaite.
 - What is particular to one seed on one block is in the spread of both. It is taken out of that of the blocks, as in the
   two-way analysis of variance with random effects.
 """
@@ -37,7 +38,7 @@ error was a third smaller with blocks of 100 tokens, and 8 to 17 % larger with 1
 """
 
 MIN_BLOCK_TOKENS, MIN_BLOCKS = 50, 20
-"""Short texts have fewer blocks, of at least 50 tokens as long as there are 20."""
+"""Short texts have fewer blocks. Each has at least 50 tokens, unless that would give fewer than 20 blocks."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def estimate_contrast(groups: Sequence[tuple[int, Array]]) -> Estimate:
     Args:
         groups: pairs of a sign and the nats [S, M] of a group of seeds; a difference of two groups has the signs 1
             and -1, a difference of two differences four groups. With M = 1, a text without blocks, seeds alone are
-            resampled. If a group has one seed, blocks alone are resampled: the interval is of these very weights.
+            resampled. If a group has one seed, blocks alone are resampled: the interval holds for these weights only.
     """
     value = sum(sign * float(nats_SM.mean()) for sign, nats_SM in groups)
     parts = [_text_part(groups)]

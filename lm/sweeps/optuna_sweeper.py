@@ -31,7 +31,7 @@ from lm.sweeps.trials import Trials
 log = logging.getLogger(__name__)
 
 RAY, SUBMITIT = "hydra_plugins.hydra_ray_launcher.", "hydra_plugins.hydra_submitit_launcher."
-"""How the names of the launchers begin that start a run on a worker when they are given its overrides."""
+"""The packages of the launchers that start a run on a worker when they are given its overrides."""
 
 SPACE = "space"
 """The attribute of a study that says what is searched."""

@@ -39,7 +39,7 @@ class TrialReport(pl.Callback):
         return "" if self.trial is None else str(self.trial.user_attrs.get(REASON, ""))
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """End a run that was pruned, and killed before that was recorded."""
+        """End a run that was pruned, but killed before this was recorded."""
         if self.pruned:
             raise Interrupted("a callback")
 

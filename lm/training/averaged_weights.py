@@ -142,7 +142,7 @@ class ExponentialAverage(RunningAverage):
 
 
 class NonMonotonicAverage(RunningAverage):
-    """The mean of the weights from the step on at which validation has stopped improving.
+    """The mean of the weights since validation stopped improving.
 
     NT-ASGD (Merity et al., 2017, arXiv:1708.02182, algorithm 1): averaging starts after a validation that is worse than
     the best of all but the last `patience` before it.

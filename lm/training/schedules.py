@@ -47,7 +47,7 @@ class ScheduleEntry:
 def decay(epochs: float, config: "Config") -> float:
     """Return 1 for `epochs_at_full_rate` epochs; then divide by `lr_decay_factor` before each further epoch.
 
-    With `epochs_at_full_rate=4` the fifth epoch is the first with a smaller rate (TensorFlow's reading of Zaremba's
+    With `epochs_at_full_rate=4` the fifth epoch is the first that decays (TensorFlow's reading of Zaremba's
     schedule; his Lua code first decays an epoch later).
     """
     return 1.0 / float(config.lr_decay_factor ** max(0, epochs + 1 - config.epochs_at_full_rate))

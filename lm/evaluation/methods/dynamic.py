@@ -38,7 +38,7 @@ Rates = Sequence[tuple[Tensor | float, Tensor | float]]
 
 @dataclass(kw_only=True)
 class DynamicSGD(Method):
-    """Adapts the weights by plain gradient descent, and restores them in the end.
+    """Adapts the weights by plain gradient descent, and restores them at the end.
 
     Args:
         lr: learning rate.
@@ -102,7 +102,7 @@ def update(parameter: Tensor, gradient: Tensor, lr: Tensor | float) -> None:
 
 @dataclass(kw_only=True)
 class Dynamic(DynamicSGD):
-    """Adapts each weight at a rate by the mean square of its gradient in training.
+    """Adapts each weight at a learning rate that depends on the mean square of its gradient in training.
 
     Args:
         epsilon: added to the root of the mean square.
