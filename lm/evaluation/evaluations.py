@@ -1,4 +1,7 @@
-"""A score of a saved run -> its entry in `evaluations.json`, and in words. It needs no PyTorch, nor do reports."""
+"""A score of a saved run -> its entry in `evaluations.json`, and in words.
+
+Reports import this module without PyTorch.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
