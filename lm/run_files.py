@@ -5,9 +5,11 @@
 
 import csv
 import json
+import lzma
 import math
 import pickle
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,7 @@ MAX_YAML_CHARACTERS = 1_000_000
 """The largest YAML file that is read: PyYAML needs a minute for ten times as much."""
 
 DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError,
-          zipfile.BadZipFile)  # fmt: skip
+          zipfile.BadZipFile, zlib.error, lzma.LZMAError)  # fmt: skip
 """Errors of PyTorch and zipfile on checkpoints that are cut off, overwritten, or of another kind."""
 
 

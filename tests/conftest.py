@@ -1,12 +1,14 @@
 """What the tests share: a corpus of their own, and commands run as a user runs them, but in this process."""
 
 import gc
+import logging
 import random
 import resource
 import signal
 import sys
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -74,9 +76,19 @@ def run_command(monkeypatch, tmp_path):
             GlobalHydra.instance().clear()
             for number, handler in handlers.items():  # a sweep that could not begin leaves its own
                 signal.signal(number, handler)
+            close_log_files(tmp_path)
         return 0
 
     return run
+
+
+def close_log_files(folder):
+    """Close the log files of a command that has ended, as the end of its process would."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if isinstance(one, logging.FileHandler)]:
+        if Path(handler.baseFilename).is_relative_to(folder):
+            root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture
