@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lm.compare.compare_options import matching_folders
-from lm.reporting.effects import token_nats
+from lm.reporting.effects import recorded_nats
 from lm.reporting.groups import RunGroup, group_runs, swept_keys, values_of
 from lm.reporting.statistics import Array
 from lm.run_dir import RunDir
@@ -55,7 +55,7 @@ def load_pair(first: str, second: str, split: str) -> RunPair:
     sides = [find_seeds(text) for text in (first, second)]
     keys = swept_keys([run for runs in sides for run in runs])
     groups = [RunGroup(values_of(runs[0], keys), tuple(runs)) for runs in sides]
-    saved = [[_saved_nats(run, split) for run in runs] for runs in sides]
+    saved = [[_required_nats(run, split) for run in runs] for runs in sides]
     texts = {text for found in saved for text, _ in found}
     if len(texts) > 1:
         raise ValueError(
@@ -83,8 +83,8 @@ def find_seeds(text: str) -> list[RunDir]:
     return runs
 
 
-def _saved_nats(run: RunDir, split: str) -> tuple[str, NDArray[np.float64]]:
-    text, nats_N = token_nats(run, split)
+def _required_nats(run: RunDir, split: str) -> tuple[str, NDArray[np.float64]]:
+    text, nats_N = recorded_nats(run, split)
     if not text:
         raise ValueError(
             f"expected the nats of the {split} split, found none of these results in '{run.nats_path}': "

@@ -3,7 +3,6 @@
 N is the number of scored tokens, which are the last ones of the split.
 """
 
-import hashlib
 from typing import Any
 
 import numpy as np
@@ -60,8 +59,8 @@ def classify_tokens(corpus: Corpus, split: str, tokens: int, text: str) -> pd.Da
     Raises:
         ValueError: if the ids are others than those that were scored.
     """
-    ids = corpus.splits[split].numpy().astype("<i8")
-    if hashlib.sha256(ids[-tokens:].tobytes()).hexdigest() != text:
+    ids = corpus.splits[split].numpy()
+    if corpus.text_sha256(split, tokens) != text:
         raise ValueError(
             f"expected the {split} text of the runs, found another one: type data.dir=FOLDER with its files"
         )

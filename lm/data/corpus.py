@@ -4,6 +4,7 @@ The text is streamed twice, once to count its words and once to encode them, so 
 than its ids, however long it is. The encoded corpus is found again by the hash of the text and its options.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -67,6 +68,10 @@ class Corpus:
     def _unk(self, ids: torch.Tensor) -> dict[str, float]:
         count = sum(int(np.count_nonzero(block.numpy() == self.vocabulary.unk_id)) for block in torch.split(ids, 2**20))
         return {"count": count, "fraction": round(count / len(ids), 6)}
+
+    def text_sha256(self, split: str, tokens: int) -> str:
+        """Return the SHA-256 of the ids of a split's last tokens, as little-endian int64."""
+        return hashlib.sha256(self.splits[split][-tokens:].numpy().astype("<i8").tobytes()).hexdigest()
 
     def warnings(self) -> list[str]:
         """Return a sentence about each split with much `<unk>`, or with `<eos>` in its text."""

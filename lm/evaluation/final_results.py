@@ -1,6 +1,5 @@
 """A saved run and its corpus -> the perplexities of `results.json`, and the nats of every token."""
 
-import hashlib
 import logging
 from statistics import median
 from typing import Any
@@ -47,7 +46,7 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
     """
     epochs, best_epoch = run.epochs, run.checkpoint("best")["epoch"] + 1
     best = score_run(run, corpus, device, "best", score_train)
-    run.write_nats(token_nats(best, corpus))
+    run.write_nats(nats_arrays(best, corpus))
     last = best if best_epoch == len(epochs) else score_run(run, corpus, device, "last", score_train)
     return {
         "epochs": len(epochs),
@@ -60,7 +59,7 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
     }
 
 
-def token_nats(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
+def nats_arrays(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
     """Return what `nats.npz` holds.
 
     `valid` and `test` are the nats of every scored token in the order of the text, [tokens] in float32. The
@@ -70,9 +69,8 @@ def token_nats(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
     arrays = {}
     for split, result in results.items():
         if result is not None and result.token_nats is not None:
-            targets = corpus.splits[split][-result.tokens :].numpy().astype("<i8")
             arrays[split] = result.token_nats.numpy().astype(np.float32)
-            arrays[f"{split}_sha256"] = np.array(hashlib.sha256(targets.tobytes()).hexdigest())
+            arrays[f"{split}_sha256"] = np.array(corpus.text_sha256(split, result.tokens))
     return arrays
 
 

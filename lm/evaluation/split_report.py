@@ -12,7 +12,7 @@ from lm.data.corpus import Corpus
 from lm.data.vocabulary import UNK
 from lm.evaluation.evaluation_loop import EvalResult
 from lm.evaluation.evaluations import describe_method, describe_tuning
-from lm.evaluation.final_results import token_nats
+from lm.evaluation.final_results import nats_arrays
 from lm.evaluation.loading import SavedRun
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.scoring import Scoring
@@ -51,7 +51,7 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int |
     is_unk = corpus.splits[split][-batches.num_targets :] == corpus.vocabulary.unk_id
     found = scoring.evaluate(batches, split, per_token=bool(is_unk.any()) or nats is not None)
     if nats is not None:
-        write_arrays(Path(nats), token_nats({split: found}, corpus))
+        write_arrays(Path(nats), nats_arrays({split: found}, corpus))
     own = corpus.sha256 == saved.corpus["sha256"]
     lines = {
         f"{split} perplexity": decimals(found.ppl),

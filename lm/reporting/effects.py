@@ -89,14 +89,14 @@ def take_sample(group: RunGroup, split: str) -> Sample | None:
     ppls = [run.result(f"best.{split}_ppl") for run in group.runs]
     if not all(isinstance(ppl, float) and 1 <= ppl < math.inf for ppl in ppls):
         return None
-    nats = [token_nats(run, split) for run in group.runs]
+    nats = [recorded_nats(run, split) for run in group.runs]
     texts = {text for text, _ in nats}
     if len(texts) == 1 and "" not in texts:
         return Sample(block_means(np.stack([nats_N for _, nats_N in nats])), texts.pop(), group.corpus)
     return Sample(np.log(ppls)[:, None], "", group.corpus)
 
 
-def token_nats(run: RunDir, split: str) -> tuple[str, Array]:
+def recorded_nats(run: RunDir, split: str) -> tuple[str, Array]:
     """Return the hash of a split's tokens and the nats of each, empty if not saved or not those of the results."""
     try:
         text, nats_N = str(run.nats[f"{split}_sha256"]), run.nats[split].astype(np.float64)

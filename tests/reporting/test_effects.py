@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lm.reporting.effects import Change, Effect, find_effects, token_nats
+from lm.reporting.effects import Change, Effect, find_effects, recorded_nats
 from lm.reporting.groups import group_runs
 from lm.run_dir import RunDir
 from lm.run_search import find_runs
@@ -106,13 +106,13 @@ def test_nats_of_another_text_are_not_paired(make_run: MakeRun, sweep: Path) -> 
 
 def test_nats_that_are_damaged_or_not_of_the_results_are_not_used(make_run: MakeRun) -> None:
     run = with_nats(make_run(dropout=0.0))
-    assert token_nats(RunDir(run.folder), "test")[0] == "a" * 64
+    assert recorded_nats(RunDir(run.folder), "test")[0] == "a" * 64
 
     run.write_results({**run.results, "best": {**run.results["best"], "test_ppl": 50.0}})
-    assert token_nats(RunDir(run.folder), "test")[0] == ""
+    assert recorded_nats(RunDir(run.folder), "test")[0] == ""
 
     run.nats_path.write_bytes(b"PK")
-    assert token_nats(RunDir(run.folder), "test")[0] == ""
+    assert recorded_nats(RunDir(run.folder), "test")[0] == ""
 
 
 def test_perplexities_on_different_corpora_are_not_compared(make_run: MakeRun, sweep: Path) -> None:
