@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from lm.checks import check_choice, check_fields, check_flag, check_number, check_whole, unexpected
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
+from lm.models.cutoffs import check_clusters, check_cutoffs
 
 if TYPE_CHECKING:
     from lm.data.batching import Batching  # imports PyTorch, which checking a config does not need
@@ -19,7 +20,7 @@ Options = TypeVar("Options")
 MODEL_ARGUMENTS = (
     "cell", "embedding_size", "hidden_size", "last_hidden_size", "num_layers", "tie_weights", "length_conditioning",
     "init_range", "dropout", "dropout_type", "input_dropout", "hidden_dropout", "output_dropout", "embedding_dropout",
-    "weight_dropout", "recurrent_init_range",
+    "weight_dropout", "recurrent_init_range", "softmax", "cutoffs",
 )  # fmt: skip
 
 BATCHING_OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
@@ -100,6 +101,8 @@ class Config:
     recurrent_init_range: Annotated[
         float | None, partial(check_number, example=0.1, above=0, below=1e6, optional=True)
     ] = None
+    softmax: Annotated[str, partial(check_choice, choices=("full", "adaptive"))] = "full"
+    cutoffs: Annotated[list[int] | None, check_cutoffs] = None
 
     def __post_init__(self) -> None:
         check_fields(self, config_key)
@@ -114,6 +117,8 @@ class Config:
                 f"expected a cell with hidden-hidden matrices with weight_dropout={self.weight_dropout}, "
                 f"found {self.cell}: type weight_dropout=0"
             )
+        if self.softmax == "adaptive":
+            self._check_adaptive_softmax()
         for option, batching in BATCHING_OF.items():
             if getattr(self, option) and self.batching != batching:
                 raise ValueError(
@@ -131,6 +136,14 @@ class Config:
                 f"expected lr_decay_factor to leave the learning rate a float through {decays} decays, "
                 f"found {self.lr_decay_factor}: type lr_decay_factor={10 ** (1 / decays):.6f}"
             )
+
+    def _check_adaptive_softmax(self) -> None:
+        if self.tie_weights:
+            raise ValueError(
+                "expected tie_weights=false with softmax=adaptive, whose matrices have other shapes than the "
+                "embedding's, found true: type tie_weights=false"
+            )
+        check_clusters(self.last_hidden_size, self.cutoffs)
 
     @classmethod
     def from_hydra(cls, config: DictConfig) -> "Config":

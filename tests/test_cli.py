@@ -36,6 +36,12 @@ COMMANDS = (
         (["data.max_length=5"], "found data.max_length= with data.batching=streams: type data.batching=sentences with"),
         (["hydra/launcher=basic"], "expected an option that is read, found hydra/launcher=: type -m with it"),
         (["-m", "hydra.run.dir=x"], "found hydra.run.dir=: type hydra.sweep.dir= instead"),
+        (["cutoffs=[9]"], "found cutoffs= with softmax=full: type softmax=adaptive with it"),
+        (
+            ["softmax=adaptive", "cutoffs=[9,2000]"],
+            "expected cutoffs below 1595, the number of words of the vocabulary",
+        ),
+        (["-m", "experiment=equal_parameters", "softmax=adaptive"], "found adaptive: type softmax=full"),
         (["gpus_per_run=2"], "found gpus_per_run= with hydra/launcher=basic: type -m hydra/launcher=gpus with it"),
         (["schedule=cosine", "lr_decay_factor=2"], "with schedule.name=cosine: type schedule=table1 with it"),
         (["+optimizer.betas=[0.9,0.99]"], "expected an option of optimizer=sgd, found optimizer.betas=: leave it out"),

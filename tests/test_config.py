@@ -74,6 +74,8 @@ WRONG = {
     "random_seq_len": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "partial_shuffle": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "tie_weights": ("abc", "1", "0", "null", "''", "[true]", "nan"),
+    "softmax": ("ful", "1", "null", "''", "[full]", "true"),
+    "cutoffs": ("abc", "5", "''", "[]", "[0]", "[5,5]", "[1.5]", "[true]", "{a: 1}"),
     "length_conditioning": ("abc", "1", "0", "null", "''", "[true]", "nan"),
     "data.batching": ("sentence", "1", "null", "''", "[streams]", "true"),
     "num_threads": ("abc", "-1", "0", "1.5", "nan", "inf", "''", "[1]", "true", "99999999"),
@@ -201,6 +203,16 @@ def test_weights_that_a_cell_lacks_cannot_be_dropped():
     sentence = refusal("weight_dropout=0.5", "cell=min_gru")
     assert sentence is not None
     assert sentence.endswith("with weight_dropout=0.5, found min_gru: type weight_dropout=0")
+
+
+def test_an_adaptive_softmax_has_matrices_of_its_own():
+    assert refusal("softmax=adaptive", "cutoffs=[1000,5000]") is None
+    tied = refusal("softmax=adaptive", "tie_weights=true")
+    assert tied is not None
+    assert tied.endswith("found true: type tie_weights=false")
+    assert refusal("softmax=adaptive", "hidden_size=15") == (
+        "expected last_hidden_size of at least 16 with softmax=adaptive and 2 cutoffs, found 15: type softmax=full"
+    )
 
 
 def test_one_layer_has_one_size():

@@ -99,8 +99,8 @@ RECIPES = {
     "ema": ("averaging=ema", "averaging.decay=0.9", "tie_weights=true", "schedule=one_cycle"),
     "nt_asgd": ("averaging=nt_asgd", "averaging.patience=1", *NOISY, "lr_decay_factor=1", "epochs=6"),
     "plateau": ("schedule=plateau", *NOISY, "epochs=5"),
-    "asgd": ("optimizer=asgd", "optimizer.lambd=0.01", "cell=rnn_tanh"),
-    "rmsprop": ("optimizer=rmsprop", "data.batching=sentences"),
+    "asgd": ("optimizer=asgd", "optimizer.lambd=0.01", "cell=rnn_tanh", "softmax=adaptive", "cutoffs=[4,8]"),
+    "rmsprop": ("optimizer=rmsprop", "data.batching=sentences", "softmax=adaptive"),
 }
 
 

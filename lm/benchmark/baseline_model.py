@@ -4,16 +4,19 @@ It has the options of `LanguageModel` that define its shape, and `dropout`. A ce
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lm.config import Config
 from lm.models.cells import get_cell
 from lm.models.language_model import LanguageModel, State
+from lm.models.softmax import AdaptiveSoftmax, FullSoftmax
 
 
 class LayerStack(nn.Module):
@@ -50,7 +53,7 @@ class BaselineModel(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.rnn: Any = _make_stack(config)
         self.projection = model.projection
-        self.decoder = nn.Linear(model.decoder.in_features, vocabulary_size)
+        self.decoder = _make_decoder(model.decoder)
         if config.tie_weights:
             self.decoder.weight = self.embedding.weight
         self._copy_weights(model)
@@ -58,7 +61,6 @@ class BaselineModel(nn.Module):
     @torch.no_grad()
     def _copy_weights(self, model: LanguageModel) -> None:
         self.embedding.load_state_dict(model.embedding.state_dict())
-        self.decoder.load_state_dict(model.decoder.state_dict())
         rnns: Any = model.rnns
         for weights, rnn in zip(self.rnn.all_weights, rnns, strict=True):
             for weight, value in zip(weights, rnn.all_weights[0], strict=True):
@@ -68,6 +70,23 @@ class BaselineModel(nn.Module):
         """Return the hidden states that the decoder reads, and the state after the last token."""
         hidden_TBH, state = self.rnn(self.dropout(self.embedding(tokens_TB)), state)
         return self.projection(self.dropout(hidden_TBH)), state
+
+    def total_nats(self, hidden_TBH: Tensor, targets_TB: Tensor) -> Tensor:
+        """Return the summed nats of the targets, a scalar."""
+        hidden_NH, targets_N = hidden_TBH.flatten(0, 1), targets_TB.flatten()
+        if isinstance(self.decoder, nn.AdaptiveLogSoftmaxWithLoss):
+            nats: Tensor = -self.decoder(hidden_NH, targets_N).output.sum()
+            return nats
+        return F.cross_entropy(self.decoder(hidden_NH), targets_N, reduction="sum")
+
+
+def _make_decoder(decoder: FullSoftmax | AdaptiveSoftmax) -> Any:
+    """Return PyTorch's own module with the same weights."""
+    if isinstance(decoder, AdaptiveSoftmax):
+        return deepcopy(decoder.softmax)
+    linear = nn.Linear(decoder.in_features, decoder.out_features)
+    linear.load_state_dict(decoder.state_dict())
+    return linear
 
 
 def _make_stack(config: Config) -> nn.Module:

@@ -120,7 +120,8 @@ class Job:
 
 
 def random_corpus(vocabulary_size: int, tokens: int) -> Corpus:
-    """Return uniformly random ids as a corpus, which takes as much time and memory as a real one."""
+    """Return random ids as a corpus, as frequent as in a text: by Zipf's law 1 / (id + 1), here of a continuous id."""
     words = [UNK, EOS, *(f"w{index}" for index in range(2, vocabulary_size))]
-    ids = torch.randint(vocabulary_size, (tokens,), dtype=torch.int32, generator=torch.Generator().manual_seed(0))
+    uniform = torch.rand(tokens, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ids = ((vocabulary_size + 1) ** uniform - 1).int().clamp(max=vocabulary_size - 1)
     return Corpus("random", "", Vocabulary(words), dict.fromkeys(SPLITS, ids), floor_ppl=None)

@@ -18,6 +18,7 @@ from lm.benchmark.loops import BASELINE, LIGHTNING, NO_TRAINER, Round
 from lm.benchmark.timing import Part
 from lm.data.corpus import Corpus
 from lm.models.language_model import LanguageModel
+from lm.models.softmax import AdaptiveSoftmax
 
 Results = dict[str, Any]
 
@@ -59,8 +60,9 @@ def results_of(job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], st
 
 
 def step_flops(model: LanguageModel, tokens: int) -> int:
-    """Return the FLOPs of a training step on this many tokens."""
-    parts = (model.rnns, model.projection, model.decoder)
+    """Return the FLOPs of a training step on this many tokens, without those of an adaptive softmax's rare words."""
+    decoder = model.decoder.head if isinstance(model.decoder, AdaptiveSoftmax) else model.decoder
+    parts = (model.rnns, model.projection, decoder)
     factors = sum(weight.numel() for part in parts for weight in part.parameters() if weight.dim() == 2)
     return 6 * tokens * factors
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 import torch
-import torch.nn.functional as F
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
@@ -85,8 +84,7 @@ def train_baseline(job: Job, corpus: Corpus, recorder: Recorder) -> dict[str, An
         clock.lap(Part.DATA)
         hidden_TBH, state = model(inputs_TB, state)
         state = apply_to_collection(state, Tensor, Tensor.detach)
-        logits_NV = model.decoder(hidden_TBH).flatten(0, 1)
-        loss = F.cross_entropy(logits_NV, targets_TB.flatten(), reduction="sum") / job.config.batch_size
+        loss = model.total_nats(hidden_TBH, targets_TB) / job.config.batch_size
         clock.lap(Part.SOFTMAX)
         model.zero_grad()
         clock.lap(Part.LOOP)

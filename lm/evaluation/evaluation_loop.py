@@ -70,7 +70,7 @@ def evaluate(
     Raises:
         ValueError: if the method needs a stream, and the batches are of sentences.
     """
-    method, device = method or Static(), model.decoder.weight.device
+    method, device = method or Static(), model.device
     nats, length_nats = torch.zeros(2, dtype=torch.float64, device=device)
     token_nats = None
     if per_token or method.needs_hidden:
@@ -122,7 +122,7 @@ def _rows(method: Method) -> tuple[int, ...]:
 def _scores(model: LanguageModel, batches: Batches, method: Method, progress: str, per_token: bool) -> Iterator[Nats]:
     """Yield the nats of each batch of a text."""
     check_suited(method, model, carried=not isinstance(batches, Sentences))
-    state, device = None, model.decoder.weight.device
+    state, device = None, model.device
     with method.prepare(model):
         bar: Iterable[Batch | SentenceBatch]
         bar = tqdm(batches, desc=progress, disable=None if progress else True, leave=False)

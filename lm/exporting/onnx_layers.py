@@ -1,4 +1,4 @@
-"""Recurrent layers -> ONNX nodes. LSTM, GRU and Elman layers are one node each; the minimal ones are a scan.
+"""Layers -> ONNX nodes. LSTM, GRU and Elman layers are one node each; the minimal ones are a scan.
 
 ONNX stacks gates in another order than PyTorch: input, output, forget, cell in the LSTM; update, reset, candidate in
 the GRU, which multiplies by the reset gate after the matrix product, as PyTorch does, with `linear_before_reset`.
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from lm.models.minimal import MinimalRNN
+from lm.models.softmax import AdaptiveSoftmax, FullSoftmax
 
 LSTM_ORDER, GRU_ORDER, RNN_ORDER = (0, 3, 1, 2), (1, 0, 2), (0,)
 """For each of ONNX's gates, the index of the same gate in PyTorch."""
@@ -40,6 +41,28 @@ class Graph:
         names = [f"value_{place}_{one}" for one in range(outputs)] if isinstance(outputs, int) else list(outputs)
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names[0] if len(names) == 1 else names
+
+    def linear(self, linear: nn.Linear, x: str, outputs: int | Sequence[str] = 1) -> str:
+        """Add a linear layer, and return the name of its output."""
+        if linear.bias is None:
+            return str(self.add("MatMul", x, self.weight(linear.weight.t()), outputs=outputs))
+        product = self.add("MatMul", x, self.weight(linear.weight.t()))
+        return str(self.add("Add", product, self.weight(linear.bias), outputs=outputs))
+
+    def decoder(self, decoder: FullSoftmax | AdaptiveSoftmax, hidden_TBH: str, logits_TBV: str) -> None:
+        """Add the decoder, whose output has the given name; an adaptive one returns log-probabilities."""
+        if isinstance(decoder, FullSoftmax):
+            self.linear(decoder, hidden_TBH, [logits_TBV])
+            return
+        tail: Any = decoder.softmax.tail
+        log_probabilities = self.add("LogSoftmax", self.linear(decoder.head, hidden_TBH), axis=-1)
+        sizes = self.weight(torch.tensor([decoder.softmax.shortlist_size, *[1] * len(tail)]))
+        frequent, *clusters = self.add("Split", log_probabilities, sizes, outputs=1 + len(tail), axis=-1)
+        parts = [frequent]
+        for (project, decode), cluster in zip(tail, clusters, strict=True):
+            within = self.add("LogSoftmax", self.linear(decode, self.linear(project, hidden_TBH)), axis=-1)
+            parts.append(self.add("Add", cluster, within))
+        self.add("Concat", *parts, outputs=[logits_TBV], axis=-1)
 
     @singledispatchmethod
     def layer(self, rnn: nn.Module, x_TBE: str, states: Sequence[str], new_states: Sequence[str]) -> str:

@@ -61,10 +61,9 @@ def build_onnx(model: LanguageModel) -> onnx.ModelProto:
         outputs += [_value(name, TensorProto.FLOAT, 1, BATCH, size) for name in new_states]
         hidden = graph.layer(rnn, hidden, states, new_states)
     if isinstance(model.projection, torch.nn.Linear):
-        hidden = graph.add("MatMul", hidden, graph.weight(model.projection.weight.t()))
-    product = graph.add("MatMul", hidden, graph.weight(model.decoder.weight.t()))
-    graph.add("Add", product, graph.weight(model.decoder.bias), outputs=["logits"])
-    logits = _value("logits", TensorProto.FLOAT, TIME, BATCH, model.decoder.out_features)
+        hidden = graph.linear(model.projection, hidden)
+    graph.decoder(model.decoder, hidden, "logits")
+    logits = _value("logits", TensorProto.FLOAT, TIME, BATCH, model.vocabulary_size)
     proto = helper.make_graph(graph.nodes, "language_model", inputs, [logits, *outputs], graph.weights)
     return helper.make_model(
         proto, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="lm"
@@ -73,7 +72,7 @@ def build_onnx(model: LanguageModel) -> onnx.ModelProto:
 
 def state_names(model: LanguageModel) -> list[Sequence[str]]:
     """Return the parts of each layer's state: h, or h and c."""
-    tokens_TB = torch.zeros(1, 1, dtype=torch.int64, device=model.decoder.weight.device)
+    tokens_TB = torch.zeros(1, 1, dtype=torch.int64, device=model.device)
     with torch.no_grad():
         _, states = model(tokens_TB)
     return [("h", "c") if isinstance(state, tuple) else ("h",) for state in states]

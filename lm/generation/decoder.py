@@ -53,7 +53,7 @@ class Decoder:
     @torch.inference_mode()
     def __call__(self, tokens_TB: Tensor, states: States | None = None) -> tuple[Tensor, States]:
         """Read tokens from the given states; the softmax is computed for the last row only."""
-        hidden_TBH, new_states = self.read(tokens_TB.to(self.model.decoder.weight.device), states)
+        hidden_TBH, new_states = self.read(tokens_TB.to(self.model.device), states)
         log_probabilities_BV = self.model.decoder(hidden_TBH[-1]).float().log_softmax(dim=1).cpu()
         log_probabilities_BV[:, self.suppressed_ids] = -torch.inf
         self.tokens_read += tokens_TB.numel()

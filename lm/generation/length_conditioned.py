@@ -77,7 +77,7 @@ def make_decoder(
 def predicted_length(model: LanguageModel, prompt: Sequence[int], seed: int | None) -> int:
     """Return the number of words of a text with this prompt: drawn with a seed, or the likeliest without one."""
     assert model.lengths is not None
-    hidden_TBH, _ = model(torch.tensor(prompt, device=model.decoder.weight.device)[:, None])
+    hidden_TBH, _ = model(torch.tensor(prompt, device=model.device)[:, None])
     log_probabilities_C = model.lengths.log_probabilities(hidden_TBH[-1]).double().cpu()[0]
     if seed is None:
         return len(prompt) - 1 + int(log_probabilities_C.argmax())

@@ -22,8 +22,8 @@ from lm.data.sentences import SentenceBatch, right_pad
 from lm.models.cells import get_cell
 from lm.models.dropout import DROPOUT_TYPES, EmbeddingDropout, WeightDropout
 from lm.models.length_conditioning import UNCONDITIONED, LengthConditioning
-from lm.models.linear_cross_entropy import linear_cross_entropy
 from lm.models.parameter_count import BIASES
+from lm.models.softmax import make_softmax
 
 State = Any
 """A layer's state, as its cell defines it: h [1, B, H], or the pair (h, c) for the LSTM. None stands for zeros."""
@@ -64,9 +64,11 @@ class LanguageModel(nn.Module):
         tie_weights: use the embedding's matrix for the decoder, too. If E is not the last layer's H, a matrix projects
             its hidden states to E (Melis et al., 2018, arXiv:1707.05589).
         length_conditioning: condition the model on the number of remaining words, and let it predict that number.
+        softmax: "full", or "adaptive" for a large vocabulary, which cannot be tied (`lm/models/softmax.py`).
+        cutoffs: the first id of each cluster of the adaptive softmax; None: those of `lm.models.cutoffs`.
 
     Raises:
-        ValueError: if no cell has that name.
+        ValueError: if no cell has that name, or a cutoff is not below V.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class LanguageModel(nn.Module):
         embedding_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         recurrent_init_range: float | None = None,
+        softmax: str = "full",
+        cutoffs: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
@@ -102,13 +106,23 @@ class LanguageModel(nn.Module):
         decoder_size = embedding_size if tie_weights else last_size
         projected = decoder_size != last_size
         self.projection = nn.Linear(last_size, decoder_size, bias=False) if projected else nn.Identity()
-        self.decoder = nn.Linear(decoder_size, vocabulary_size)
+        self.decoder = make_softmax(softmax, decoder_size, vocabulary_size, cutoffs)
         if tie_weights:
             self.decoder.weight = self.embedding.weight
         self.lengths = LengthConditioning(embedding_size, decoder_size) if length_conditioning else None
         for name, parameter in self.named_parameters():
             limit = recurrent_init_range if recurrent_init_range and name.startswith("rnns.") else init_range
             nn.init.uniform_(parameter, -limit, limit)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of words that the model knows."""
+        return self.embedding.num_embeddings
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.weight.device
 
     def forward(
         self, tokens_TB: Tensor, states: Sequence[State] | None = None, remaining_TB: Tensor | None = None
@@ -133,7 +147,7 @@ class LanguageModel(nn.Module):
 
     def _embed(self, tokens_TB: Tensor, remaining_TB: Tensor | None) -> Tensor:
         embedded_TBE: Tensor = self.embedding(tokens_TB)
-        embedded_TBE = self.embedding_dropout(embedded_TBE, tokens_TB, self.embedding.num_embeddings)
+        embedded_TBE = self.embedding_dropout(embedded_TBE, tokens_TB, self.vocabulary_size)
         if self.lengths is None:
             return embedded_TBE
         if remaining_TB is None:
@@ -164,10 +178,7 @@ class LanguageModel(nn.Module):
             scored_N = targets_N != IGNORE_INDEX
             hidden_NH, targets_N = hidden_NH[scored_N], targets_N[scored_N]
         weights_N = (targets_N != IGNORE_INDEX).to(hidden_NH.dtype)
-        nats = linear_cross_entropy(
-            hidden_NH, self.decoder.weight, self.decoder.bias, targets_N.clamp(min=0), weights_N
-        )
-        return nats, new_states
+        return self.decoder.total_nats(hidden_NH, targets_N.clamp(min=0), weights_N), new_states
 
     def sentence_loss(self, batch: SentenceBatch) -> SentenceLoss:
         """Return the summed nats of sentences padded on either side; each starts with a zero initial hidden state."""

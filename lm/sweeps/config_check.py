@@ -15,6 +15,7 @@ from lm.config import Config
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
 from lm.machine_config import MachineConfig, resumed
+from lm.models.cutoffs import vocabulary_cutoffs
 from lm.run_dir import RunDir
 from lm.training.averaging import check_averaging
 from lm.training.optimizers import check_optimizer
@@ -51,6 +52,7 @@ UNREAD = (
     Unread("data.padding_side", *STREAMS),
     Unread("data.bucket_width", *STREAMS),
     Unread("seq_len", "data.batching", ("sentences",), "type data.batching=streams with it"),
+    Unread("cutoffs", "softmax", ("full",), "type softmax=adaptive with it"),
     Unread("hydra/launcher", *SINGLE_RUN),
     Unread("hydra.launcher.", *SINGLE_RUN),
     Unread("hydra/sweeper", *SINGLE_RUN),
@@ -129,10 +131,7 @@ def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> dict
         config = resumed(config, RunDir.existing(config.resume), overrides)
     check_config(config)
     unresolved: Any = OmegaConf.to_container(hydra.overrides)  # `hydra.sweep.subdir=${hydra.job.num}` has no number yet
-    if size := OmegaConf.select(config, "equal_parameters.vocabulary_size"):
-        from lm.data.corpus import load_corpus  # imports PyTorch, which other checks do not need
-
-        check_vocabulary_size(size, load_corpus(make_source(**Config.from_hydra(config).source)))
+    check_for_vocabulary(config)
     return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
 
 
@@ -148,6 +147,24 @@ def check_config(config: DictConfig) -> None:
     check_schedule(run)
     check_averaging(run)
     make_source(**run.source)
+
+
+def check_for_vocabulary(config: DictConfig) -> None:
+    """Check the options that are right for some vocabularies only; the corpus is read if there is one of them.
+
+    Raises:
+        ValueError, OSError: if one is wrong.
+    """
+    run, size = Config.from_hydra(config), OmegaConf.select(config, "equal_parameters.vocabulary_size")
+    if size and run.softmax != "full":
+        raise ValueError(f"expected softmax=full, for which the sizes match, found {run.softmax}: type softmax=full")
+    if not size and run.cutoffs is None:
+        return
+    from lm.data.corpus import load_corpus  # imports PyTorch, which other checks do not need
+
+    corpus = load_corpus(make_source(**run.source))
+    check_vocabulary_size(size, corpus)
+    vocabulary_cutoffs(len(corpus.vocabulary), run.cutoffs)
 
 
 def unread_options(config: DictConfig, hydra: DictConfig, overrides: Sequence[str]) -> dict[str, str]:

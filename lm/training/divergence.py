@@ -69,7 +69,7 @@ class StopOnNonFiniteLoss(pl.Callback):
         """Check the perplexities of the epoch."""
         assert isinstance(pl_module, LanguageModelModule)
         found = float(pl_module.train_perplexity.compute())
-        uniform = pl_module.model.decoder.out_features
+        uniform = pl_module.model.vocabulary_size
         limit = FIRST_EPOCH_FACTOR * uniform if self.previous_ppl is None else max(uniform, self.previous_ppl)
         self.previous_ppl = found
         if not found <= limit:

@@ -33,6 +33,13 @@ def test_random_ids_fill_one_batch_more_than_is_read_with_all_words():
     assert torch.equal(corpus.splits["train"], job.corpus().splits["train"])
 
 
+def test_random_ids_are_as_frequent_as_the_words_of_a_text():
+    """By Zipf's law the ids below n have a share of log(n + 1) / log(V + 1)."""
+    ids = random_corpus(10_000, 100_000).splits["train"]
+    for n in (1, 10, 1000, 10_000):
+        assert float((ids < n).double().mean()) == pytest.approx(math.log(n + 1, 10_001), abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

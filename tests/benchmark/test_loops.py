@@ -46,7 +46,7 @@ def nats(rounds):
     "changes",
     [{"cell": name} for name in CELLS]
     + [{"num_layers": 1}, {"tie_weights": True}, {"embedding_size": 6}, {"embedding_size": 6, "tie_weights": True}]
-    + [{"last_hidden_size": 6}, {"last_hidden_size": 6, "cell": "min_gru"}],
+    + [{"last_hidden_size": 6}, {"last_hidden_size": 6, "cell": "min_gru"}, {"softmax": "adaptive", "cutoffs": [10]}],
     ids=str,
 )
 def test_the_baseline_has_the_same_losses(changes):

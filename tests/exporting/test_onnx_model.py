@@ -61,8 +61,11 @@ def test_the_logits_are_those_of_pytorch_for_any_batch_and_window(cell, batch):
         np.testing.assert_allclose(carried[name], part.numpy(), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("options", [{"tie_weights": True}, {"tie_weights": True, "embedding_size": 16}])
-def test_tied_weights_are_exported(options):
+@pytest.mark.parametrize(
+    "options",
+    [{"tie_weights": True}, {"tie_weights": True, "embedding_size": 16}, {"softmax": "adaptive", "cutoffs": [10, 30]}],
+)
+def test_other_decoders_are_exported(options):
     torch.manual_seed(1)
     model = LanguageModel(50, **{"embedding_size": 12, "hidden_size": 16, "init_range": 0.5, **options}).eval()
     ids_TB = torch.randint(50, (5, 2))

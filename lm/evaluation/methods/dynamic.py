@@ -137,7 +137,7 @@ def gradient_rms(model: LanguageModel, ids: Tensor, seq_len: int) -> list[Tensor
         ids: the training text, [N].
         seq_len: words of a column in a batch.
     """
-    parameters, states, device = list(model.parameters()), None, model.decoder.weight.device
+    parameters, states, device = list(model.parameters()), None, model.device
     squares = [torch.zeros_like(parameter, requires_grad=False) for parameter in parameters]
     batches = BPTTBatches(ids, min(STATISTICS_BATCH_SIZE, len(ids) - 1), seq_len)
     with evaluation_mode(model):

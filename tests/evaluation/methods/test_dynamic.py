@@ -33,11 +33,11 @@ def test_the_statistics_are_those_of_a_loop_over_columns(cell):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-7)
 
 
-@pytest.mark.parametrize("tie_weights", [False, True])
+@pytest.mark.parametrize("options", [{}, {"tie_weights": True}, {"softmax": "adaptive", "cutoffs": [6]}])
 @pytest.mark.parametrize("kind", ["rms", "sgd"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_it_is_the_formula_word_by_word(cell, kind, tie_weights):
-    model = small_model(cell, tie_weights=tie_weights)
+def test_it_is_the_formula_word_by_word(cell, kind, options):
+    model = small_model(cell, **options)
     found = evaluate(model, BPTTBatches(IDS, 1, 5), method_for(model, kind), per_token=True).token_nats
     expected = {
         "sgd": lambda: slow_references.dynamic(model, IDS, **SGD),
