@@ -9,7 +9,7 @@ from lm.compare.class_differences import KINDS, class_differences, largest_words
 from lm.compare.run_pair import RunPair
 from lm.compare.token_classes import classify_tokens, read_corpus
 from lm.reporting.columns import Column
-from lm.reporting.effect_sentences import OVER, SPLITS, percent_text, seeds_text, size_text
+from lm.reporting.effect_sentences import OVER, SPLITS, interval_text, percent_text, seeds_text, size_text
 from lm.reporting.effects import Change, Effect
 from lm.reporting.statistics import block_means, estimate_contrast
 from lm.reporting.table import Table
@@ -95,9 +95,7 @@ def _table(frame: pd.DataFrame, words: bool) -> Table:
     columns = [Column("class", "word" if words else "class"), count, *nats, last]
     rows = frame.to_dict("records")
     if not words:
-        rows = [{**row, "percent": _percent(row)} for row in rows]
+        rows = [
+            {**row, "percent": interval_text(row["percent"], row["percent_low"], row["percent_high"])} for row in rows
+        ]
     return Table.from_rows(columns, [{column.name: row[column.name] for column in columns} for row in rows])
-
-
-def _percent(row: dict[str, float]) -> str:
-    return f"{row['percent']:.1f} % ({row['percent_low']:.1f} to {row['percent_high']:.1f})"

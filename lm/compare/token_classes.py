@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from lm.config import source_options
-from lm.data.corpus import Corpus, load_corpus
+from lm.data.corpus import Corpus
 from lm.data.sources import make_source
 from lm.data.vocabulary import EOS, UNK, Vocabulary
+from lm.evaluation.loading import load_known_corpus
 from lm.run_dir import RunDir
 
 Ids = NDArray[np.int64]
@@ -38,13 +39,8 @@ def read_corpus(run: RunDir, data_dir: str | None) -> Corpus:
     """
     data: Any = OmegaConf.to_container(run.saved_config().data, resolve=True)
     source = make_source(**source_options(data | ({"dir": data_dir} if data_dir else {})))
-    expected = str(run.result("corpus.sha256"))
-    if source.fingerprint() != expected:
-        raise ValueError(
-            f"expected the corpus of the training (SHA-256 {expected[:12]}), found another one: "
-            "type data.dir=FOLDER with its files"
-        )
-    return load_corpus(source)
+    expected = {name: str(run.result(f"corpus.{name}")) for name in ("name", "sha256")}
+    return load_known_corpus(source, expected)
 
 
 def classify_tokens(corpus: Corpus, split: str, tokens: int, text: str) -> pd.DataFrame:

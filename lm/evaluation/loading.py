@@ -2,6 +2,7 @@
 
 import inspect
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from omegaconf import OmegaConf
 from lm.checks import check_choice, unexpected
 from lm.config import Config
 from lm.data.corpus import Corpus, load_corpus
-from lm.data.sources import SOURCES, make_source
+from lm.data.sources import SOURCES, Source, make_source
 from lm.data.sources.files import FileSource
 from lm.data.text_reader import PREPARATION, SentenceSplitter
 from lm.data.vocabulary import EOS, Vocabulary
@@ -92,11 +93,24 @@ def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:
         ValueError: if the corpus there is another one.
         FileNotFoundError: if its files, or the saved config, are missing.
     """
-    source, expected = make_source(**_source_options(saved, data_dir)), saved.corpus
+    return load_known_corpus(make_source(**_source_options(saved, data_dir)), saved.corpus)
+
+
+def load_known_corpus(source: Source, expected: Mapping[str, str]) -> Corpus:
+    """Load the corpus of a source, which has to be the one of a training.
+
+    Args:
+        source: where it is now.
+        expected: the `name` and the `sha256` of that corpus.
+
+    Raises:
+        ValueError: if it is another one.
+        FileNotFoundError: if its files are missing.
+    """
     found = source.fingerprint()
     if found != expected["sha256"]:
         advice = "use the Python of the training"
-        if _reads_folder(saved):
+        if reads_folder(source.name):
             advice = "type data.dir=FOLDER with the files of the training"
         raise ValueError(
             f"expected the corpus of the training ({expected['name']}, SHA-256 {expected['sha256'][:12]}), "
@@ -131,12 +145,13 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
 
 def _source_options(saved: SavedRun, data_dir: str | None) -> dict[str, Any]:
     options = saved.config.source
-    if _reads_folder(saved):
+    if reads_folder(options["name"]):
         return options | {"dir": data_dir or OmegaConf.select(saved.run.saved_config(), "data.dir")}
     if data_dir is not None:
         raise ValueError(f"expected no data.dir for data={options['name']}, found {data_dir}: leave data.dir out")
     return options
 
 
-def _reads_folder(saved: SavedRun) -> bool:
-    return "dir" in inspect.signature(SOURCES[saved.config.source["name"]]).parameters
+def reads_folder(name: str) -> bool:
+    """Return whether the source of that name reads a folder."""
+    return "dir" in inspect.signature(SOURCES[name]).parameters

@@ -38,7 +38,7 @@ def effect_label(effect: Effect) -> str:
 
 def percent_text(effect: Effect) -> str:
     """Return an effect with its interval, as `-19.6 % (-20.3 to -18.9)`."""
-    return _percent(effect.estimate.percent, *effect.estimate.percent_interval)
+    return interval_text(effect.estimate.percent, *effect.estimate.percent_interval)
 
 
 def seeds_text(effect: Effect) -> str:
@@ -51,7 +51,7 @@ def size_text(effect: Effect) -> str:
     """Return the size of an effect, up or down, with its interval in the same direction."""
     low, high = effect.estimate.percent_interval
     ends = (low, high) if effect.estimate.value > 0 else (-high, -low)
-    return _percent(abs(effect.estimate.percent), *ends)
+    return interval_text(abs(effect.estimate.percent), *ends)
 
 
 def subject(change: Change) -> str:
@@ -108,6 +108,7 @@ def _setting(effect: Effect) -> list[str]:
     return [_place(option, value) for option, value in effect.setting.items()]
 
 
-def _percent(value: float, low: float, high: float) -> str:
+def interval_text(value: float, low: float, high: float) -> str:
+    """Return a percentage with the ends of its interval, which are left out if they are not known (NaN)."""
     digits = 1 if max(abs(value), abs(low), abs(high)) >= 1 else 2
     return f"{value:.{digits}f} %" + (f" ({low:.{digits}f} to {high:.{digits}f})" if low == low else "")
