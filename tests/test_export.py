@@ -4,7 +4,6 @@ import pytest
 
 from lm import export
 from lm.export import FORMATS
-from tests.saved_run import untrained_run
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -38,11 +37,3 @@ def test_a_wrong_option_is_refused_in_one_sentence(run_command, saved_run, capsy
     pytest.importorskip("onnx", reason="needs the extra export")
     assert run_command("lm.export", f"run={saved_run}", *words) == 1
     assert capsys.readouterr().err == f"error: {sentence}\n"
-
-
-def test_a_cell_that_onnx_cannot_express_is_refused(run_command, corpus_folder, tmp_path, capsys):
-    pytest.importorskip("onnx", reason="needs the extra export")
-    run = untrained_run(tmp_path / "run", corpus_folder, "cell=mogrifier_lstm")
-    assert run_command("lm.export", f"run={run}") == 1
-    assert "expected a cell that ONNX can express (lstm, gru, " in capsys.readouterr().err
-    assert not (run / "model.onnx").exists()

@@ -61,7 +61,7 @@ def build_onnx(model: LanguageModel) -> onnx.ModelProto:
         outputs += [_value(name, TensorProto.FLOAT, 1, BATCH, size) for name in new_states]
         hidden = graph.layer(rnn, hidden, states, new_states)
     if isinstance(model.projection, torch.nn.Linear):
-        hidden = graph.linear(model.projection, hidden)
+        hidden = graph.affine(hidden, model.projection.weight)
     graph.decoder(model.decoder, hidden, "logits")
     logits = _value("logits", TensorProto.FLOAT, TIME, BATCH, model.vocabulary_size)
     proto = helper.make_graph(graph.nodes, "language_model", inputs, [logits, *outputs], graph.weights)
