@@ -73,6 +73,11 @@ def _defaults(preset: str | None) -> dict[str, Any]:
     return {key: value for key, value in composed.items() if key != "hydra"}
 
 
+@cache
+def _default_values() -> dict[str, Any]:
+    return _whole_config({}, None)
+
+
 def _whole_config(stated: dict[str, Value], preset: str | None) -> dict[str, Any]:
     run = RunDir(Path())
     run.config = OmegaConf.create(_defaults(preset))
@@ -101,7 +106,9 @@ def published_for(run: RunDir) -> Published | None:
     """Return the figures that are published for the run's whole configuration, or None."""
     if part_of_corpus(run) is not None:
         return None
-    values = config_values(run)
+    if not (values := config_values(run)):
+        return None
+    values = {**_default_values(), **values}  # an option that is newer than the run had its default
     return next((figures for figures in published_figures() if figures.config == values), None)
 
 

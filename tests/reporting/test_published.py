@@ -160,3 +160,12 @@ def test_a_run_without_its_config_has_no_published_figures(make_run: MakeRun, sw
 
 def test_no_two_published_rows_are_one_configuration() -> None:
     assert len({str(sorted(figures.config.items())) for figures in published_figures()}) == 11
+
+
+def test_an_option_that_is_newer_than_the_run_had_its_default() -> None:
+    run = run_of("cell=lstm", "dropout=0.25")
+    del run.config["softmax"]
+    assert published_for(run) is not None
+    other = run_of("cell=lstm", "dropout=0.25")
+    other.config["older_option"] = 1
+    assert published_for(other) is None
