@@ -15,7 +15,6 @@ corpus if the method learns from it.
 from omegaconf import DictConfig
 
 from lm.cli import command
-from lm.config import typed
 from lm.evaluation.evaluation_options import EvaluationOptions
 from lm.evaluation.evaluation_report import evaluation_report
 from lm.models.matmul_precision import full_precision_matmul
@@ -26,7 +25,7 @@ from lm.overrides import overridden_names, refuse_options
 @command("evaluate", literal=("run", "method", "data.dir", "text", "file", "nats", "csv"))
 def main(config: DictConfig) -> None:
     """Evaluate runs and print the result."""
-    options = typed(EvaluationOptions, config)
+    options = EvaluationOptions.from_hydra(config)
     for unused in options.unused:
         refuse_options(*unused)
     print_swept_run(options.run)

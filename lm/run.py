@@ -85,7 +85,7 @@ class Run(SavedRun):
             ValueError: if there is no such method, or an option has a wrong value.
         """
         config = compose_options("evaluate", {**options, "run": str(self.folder), "method": names})
-        return typed(EvaluationOptions, config).composition.method()
+        return EvaluationOptions.from_hydra(config).composition.method()
 
     def score(self, sentences: Sequence[str | Sequence[str]], method: Method | None = None) -> list[ScoredSentence]:
         """Return the log-probability of every word of each sentence, `<eos>` included, in nats.

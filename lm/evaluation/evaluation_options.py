@@ -3,20 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
+
+from omegaconf import DictConfig, OmegaConf
 
 from lm.checks import check_choice, check_fields, check_flag, check_text, check_whole, unexpected
+from lm.config import field_names
 from lm.data.sources import SPLITS
 from lm.data.text_reader import PREPARATION
 from lm.evaluation.composition import Composition
 from lm.evaluation.evaluations import option_key
-from lm.evaluation.methods import METHODS
+from lm.evaluation.methods import METHODS, Temperature
 from lm.evaluation.sentence_table import ROWS
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
     """What to score, and how, under the names that `conf/evaluate.yaml` explains.
+
+    Args:
+        method_options: for each method that has some, its options.
 
     Raises:
         ValueError: if a value cannot be used, by itself or together with the others.
@@ -26,11 +32,7 @@ class EvaluationOptions:
     checkpoint: Any
     method: str
     tune: Annotated[bool, check_flag]
-    temperature: Any
-    cache: Mapping[str, Any]
-    dynamic: Mapping[str, Any]
-    dynamic_sgd: Mapping[str, Any]
-    mc: Mapping[str, Any]
+    method_options: Mapping[str, Any]
 
     split: Annotated[str, partial(check_choice, choices=SPLITS)]
     batch_size: Annotated[int | None, partial(check_whole, example=20, optional=True)]
@@ -45,9 +47,10 @@ class EvaluationOptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("data", *(name for name in METHODS if name != "temperature")):
-            if not isinstance(getattr(self, name, {}), Mapping):
-                raise unexpected(name, "a group of options", getattr(self, name), "{}")
+        groups = {name: found for name, found in self.method_options.items() if name != Temperature.name}
+        for name, found in {"data": self.data, **groups}.items():
+            if not isinstance(found, Mapping):
+                raise unexpected(name, "a group of options", found, "{}")
         check_text("data.dir", self.data_dir, "FOLDER", optional=True)
         if self.per is not None:
             check_choice("per", self.per, ROWS)
@@ -57,6 +60,14 @@ class EvaluationOptions:
             check_choice("method", self.method, METHODS)
         if not any(self.composition.grid().values()) and self.tune:
             raise ValueError(f"expected a method with options to tune, found {self.method}: type method=cache")
+
+    @classmethod
+    def from_hydra(cls, config: DictConfig) -> Self:
+        """Return the typed options of a composed config."""
+        values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        values["method_options"] = {name: values[name] for name in METHODS if name in values}
+        options: dict[str, Any] = {name: values.get(name) for name in field_names(cls)}
+        return cls(**options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +80,7 @@ class EvaluationOptions:
         return Composition(self.names, {name: self._group(name) for name in METHODS})
 
     def _group(self, name: str) -> Mapping[str, Any]:
-        found = getattr(self, name, {})
+        found = self.method_options.get(name, {})
         return found if isinstance(found, Mapping) else {name: found}
 
     @property

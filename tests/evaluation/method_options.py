@@ -1,6 +1,5 @@
 """The options of evaluation methods as `conf/evaluate.yaml` has them."""
 
-from lm.config import typed
 from lm.evaluation.composition import Composition
 from lm.evaluation.evaluation_options import EvaluationOptions
 from tests.bad_values import composed
@@ -8,7 +7,7 @@ from tests.bad_values import composed
 
 def composition(*overrides: str) -> Composition:
     """Return the methods that `python -m lm.evaluate` composes with these overrides."""
-    return typed(EvaluationOptions, composed("evaluate", "run=FOLDER", *overrides)).composition
+    return EvaluationOptions.from_hydra(composed("evaluate", "run=FOLDER", *overrides)).composition
 
 
 OPTIONS = composition().options

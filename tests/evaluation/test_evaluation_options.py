@@ -1,6 +1,5 @@
 import pytest
 
-from lm.config import typed
 from lm.evaluation.evaluation_options import EvaluationOptions
 from tests.bad_values import CHOICES, GROUPS, TEXTS, composed, numbers_but
 
@@ -19,7 +18,7 @@ BAD = {
 
 
 def options(*overrides):
-    return typed(EvaluationOptions, composed("evaluate", "run=FOLDER", *overrides))
+    return EvaluationOptions.from_hydra(composed("evaluate", "run=FOLDER", *overrides))
 
 
 @pytest.mark.parametrize(("option", "value"), [(option, value) for option, values in BAD.items() for value in values])

@@ -1,6 +1,5 @@
 import pytest
 
-from lm.config import typed
 from lm.evaluation.evaluation_options import EvaluationOptions
 from lm.evaluation.evaluation_report import evaluation_report
 from lm.run_dir import RunDir
@@ -10,7 +9,7 @@ from tests.bad_values import composed
 def report(run, *overrides):
     options = composed("evaluate", "run=FOLDER", *overrides)
     options.run = str(run)
-    return evaluation_report(typed(EvaluationOptions, options), [one.partition("=")[0] for one in overrides])
+    return evaluation_report(EvaluationOptions.from_hydra(options), [one.partition("=")[0] for one in overrides])
 
 
 def test_a_split_is_scored_and_kept(copy_of_run):

@@ -7,7 +7,7 @@ from lm.evaluation.methods.neural_cache import Cache
 from lm.evaluation.methods.static import Static
 from lm.evaluation.methods.temperature import Temperature
 
-__all__ = ["METHODS", "Method", "Nats", "Static", "TextNats", "Wrapper", "evaluation_mode"]
+__all__ = ["METHODS", "Method", "Nats", "Static", "Temperature", "TextNats", "Wrapper", "evaluation_mode"]
 
 METHODS: dict[str, type[Method]] = {
     method.name: method for method in (Static, Dynamic, DynamicSGD, MCDropout, Temperature, Cache)
