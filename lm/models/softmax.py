@@ -13,7 +13,7 @@ Shape suffixes: N tokens, S tokens of one cluster, H hidden, V vocabulary.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from lm.data.bptt import IGNORE_INDEX
 from lm.models.cutoffs import DIV_VALUE, vocabulary_cutoffs
-from lm.models.linear_cross_entropy import linear_cross_entropy
+from lm.models.linear_cross_entropy import MAX_LOGITS, linear_cross_entropy
 
 
 def make_softmax(
@@ -33,6 +33,22 @@ def make_softmax(
     return FullSoftmax(hidden_size, vocabulary_size)
 
 
+class Cluster(NamedTuple):
+    """The tokens of a batch whose targets are in a cluster.
+
+    Args:
+        rows_S: their places in the batch.
+        targets_S: their targets, counted from the first word of the cluster.
+        project: the layer P_c.
+        decode: the layer W_c.
+    """
+
+    rows_S: Tensor
+    targets_S: Tensor
+    project: nn.Linear
+    decode: nn.Linear
+
+
 class FullSoftmax(nn.Linear):
     """A row for every word; called with hidden states [..., H], it returns logits [..., V]."""
 
@@ -42,7 +58,7 @@ class FullSoftmax(nn.Linear):
 
     def token_nats(self, hidden_NH: Tensor, targets_N: Tensor) -> Tensor:
         """Return the nats of each target, [N]; 0 for `IGNORE_INDEX`."""
-        return F.cross_entropy(self(hidden_NH), targets_N, reduction="none", ignore_index=IGNORE_INDEX)
+        return _token_nats(self, hidden_NH, targets_N)
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -75,19 +91,34 @@ class AdaptiveSoftmax(nn.Module):
 
     def total_nats(self, hidden_NH: Tensor, targets_N: Tensor, weights_N: Tensor) -> Tensor:
         """Return the weighted sum of the nats of the targets, a scalar; targets with a weight of 0 do not count."""
-        tail: Any = self.softmax.tail
-        head_targets_N, nats = targets_N.clone(), hidden_NH.new_zeros(())
-        for cluster, (low, high) in enumerate(pairwise(self.softmax.cutoffs)):
-            rows_S = ((targets_N >= low) & (targets_N < high)).nonzero().squeeze(1)
-            head_targets_N[rows_S] = self.softmax.shortlist_size + cluster
-            project, decode = tail[cluster]
+        head_targets_N, clusters = self._clusters(targets_N)
+        nats = linear_cross_entropy(hidden_NH, self.head.weight, self.head.bias, head_targets_N, weights_N)
+        for rows_S, targets_S, project, decode in clusters:
             small_SH = project(hidden_NH[rows_S])
-            nats = nats + linear_cross_entropy(
-                small_SH, decode.weight, None, targets_N[rows_S] - low, weights_N[rows_S]
-            )
-        return nats + linear_cross_entropy(hidden_NH, self.head.weight, self.head.bias, head_targets_N, weights_N)
+            nats = nats + linear_cross_entropy(small_SH, decode.weight, None, targets_S, weights_N[rows_S])
+        return nats
 
     def token_nats(self, hidden_NH: Tensor, targets_N: Tensor) -> Tensor:
         """Return the nats of each target, [N]; 0 for `IGNORE_INDEX`."""
-        nats_N = -self.softmax(hidden_NH, targets_N.clamp(min=0)).output
-        return torch.where(targets_N == IGNORE_INDEX, 0, nats_N)
+        head_targets_N, clusters = self._clusters(targets_N)
+        nats_N = _token_nats(self.head, hidden_NH, head_targets_N)
+        for rows_S, targets_S, project, decode in clusters:
+            nats_N = nats_N.index_add(0, rows_S, _token_nats(decode, project(hidden_NH[rows_S]), targets_S))
+        return nats_N
+
+    def _clusters(self, targets_N: Tensor) -> tuple[Tensor, list[Cluster]]:
+        """Return the targets of the head, and of each cluster those that are in it."""
+        tail: Any = self.softmax.tail
+        head_targets_N, clusters = targets_N.clone(), list[Cluster]()
+        for number, (low, high) in enumerate(pairwise(self.softmax.cutoffs)):
+            rows_S = ((targets_N >= low) & (targets_N < high)).nonzero().squeeze(1)
+            head_targets_N[rows_S] = self.softmax.shortlist_size + number
+            clusters.append(Cluster(rows_S, targets_N[rows_S] - low, *tail[number]))
+        return head_targets_N, clusters
+
+
+def _token_nats(linear: nn.Linear, hidden_NH: Tensor, targets_N: Tensor) -> Tensor:
+    """Return the nats of each target, [N], from `MAX_LOGITS` logits at a time."""
+    rows = max(1, MAX_LOGITS // linear.out_features)
+    chunks = zip(torch.split(hidden_NH, rows), torch.split(targets_N, rows), strict=True)
+    return torch.cat([F.cross_entropy(linear(h), y, reduction="none", ignore_index=IGNORE_INDEX) for h, y in chunks])

@@ -49,15 +49,15 @@ def target_nats(
 
     With several temperatures there is one row for each, [K, T, B]. It computes `MAX_LOGITS` logits at a time.
     """
+    hidden_NH, targets_N = hidden_TBH.flatten(0, 1), targets_TB.flatten()
+    if list(temperatures) == [1.0]:  # for which an adaptive softmax needs few of the logits
+        return model.decoder.token_nats(hidden_NH, targets_N).view(targets_TB.shape)
     rows = max(1, MAX_LOGITS // model.vocabulary_size)
-    chunks = zip(torch.split(hidden_TBH.flatten(0, 1), rows), torch.split(targets_TB.flatten(), rows), strict=True)
-    nats_KN = torch.cat([_chunk_nats(model, hidden, targets, temperatures) for hidden, targets in chunks], 1)
+    chunks = zip(torch.split(hidden_NH, rows), torch.split(targets_N, rows), strict=True)
+    nats_KN = torch.cat([_chunk_nats(model.decoder(hidden), targets, temperatures) for hidden, targets in chunks], 1)
     return nats_KN.view(targets_TB.shape if len(temperatures) == 1 else (-1, *targets_TB.shape))
 
 
-def _chunk_nats(model: LanguageModel, hidden_CH: Tensor, targets_C: Tensor, temperatures: Sequence[float]) -> Tensor:
-    if list(temperatures) == [1.0]:
-        return model.decoder.token_nats(hidden_CH, targets_C)[None]  # an adaptive softmax needs no logits for it
-    logits_CV = model.decoder(hidden_CH)
+def _chunk_nats(logits_CV: Tensor, targets_C: Tensor, temperatures: Sequence[float]) -> Tensor:
     divided = (logits_CV if temperature == 1 else logits_CV / temperature for temperature in temperatures)
     return torch.stack([F.cross_entropy(z, targets_C, reduction="none", ignore_index=IGNORE_INDEX) for z in divided])
