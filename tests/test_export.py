@@ -4,6 +4,9 @@ import pytest
 
 from lm import export
 from lm.export import FORMATS
+from lm.models.cells import CELLS
+from tests.saved_run import untrained_run
+from tests.toy_cell import TOY
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -37,3 +40,12 @@ def test_a_wrong_option_is_refused_in_one_sentence(run_command, saved_run, capsy
     pytest.importorskip("onnx", reason="needs the extra export")
     assert run_command("lm.export", f"run={saved_run}", *words) == 1
     assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
+def test_a_cell_that_onnx_cannot_express_is_refused(run_command, corpus_folder, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnx", reason="needs the extra export")
+    monkeypatch.setitem(CELLS, "toy", TOY)
+    run = untrained_run(tmp_path / "run", corpus_folder, "cell.name=toy")
+    assert run_command("lm.export", f"run={run}") == 1
+    assert "expected a cell with an ONNX export, found ToyLayer: " in capsys.readouterr().err
+    assert not (run / "model.onnx").exists()

@@ -7,9 +7,7 @@ T (time) and B (batch) are free. A model with length conditioning also reads rem
 words after each one, or -1 for a length that is not known. Computation is in float32.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
 import torch
@@ -49,16 +47,16 @@ def build_onnx(model: LanguageModel) -> onnx.ModelProto:
         ValueError: if ONNX cannot express a layer.
     """
     graph, model = Graph(), model.float()
-    inputs, outputs = [_value("ids", TensorProto.INT64, TIME, BATCH)], []
+    inputs, outputs = [_value("ids", TensorProto.INT64, TIME, BATCH)], list[onnx.ValueInfoProto]()
     hidden = graph.add("Gather", graph.weight(model.embedding.weight), "ids")
     if model.lengths is not None:
         inputs.append(_value("remaining", TensorProto.INT64, TIME, BATCH))
         hidden = graph.add("Add", hidden, _length_embedding(graph, model.lengths.embedding.weight))
-    for number, (rnn, parts) in enumerate(zip(model.rnns, state_names(model), strict=True), start=1):
-        size: Any = rnn.hidden_size
-        states, new_states = ([f"{prefix}state_{number}_{part}" for part in parts] for prefix in ("", "new_"))
-        inputs += [_value(name, TensorProto.FLOAT, 1, BATCH, size) for name in states]
-        outputs += [_value(name, TensorProto.FLOAT, 1, BATCH, size) for name in new_states]
+    for number, (rnn, sizes) in enumerate(zip(model.rnns, state_sizes(model), strict=True), start=1):
+        states, new_states = ([f"{prefix}state_{number}_{part}" for part in sizes] for prefix in ("", "new_"))
+        for values, names in ((inputs, states), (outputs, new_states)):
+            shapes = zip(names, sizes.values(), strict=True)
+            values += [_value(name, TensorProto.FLOAT, 1, BATCH, size) for name, size in shapes]
         hidden = graph.layer(rnn, hidden, states, new_states)
     if isinstance(model.projection, torch.nn.Linear):
         hidden = graph.affine(hidden, model.projection.weight)
@@ -70,12 +68,13 @@ def build_onnx(model: LanguageModel) -> onnx.ModelProto:
     )
 
 
-def state_names(model: LanguageModel) -> list[Sequence[str]]:
-    """Return the parts of each layer's state: h, or h and c."""
+def state_sizes(model: LanguageModel) -> list[dict[str, int]]:
+    """Return the sizes of the parts of each layer's state: h, or h and c."""
     tokens_TB = torch.zeros(1, 1, dtype=torch.int64, device=model.device)
     with torch.no_grad():
         _, states = model(tokens_TB)
-    return [("h", "c") if isinstance(state, tuple) else ("h",) for state in states]
+    parts = [state if isinstance(state, tuple) else (state,) for state in states]
+    return [{name: part.shape[-1] for name, part in zip("hc", one, strict=False)} for one in parts]
 
 
 def _length_embedding(graph: Graph, weight: torch.Tensor) -> str:
