@@ -10,6 +10,8 @@ part before it. This module does not import PyTorch: a config is checked fast wi
 from collections.abc import Sequence
 from itertools import pairwise
 
+from lm.checks import unexpected
+
 DIV_VALUE = 4
 """How many times smaller each part's vectors are than those of the part before it, as in Grave et al. (2017)."""
 
@@ -24,10 +26,7 @@ def check_cutoffs(name: str, cutoffs: object) -> None:
     values = cutoffs if isinstance(cutoffs, list) else []
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
     if not values or not whole or any(low >= high for low, high in pairwise([0, *values])):
-        raise ValueError(
-            f"expected {name} to be a list of increasing whole numbers above 0 or null, found {cutoffs!r}: "
-            f"type {name}=[2000,10000]"
-        )
+        raise unexpected(name, "a list of increasing whole numbers above 0 or null", cutoffs, "[2000,10000]")
 
 
 def check_clusters(hidden_size: int, cutoffs: Sequence[int] | None) -> None:
