@@ -52,6 +52,7 @@ UNREAD = (
     Unread("data.padding_side", *STREAMS),
     Unread("data.bucket_width", *STREAMS),
     Unread("seq_len", "data.batching", ("sentences",), "type data.batching=streams with it"),
+    Unread("cell.lr", "optimizer.name", ("adamw", "adam", "rmsprop"), "type lr= instead"),
     Unread("cutoffs", "softmax", ("full",), "type softmax=adaptive with it"),
     Unread("hydra/launcher", *SINGLE_RUN),
     Unread("hydra.launcher.", *SINGLE_RUN),

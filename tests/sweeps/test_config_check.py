@@ -75,11 +75,12 @@ def test_a_sweep_is_refused_if_none_of_its_runs_reads_an_option():
         check_sweep(Unread(), "seed=1,2,3")
 
 
-def unread(*overrides, mode="RUN", launcher="basic", batching="streams", schedule="decay"):
+def unread(*overrides, mode="RUN", launcher="basic", batching="streams", schedule="decay", optimizer="sgd"):
     """Return the sentences about the overrides that a run with these values does not read."""
     choices = {"hydra/launcher": launcher}
     hydra = SimpleNamespace(mode=SimpleNamespace(name=mode), runtime=SimpleNamespace(choices=choices))
-    config = OmegaConf.create({"data": {"batching": batching}, "schedule": {"name": schedule}})
+    groups = {"data": {"batching": batching}, "schedule": {"name": schedule}, "optimizer": {"name": optimizer}}
+    config = OmegaConf.create(groups)
     return list(unread_options(config, hydra, overrides).values())
 
 
@@ -109,6 +110,10 @@ def unread(*overrides, mode="RUN", launcher="basic", batching="streams", schedul
             (f"{name}=2", {"schedule": "cosine"}, f"{name}= with schedule.name=cosine: type schedule=table1 with it")
             for name in ("epochs_at_full_rate", "lr_decay_factor")
         ),
+        *(
+            ("cell.lr=2", {"optimizer": name}, f"cell.lr= with optimizer.name={name}: type lr= instead")
+            for name in ("adamw", "adam", "rmsprop")
+        ),
         ("seq_len=5", {"batching": "sentences"}, "seq_len= with data.batching=sentences: type data.batching=streams"),
     ],
 )
@@ -122,6 +127,7 @@ def test_options_that_are_read_are_accepted():
     assert not unread("data.max_length=5", "data.padding_side=left", batching="sentences")
     assert not unread("hydra/launcher=gpus", "gpus_per_run=2", "hydra.sweep.dir=x", mode="MULTIRUN", launcher="gpus")
     assert not unread("hydra.run.dir=x", "lr_decay_factor=2")
+    assert not unread("cell.lr=2", optimizer="asgd")
 
 
 def test_sizes_are_matched_for_one_vocabulary():
