@@ -64,7 +64,7 @@ def subject(change: Change) -> str:
 
 def noun(option: str, value: Value) -> str:
     """Return the words for a value, as `the GRU`, `dropout 0.25` or `hidden_size=400`."""
-    text = format_value(value)
+    text = "null" if value is None else format_value(value)
     if option == "cell":
         return f"the {CELLS[text].display_name if text in CELLS else text}"
     if option == "dropout":
@@ -105,7 +105,11 @@ def _place(option: str, value: Value) -> str:
 
 
 def _setting(effect: Effect) -> list[str]:
-    return [_place(option, value) for option, value in effect.setting.items()]
+    """Return where the effect is measured, as `for the LSTM` and `with dropout 0.25, seq_len=35 and averaging=ema`."""
+    places = [_place(option, value) for option, value in effect.setting.items()]
+    others = [place for place in places if not place.startswith("with ")]
+    *first, last = [place.removeprefix("with ") for place in places if place not in others] or [""]
+    return [*others, *([f"with {' and '.join([', '.join(first), last] if first else [last])}"] if last else [])]
 
 
 def interval_text(value: float, low: float, high: float) -> str:

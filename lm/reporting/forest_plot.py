@@ -1,6 +1,8 @@
 """The figure of the effects: each with its 95 % interval on one axis, grouped by option."""
 
+import textwrap
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import matplotlib
@@ -14,6 +16,9 @@ from lm.reporting.figures import COLOURS, MARKERS, REFERENCE, STYLE
 MAX_EFFECTS = 40
 """The most effects that the figure shows."""
 
+LABEL_WIDTH = 44
+"""Characters of a line of a row's name: longer names, of sweeps over many options, would leave no room for the axis."""
+
 
 def draw_effects(effects: Sequence[Effect]) -> Figure | None:
     """Draw a row per effect with its name, interval and numbers; None if there are no effects.
@@ -23,13 +28,18 @@ def draw_effects(effects: Sequence[Effect]) -> Figure | None:
     if not effects:
         return None
     drawn = effects[:MAX_EFFECTS]
+    names = [textwrap.fill(effect_label(effect), LABEL_WIDTH) for effect in drawn]
+    ends = list(accumulate(max(1, 0.75 * (name.count("\n") + 1)) for name in names))
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(7.0, 0.9 + 0.24 * len(drawn)), layout="constrained")
+        figure = Figure(figsize=(7.0, 0.9 + 0.24 * ends[-1]), layout="constrained")
         axes = figure.subplots()
         kinds = list(dict.fromkeys(map(_kind, drawn)))
-        rows = [row + 0.5 * kinds.index(_kind(effect)) for row, effect in enumerate(drawn)]
+        middles = [(start + end) / 2 for start, end in zip([0, *ends], ends, strict=False)]
+        rows = [middle + 0.5 * kinds.index(_kind(effect)) for middle, effect in zip(middles, drawn, strict=True)]
         for row, effect in zip(rows, drawn, strict=True):
             _draw_row(axes, row, effect, kinds.index(_kind(effect)))
+        axes.set_ylim(ends[-1] + 0.5 * kinds.index(_kind(drawn[-1])) + 0.2, -0.2)
+        axes.set_yticks(rows, names)
         _label(axes, rows, drawn, len(effects))
     return figure
 
@@ -49,10 +59,8 @@ def _draw_row(axes: Axes, row: float, effect: Effect, kind: int) -> None:
 
 
 def _label(axes: Axes, rows: Sequence[float], drawn: Sequence[Effect], count: int) -> None:
-    """Name the rows on the left, and write the numbers on the right, where they cover no interval."""
+    """Label the axis, and write the numbers on the right, where they cover no interval."""
     axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=0.5)
-    axes.set_ylim(rows[-1] + 0.7, rows[0] - 0.7)
-    axes.set_yticks(rows, [effect_label(effect) for effect in drawn])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x")

@@ -56,6 +56,20 @@ def test_everything_lies_within_the_figure(count: int) -> None:
     assert ("of 45 effects" in figure.axes[0].get_xlabel()) == (count > MAX_EFFECTS)
 
 
+def test_long_names_leave_room_for_the_axis() -> None:
+    options = {"optimizer": "adamw", "dropout_type": "locked", "averaging": "none", "weight_dropout": 0.3}
+    figure = draw_effects([replace(CLEAR, setting={"cell": "lstm", "tie_weights": True, **options}), CLEAR])
+
+    assert figure is not None
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    assert box.x0 >= -0.01
+    assert box.x1 <= figure.get_figwidth() + 0.01
+    assert figure.axes[0].get_position().width * figure.get_figwidth() > 1.5
+    first, second = (label.get_window_extent() for label in figure.axes[0].get_yticklabels())
+    assert first.y0 > second.y1
+
+
 def test_no_effects_have_no_figure() -> None:
     assert draw_effects([]) is None
 
