@@ -8,13 +8,14 @@ from lm.reporting.table import Table
 from lm.run_dir import Value
 
 COLUMNS = (
-    "split", "option", "before", "after", "by", "by_before", "by_after", "setting", "seeds", "interval_over",
-    "log_difference", "standard_error", "degrees_of_freedom", "p_value", "percent", "percent_low", "percent_high",
+    "split", "option", "before", "after", "by", "by_before", "by_after", "setting", "settings", "seeds",
+    "interval_over", "log_difference", "standard_error", "degrees_of_freedom", "p_value",
+    "percent", "percent_low", "percent_high",
 )  # fmt: skip
 
 
 def effect_table(effects: Sequence[Effect]) -> Table:
-    """Return a row per effect; `by` is the second option of an interaction."""
+    """Return a row per effect; `by` is the second option of an interaction, `settings` of how many it is the mean."""
     return Table.from_rows(COLUMNS, [_row(effect) for effect in effects])
 
 
@@ -25,4 +26,4 @@ def _row(effect: Effect) -> list[Value]:
     what: list[Value] = [effect.split, change.option, change.before, change.after]
     what += [by.option, by.before, by.after] if by else [None] * 3
     numbers = [estimate.value, estimate.error, estimate.df, estimate.p_value, estimate.percent]
-    return [*what, setting, seeds, effect.over, *numbers, *estimate.percent_interval]
+    return [*what, setting, effect.settings, seeds, effect.over, *numbers, *estimate.percent_interval]

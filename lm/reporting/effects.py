@@ -40,6 +40,7 @@ class Effect:
         paired: whether the groups are compared token by token, on the same text.
         by: for an interaction, the change of another option: the estimate is the effect after it minus that before it.
         sides: for an interaction, the effects before and after it, in nats per token.
+        settings: the number of settings of the other options of which the estimate is the mean.
     """
 
     change: Change
@@ -50,6 +51,7 @@ class Effect:
     paired: bool
     by: Change | None = None
     sides: tuple[float, float] = (0.0, 0.0)
+    settings: int = 1
 
     @property
     def over(self) -> str:
@@ -70,18 +72,32 @@ class Sample:
 Samples = dict[tuple[Value, ...], Sample]
 
 
-def find_effects(groups: Sequence[RunGroup], split: str = "test") -> list[Effect]:
+def find_effects(groups: Sequence[RunGroup], split: str = "test", mean: bool = False) -> list[Effect]:
     """Return the effect of each swept option at each setting of the others, then the interactions.
 
     Numbers are compared with the smallest one, other values with the first one. A setting without a counterpart has no
     effect, and neither has a group without a perplexity of the split.
+
+    Args:
+        groups: the groups of seeds.
+        split: `valid` or `test`.
+        mean: return each effect and interaction once for a corpus: its mean over the settings of the other options.
     """
     samples = {tuple(group.values.values()): sample for group in groups if (sample := take_sample(group, split))}
     settings = [group.values for group in groups]
-    simple = [effect for change in _changes(settings) for effect in _effects(settings, samples, split, (change,))]
+
+    def of(*changes: Change) -> list[Effect]:
+        contrasts = _contrasts(settings, samples, changes)
+        if not mean:
+            return [_effect([contrast], contrast.setting, split, changes) for contrast in contrasts]
+        corpora = dict.fromkeys(contrast.corpus for contrast in contrasts)
+        of_corpora = [[contrast for contrast in contrasts if contrast.corpus == corpus] for corpus in corpora]
+        return [_effect(found, _common(found, settings), split, changes) for found in of_corpora]
+
+    simple = [effect for change in _changes(settings) for effect in of(change)]
     changes = list(dict.fromkeys(effect.change for effect in simple))
     pairs = [(by, change) for by, change in combinations(changes, 2) if by.option != change.option]
-    return simple + [effect for pair in pairs for effect in _effects(settings, samples, split, pair)]
+    return simple + [effect for pair in pairs for effect in of(*pair)]
 
 
 def take_sample(group: RunGroup, split: str) -> Sample | None:
@@ -117,19 +133,32 @@ def _changes(settings: Sequence[dict[str, Value]]) -> list[Change]:
     return changes
 
 
-def _effects(
-    settings: Sequence[dict[str, Value]], samples: Samples, split: str, changes: tuple[Change, ...]
-) -> list[Effect]:
-    """Return the effects of one change, or the interactions of two, in all settings with their first values."""
+@dataclass(frozen=True)
+class Contrast:
+    """The samples before and after some changes at one setting of the other options, with their signs."""
+
+    setting: dict[str, Value]
+    corners: list[tuple[int, Sample]]
+
+    @property
+    def corpus(self) -> str:
+        """The corpus of all samples."""
+        return self.corners[0][1].corpus
+
+
+def _contrasts(settings: Sequence[dict[str, Value]], samples: Samples, changes: Sequence[Change]) -> list[Contrast]:
+    """Return the contrasts of one change, or of two for their interaction, that have all of their samples."""
     start = {change.option: change.before for change in changes}
     matching = [setting for setting in settings if start.items() <= setting.items()]
     found = [(setting, _corners(setting, samples, changes)) for setting in matching]
-    return [_effect(setting, corners, split, changes) for setting, corners in found if corners]
+    return [
+        Contrast({option: value for option, value in setting.items() if option not in start}, corners)
+        for setting, corners in found
+        if corners
+    ]
 
 
-def _corners(
-    setting: dict[str, Value], samples: Samples, changes: tuple[Change, ...]
-) -> list[tuple[int, Sample]] | None:
+def _corners(setting: dict[str, Value], samples: Samples, changes: Sequence[Change]) -> list[tuple[int, Sample]] | None:
     """Return the samples before and after the changes, with their signs in the difference; None if one is missing."""
     corners = []
     for done in product((False, True), repeat=len(changes)):
@@ -140,21 +169,33 @@ def _corners(
     return found if same else None
 
 
-def _effect(
-    setting: dict[str, Value], corners: list[tuple[int, Sample]], split: str, changes: tuple[Change, ...]
-) -> Effect:
+def _common(contrasts: Sequence[Contrast], settings: Sequence[dict[str, Value]]) -> dict[str, Value]:
+    """Return the values that all contrasts have and some other setting of the sweep has not."""
+    return {
+        option: value
+        for option, value in contrasts[0].setting.items()
+        if all(contrast.setting[option] == value for contrast in contrasts)
+        and any(setting.get(option) != value for setting in settings)
+    }
+
+
+def _effect(contrasts: Sequence[Contrast], setting: dict[str, Value], split: str, changes: Sequence[Change]) -> Effect:
+    """Return the mean of the contrasts."""
     *by, change = changes
+    corners = [corner for contrast in contrasts for corner in contrast.corners]
     texts = {sample.text for _, sample in corners}
     paired = len(texts) == 1 and "" not in texts
     nats = [sample.nats_SM if paired else sample.nats_SM.mean(1, keepdims=True) for _, sample in corners]
-    means = [float(nats_SM.mean()) for nats_SM in nats]
+    weights = [sign / len(contrasts) for sign, _ in corners]
+    means = np.reshape([nats_SM.mean() for nats_SM in nats], (len(contrasts), -1)).mean(0)
     return Effect(
         change,
-        {option: value for option, value in setting.items() if option not in {each.option for each in changes}},
+        setting,
         split,
-        estimate_contrast([(sign, nats_SM) for (sign, _), nats_SM in zip(corners, nats, strict=True)]),
+        estimate_contrast(list(zip(weights, nats, strict=True))),
         tuple(len(nats_SM) for nats_SM in nats),
         paired,
         by[0] if by else None,
-        (means[1] - means[0], means[-1] - means[-2]),
+        (float(means[1] - means[0]), float(means[-1] - means[-2])),
+        len(contrasts),
     )

@@ -132,18 +132,19 @@ def block_means(nats_SN: NDArray[np.floating]) -> Array:
     return means
 
 
-def estimate_contrast(groups: Sequence[tuple[int, Array]]) -> Estimate:
-    """Return a signed sum of log-perplexities with its standard error by the hierarchical bootstrap.
+def estimate_contrast(groups: Sequence[tuple[float, Array]]) -> Estimate:
+    """Return a weighted sum of log-perplexities with its standard error by the hierarchical bootstrap.
 
     Args:
-        groups: pairs of a sign and the nats [S, M] of a group of seeds; a difference of two groups has the signs 1
-            and -1, a difference of two differences four groups. With M = 1, a text without blocks, seeds alone are
-            resampled. If a group has one seed, blocks alone are resampled: the interval holds for these weights only.
+        groups: pairs of a weight and the nats [S, M] of a group of seeds. A difference of two groups has the weights 1
+            and -1, a difference of two differences four groups, a mean of n differences the weights 1 / n and -1 / n.
+            With M = 1, a text without blocks, seeds alone are resampled. If a group has one seed, blocks alone are
+            resampled: the interval holds for these weights only.
     """
-    value = sum(sign * float(nats_SM.mean()) for sign, nats_SM in groups)
+    value = sum(weight * float(nats_SM.mean()) for weight, nats_SM in groups)
     parts = [_text_part(groups)]
     if all(len(nats_SM) > 1 for _, nats_SM in groups):
-        parts += [sign * nats_SM.mean(1) for sign, nats_SM in groups]
+        parts += [weight * nats_SM.mean(1) for weight, nats_SM in groups]
     parts = [part for part in parts if len(part) > 1]
     if not parts:
         return Estimate(value)
@@ -163,12 +164,12 @@ def resample_means(values: Array, generator: np.random.Generator) -> Array:
     return means * math.sqrt(count / (count - 1))
 
 
-def _text_part(groups: Sequence[tuple[int, Array]]) -> Array:
+def _text_part(groups: Sequence[tuple[float, Array]]) -> Array:
     """Return the difference [M] on each block, its spread without what is particular to one seed on one block."""
-    mean_M: Array = np.sum([sign * nats_SM.mean(0) for sign, nats_SM in groups], axis=0)
+    mean_M: Array = np.sum([weight * nats_SM.mean(0) for weight, nats_SM in groups], axis=0)
     if len(mean_M) < 2 or any(len(nats_SM) < 2 for _, nats_SM in groups):
         return mean_M
-    particular = sum(_interaction_variance(nats_SM) for _, nats_SM in groups)
+    particular = sum(weight**2 * _interaction_variance(nats_SM) for weight, nats_SM in groups)
     variance = float(mean_M.var(ddof=1)) / len(mean_M)
     shrunk: Array = mean_M * math.sqrt(max(0.0, 1 - particular / variance)) if variance else mean_M
     return shrunk

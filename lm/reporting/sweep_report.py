@@ -20,6 +20,9 @@ from lm.run_dir import FINISHED, PRUNED, RunDir
 from lm.run_files import ENDED
 from lm.run_search import find_runs
 
+MAX_EFFECTS = 20
+"""The most effects that are shown one by one; a sweep over many options shows their means over the other options."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -103,17 +106,20 @@ def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None) -
     groups = group_runs(runs)
     table, search = build_table(groups, extras), read_search(folder, runs)
     # A search looks at the results while it chooses, and is no experiment on what the options do.
-    effects = {split: [] if search else find_effects(groups, split) for split in ("valid", "test")}
+    effects = [] if search else [find_effects(groups, split) for split in ("valid", "test")]
+    if any(len(found) > MAX_EFFECTS for found in effects):
+        effects += [find_effects(groups, split, mean=True) for split in ("valid", "test")]
+    shown = effects[-1] if effects else []
     if groups:
-        _write_figures(folder, groups, effects["test"], search)
+        _write_figures(folder, groups, shown, search)
         _replace(folder / "table.csv", table.csv())
         _replace(folder / "table.tex", table.latex())
-    if found := [*effects["valid"], *effects["test"]]:
+    if found := [effect for some in effects for effect in some]:
         _replace(folder / "effects.csv", effect_table(found).csv())
     else:
         (folder / "effects.csv").unlink(missing_ok=True)
-    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, effects["test"], search))
-    return Report(folder, runs, table, effects["test"], search)
+    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, shown, search))
+    return Report(folder, runs, table, shown, search)
 
 
 def _write_figures(folder: Path, groups: list[RunGroup], effects: list[Effect], search: SearchResults | None) -> None:

@@ -17,9 +17,8 @@ def test_the_table_has_a_row_per_effect_with_every_digit(seeds: Path) -> None:
     (row,) = csv.DictReader(io.StringIO(effect_table(effects).csv()))
 
     estimate = effects[0].estimate
-    assert [row[name] for name in ("split", "option", "before", "after", "setting", "seeds", "interval_over")] == [
-        "valid", "cell", "lstm", "gru", "dropout=0.25", "3 3", "seeds",
-    ]  # fmt: skip
+    names = ("split", "option", "before", "after", "setting", "settings", "seeds", "interval_over")
+    assert [row[name] for name in names] == ["valid", "cell", "lstm", "gru", "dropout=0.25", "1", "3 3", "seeds"]
     assert float(row["log_difference"]) == estimate.value
     assert float(row["percent"]) == pytest.approx(100 * (math.exp(estimate.value) - 1))
     assert float(row["percent_low"]) < float(row["percent"]) < float(row["percent_high"])

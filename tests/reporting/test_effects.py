@@ -15,8 +15,8 @@ TOKENS = 5000
 TEXT = np.random.default_rng(0).exponential(4.5, TOKENS)
 
 
-def effects_in(folder: Path, split: str = "test") -> list[Effect]:
-    return find_effects(group_runs(find_runs(folder)), split)
+def effects_in(folder: Path, split: str = "test", mean: bool = False) -> list[Effect]:
+    return find_effects(group_runs(find_runs(folder)), split, mean)
 
 
 def with_nats(folder: Path, text: str = "a" * 64, better: float = 0.0, seed: int = 0) -> RunDir:
@@ -144,3 +144,54 @@ def test_a_run_without_a_test_perplexity_has_no_effect(make_run: MakeRun, sweep:
     make_run(dropout=0.25, results={"best": {"valid_ppl": 90.0, "test_ppl": None}})
 
     assert effects_in(sweep) == []
+
+
+def test_a_mean_effect_is_that_of_all_settings_of_the_others(grid: Path) -> None:
+    *effects, interaction = effects_in(grid)
+
+    means = effects_in(grid, mean=True)
+
+    values = [effect.estimate.value for effect in effects]
+    assert [summary(effect) for effect in means] == [
+        ("cell", "lstm", "gru", {}, None),
+        ("dropout", 0.0, 0.25, {}, None),
+        ("dropout", 0.0, 0.25, {}, "cell"),
+    ]
+    assert [effect.settings for effect in means] == [2, 2, 1]
+    expected = [sum(values[:2]) / 2, sum(values[2:]) / 2, interaction.estimate.value]
+    assert [effect.estimate.value for effect in means] == pytest.approx(expected)
+    assert means[2].sides == pytest.approx(interaction.sides)
+
+
+def test_a_mean_effect_is_compared_token_by_token(make_run: MakeRun, sweep: Path) -> None:
+    nats = {}
+    for number, (cell, dropout) in enumerate((cell, dropout) for cell in ("lstm", "gru") for dropout in (0.0, 0.25)):
+        run = with_nats(make_run(cell=cell, dropout=dropout), better=dropout, seed=number)
+        nats[cell, dropout] = run.nats["test"].astype(float)
+
+    _, effect, _ = effects_in(sweep, mean=True)
+
+    tokens = np.mean([nats[cell, 0.25] - nats[cell, 0.0] for cell in ("lstm", "gru")], axis=0)
+    assert (effect.over, effect.seeds) == ("text", (1,) * 4)
+    assert effect.estimate.value == pytest.approx(tokens.mean())
+    assert effect.estimate.error == pytest.approx(stats.sem(tokens), rel=0.15)
+
+
+def test_corpora_have_mean_effects_of_their_own(make_run: MakeRun, sweep: Path) -> None:
+    for name in ("ptb", "synthetic"):
+        for cell in ("lstm", "gru"):
+            for dropout in (0.0, 0.25):
+                corpus = {"name": name, "sha256": name}
+                make_run(
+                    f"data={name}", f"cell={cell}", f"dropout={dropout}",
+                    cell=cell, dropout=dropout, choices={"data": name}, results={"corpus": corpus},
+                )  # fmt: skip
+
+    simple = [effect for effect in effects_in(sweep, mean=True) if effect.by is None]
+
+    assert [(effect.change.option, effect.setting, effect.settings) for effect in simple] == [
+        ("cell", {"data": "ptb"}, 2),
+        ("cell", {"data": "synthetic"}, 2),
+        ("dropout", {"data": "ptb"}, 2),
+        ("dropout", {"data": "synthetic"}, 2),
+    ]

@@ -110,6 +110,17 @@ def test_a_difference_of_differences_has_four_groups() -> None:
     assert estimate.value / estimate.error == pytest.approx(reference.statistic, rel=0.05)
 
 
+def test_a_mean_of_differences_weights_seeds_blocks_and_their_interaction() -> None:
+    before, after = GENERATOR.normal(4.6, 0.1, (3, 50)), GENERATOR.normal(4.5, 0.1, (3, 50))
+
+    whole = estimate_contrast([(-1, before), (1, after)])
+    half = estimate_contrast([(-0.5, before), (0.5, after)])
+
+    assert half.value == pytest.approx(whole.value / 2)
+    assert half.error == pytest.approx(whole.error / 2)
+    assert half.df == pytest.approx(whole.df)
+
+
 def test_one_seed_without_blocks_has_no_interval() -> None:
     estimate = estimate_contrast([(-1, np.array([[4.0]])), (1, np.array([[4.5]]))])
 

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import combinations, product
 from pathlib import Path
 from unittest.mock import patch
 
@@ -202,6 +203,25 @@ def test_the_terminal_and_the_page_end_with_a_sentence_per_effect(grid: Path) ->
     assert report.terminal_text().splitlines()[-6:] == [*sentences, NOTE]
     page = (grid / "report.md").read_text(encoding="utf-8")
     assert page.endswith("".join(f"- {sentence}\n" for sentence in sentences) + f"\n{NOTE}\n")
+
+
+def test_a_sweep_over_many_options_shows_their_means_over_the_others(make_run: MakeRun, sweep: Path) -> None:
+    for cell, dropout, size, tied in product(("lstm", "gru"), (0.0, 0.25), (100, 200), (False, True)):
+        overrides = [f"cell={cell}", f"dropout={dropout}", f"hidden_size={size}", f"tie_weights={tied}"]
+        make_run(*overrides, cell=cell, dropout=dropout, config={"hidden_size": size, "tie_weights": tied})
+
+    report = write_report(sweep)
+
+    shown = [(effect.change.option, effect.by and effect.by.option, effect.settings) for effect in report.effects]
+    options = ["cell", "dropout", "hidden_size", "tie_weights"]
+    assert shown == [(option, None, 8) for option in options] + [
+        (option, by, 4) for by, option in combinations(options, 2)
+    ]
+    with (sweep / "effects.csv").open(newline="") as file:
+        rows = [(row["split"], row["by"] != "", row["settings"]) for row in csv.DictReader(file)]
+    for split in ("valid", "test"):
+        assert rows.count((split, False, "1")) == 4 * 8
+        assert rows.count((split, False, "8")) == 4
 
 
 def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: MakeRun, sweep: Path) -> None:
