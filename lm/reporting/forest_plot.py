@@ -19,6 +19,9 @@ MAX_EFFECTS = 40
 LABEL_WIDTH = 44
 """Characters of a line of a row's name: longer names, of sweeps over many options, would leave no room for the axis."""
 
+NOTE_WIDTH = 55
+"""Characters of a line of the note below the axis, which is centred there."""
+
 
 def draw_effects(effects: Sequence[Effect]) -> Figure | None:
     """Draw a row per effect with its name, interval and numbers; None if there are no effects.
@@ -68,7 +71,8 @@ def _label(axes: Axes, rows: Sequence[float], drawn: Sequence[Effect], count: in
     numbers.set_yticks(rows, [percent_text(effect).replace("-", "−") for effect in drawn])
     numbers.tick_params(axis="y", length=0)
     numbers.spines["right"].set_visible(False)
-    axes.set_xlabel(f"change of {SPLITS[drawn[0].split]} in percent, with 95 % interval\n{_note(drawn, count)}")
+    note = textwrap.fill(_note(drawn, count), NOTE_WIDTH)
+    axes.set_xlabel(f"change of {SPLITS[drawn[0].split]} in percent, with 95 % interval\n{note}")
     axes.xaxis.label.set_fontsize(8)
 
 

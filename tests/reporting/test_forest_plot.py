@@ -30,9 +30,10 @@ def test_open_and_small_marks_are_explained() -> None:
     figure = draw_effects([CLEAR, UNCLEAR, WITHOUT_INTERVAL])
 
     assert figure is not None
-    label = figure.axes[0].get_xlabel()
+    label = " ".join(figure.axes[0].get_xlabel().split())
     assert "change of test perplexity in percent" in label
     assert "open mark: the interval holds 0" in label
+    assert "means over" not in label
     assert "small mark: no interval" in label
 
 
@@ -58,7 +59,8 @@ def test_everything_lies_within_the_figure(count: int) -> None:
 
 def test_long_names_leave_room_for_the_axis() -> None:
     options = {"optimizer": "adamw", "dropout_type": "locked", "averaging": "none", "weight_dropout": 0.3}
-    figure = draw_effects([replace(CLEAR, setting={"cell": "lstm", "tie_weights": True, **options}), CLEAR])
+    long = replace(CLEAR, setting={"cell": "lstm", "tie_weights": True, **options}, seeds=(1, 1), settings=4)
+    figure = draw_effects([long, replace(UNCLEAR, seeds=(1, 1)), replace(WITHOUT_INTERVAL, paired=True)])
 
     assert figure is not None
     figure.draw_without_rendering()
@@ -66,7 +68,8 @@ def test_long_names_leave_room_for_the_axis() -> None:
     assert box.x0 >= -0.01
     assert box.x1 <= figure.get_figwidth() + 0.01
     assert figure.axes[0].get_position().width * figure.get_figwidth() > 1.5
-    first, second = (label.get_window_extent() for label in figure.axes[0].get_yticklabels())
+    assert "means over the settings" in " ".join(figure.axes[0].get_xlabel().split())
+    first, second, _ = (label.get_window_extent() for label in figure.axes[0].get_yticklabels())
     assert first.y0 > second.y1
 
 
