@@ -1,17 +1,18 @@
 """Refuse an option that a command does not have, and name the one that may be meant."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 CONFIGS = Path(__file__).parents[1] / "conf"
 
@@ -120,17 +121,39 @@ def options(config_name: str) -> dict[str, str]:
     """
     with _hydra():
         config = compose(config_name, return_hydra_config=True)
-        found = dict.fromkeys(option_names(config), "")
-        for group in (group for group in config.hydra.runtime.choices if not group.startswith("hydra/")):
-            found[group] = ""
-            choices = GlobalHydra.instance().config_loader().get_group_options(group)
-            names = {choice: set(option_names(compose(config_name, [f"{group}={choice}"]))) for choice in choices}
-            everywhere = set.intersection(*names.values())
-            for choice in reversed(choices):
-                for name in names[choice] - everywhere:
+        composed = set(option_names(config))
+        found = dict.fromkeys(composed, "")
+        for group, chosen in config.hydra.runtime.choices.items():
+            if not group.startswith("hydra/"):
+                found[group] = ""
+                for name, choice in _options_of_group(group, chosen, composed).items():
                     if not found.get(name) or name.startswith(f"{group}."):
-                        found[name] = f"{group}={choice}"
+                        found[name] = choice
     return found
+
+
+def _options_of_group(group: str, chosen: Any, composed: Collection[str]) -> dict[str, str]:
+    """Return the options that only some choices of a group bring, each with the first of these choices.
+
+    Args:
+        group: such as `data`.
+        chosen: its choice in the composed config, or a list of several.
+        composed: the options of that config.
+    """
+    choices = GlobalHydra.instance().config_loader().get_group_options(group)
+    names = {choice: _names_in_file(group, choice) for choice in choices}
+    current = [
+        names[choice] for choice in choices if choice in (chosen if isinstance(chosen, ListConfig) else [chosen])
+    ]
+    always = set.intersection(*names.values()) | (set(composed) - set().union(*current))
+    return {name: f"{group}={choice}" for choice in reversed(choices) for name in names[choice] - always}
+
+
+def _names_in_file(group: str, choice: str) -> set[str]:
+    """Return the options in the file of a choice: composing a config with each of them would take seconds."""
+    loader: Any = GlobalHydra.instance().config_loader()
+    file = loader.repository.load_config(f"{group}/{choice}")
+    return set(option_names(file.config, "" if file.header["package"] == "_global_" else f"{group}."))
 
 
 def option_names(config: DictConfig, prefix: str = "") -> Iterator[str]:

@@ -71,7 +71,15 @@ def test_an_unknown_option_is_refused_without_the_advice_to_add_it(typed: str):
 
 
 @pytest.mark.parametrize(
-    ("typed", "choice"), [("data.lowercase=true", "data=text"), ("data.branching=3", "data=synthetic")]
+    ("typed", "choice"),
+    [
+        ("data.lowercase=true", "data=text"),
+        ("data.branching=3", "data=synthetic"),
+        ("optimizer.eps=1e-6", "optimizer=adam"),  # also in an experiment
+        ("schedule.patience=2", "schedule=plateau"),
+        ("averaging.decay=0.9", "averaging=ema"),
+        ("equal_parameters.cell=gru", "experiment=equal_parameters"),
+    ],
 )
 def test_an_option_of_another_choice_is_refused_with_that_choice(typed: str, choice: str):
     with pytest.raises(ConfigCompositionException) as error:
