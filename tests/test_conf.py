@@ -45,10 +45,10 @@ def test_the_learning_rate_is_that_of_the_cell_by_default(cell):
 @pytest.mark.parametrize(
     ("schedule", "dropout", "expected"),
     [
-        ("table1", 0.25, (4, 1.2)),
+        ("table1", 0.25, (5, 1.2)),
         ("table1", 0, (4, 1.8)),
         ("table1", 0.0, (4, 1.8)),
-        ("as_printed", 0.25, (4, 1.8)),
+        ("as_printed", 0.25, (5, 1.8)),
         ("as_printed", 0, (4, 1.2)),
     ],
 )

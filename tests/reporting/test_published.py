@@ -101,7 +101,7 @@ def test_any_other_configuration_has_no_published_figures(difference: str) -> No
         "trainer.accelerator=cpu",
         "trainer.enable_progress_bar=false",
         "+trainer.profiler=simple",
-        "schedule=as_printed epochs_at_full_rate=4 lr_decay_factor=1.2",
+        "schedule=as_printed epochs_at_full_rate=5 lr_decay_factor=1.2",
     ],
 )
 def test_options_that_do_not_decide_the_result_are_ignored(option: str) -> None:
