@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import matplotlib
@@ -37,7 +37,7 @@ def draw_effects(effects: Sequence[Effect]) -> Figure | None:
         figure = Figure(figsize=(7.0, 0.9 + 0.24 * ends[-1]), layout="constrained")
         axes = figure.subplots()
         kinds = list(dict.fromkeys(map(_kind, drawn)))
-        middles = [(start + end) / 2 for start, end in zip([0, *ends], ends, strict=False)]
+        middles = [(start + end) / 2 for start, end in pairwise([0, *ends])]
         rows = [middle + 0.5 * kinds.index(_kind(effect)) for middle, effect in zip(middles, drawn, strict=True)]
         for row, effect in zip(rows, drawn, strict=True):
             _draw_row(axes, row, effect, kinds.index(_kind(effect)))
