@@ -108,9 +108,14 @@ def _place(option: str, value: Value) -> str:
 def _setting(effect: Effect) -> list[str]:
     """Return where the effect is measured, as `for the LSTM` and `with dropout 0.25, seq_len=35 and averaging=ema`."""
     places = [_place(option, value) for option, value in effect.setting.items()]
+    values = [place.removeprefix("with ") for place in places if place.startswith("with ")]
     others = [place for place in places if not place.startswith("with ")]
-    *first, last = [place.removeprefix("with ") for place in places if place not in others] or [""]
-    return [*others, *([f"with {' and '.join([', '.join(first), last] if first else [last])}"] if last else [])]
+    return [*others, f"with {_listed(values)}"] if values else others
+
+
+def _listed(words: list[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def interval_text(value: float, low: float, high: float) -> str:
