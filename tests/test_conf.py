@@ -10,6 +10,7 @@ from lm.config import Config
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
+from lm.training.optimizers import OPTIMIZERS
 from lm.training.schedules import check_schedule
 
 
@@ -40,6 +41,12 @@ def test_every_cell_and_every_corpus_has_its_file():
 def test_the_learning_rate_is_that_of_the_cell_by_default(cell):
     assert composed(f"cell={cell}").lr == composed(f"cell={cell}").cell.lr
     assert composed(f"cell={cell}", "lr=0.123").lr == 0.123
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_registry_says_which_optimizers_read_the_learning_rate_of_the_cell(optimizer):
+    config = composed(f"optimizer={optimizer}", "cell.lr=0.123")
+    assert (config.lr == 0.123) == OPTIMIZERS[optimizer].reads_cell_lr
 
 
 @pytest.mark.parametrize(

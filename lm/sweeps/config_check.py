@@ -18,7 +18,7 @@ from lm.machine_config import MachineConfig, resumed
 from lm.models.cutoffs import vocabulary_cutoffs
 from lm.run_dir import RunDir
 from lm.training.averaging import check_averaging
-from lm.training.optimizers import check_optimizer
+from lm.training.optimizers import WITHOUT_CELL_LR, check_optimizer
 from lm.training.schedules import check_schedule, schedules_without
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ UNREAD = (
     Unread("data.padding_side", *STREAMS),
     Unread("data.bucket_width", *STREAMS),
     Unread("seq_len", "data.batching", ("sentences",), "type data.batching=streams with it"),
-    Unread("cell.lr", "optimizer.name", ("adamw", "adam", "rmsprop"), "type lr= instead"),
+    Unread("cell.lr", "optimizer.name", WITHOUT_CELL_LR, "type lr= instead"),
     Unread("cutoffs", "softmax", ("full",), "type softmax=adaptive with it"),
     Unread("hydra/launcher", *SINGLE_RUN),
     Unread("hydra.launcher.", *SINGLE_RUN),

@@ -32,6 +32,7 @@ class OptimizerEntry:
         grad_scale: whether its step divides gradients by `grad_scale` as it reads them. Other optimisers get gradients
             that have been scaled before.
         averages: whether it averages the weights, so that the averages are validated.
+        reads_cell_lr: whether `lr` is that of the cell by default, as in its file in `conf/optimizer/`.
     """
 
     on_cpu: str
@@ -41,6 +42,7 @@ class OptimizerEntry:
     sparse: bool = False
     grad_scale: bool = False
     averages: bool = False
+    reads_cell_lr: bool = False
 
 
 FUSED = {"fused": True}
@@ -55,12 +57,19 @@ ASGD_OPTIONS = {
 }
 
 OPTIMIZERS = {
-    "sgd": OptimizerEntry("lm.training.sgd:SGD", "torch.optim:SGD", {}, FUSED, sparse=True, grad_scale=True),
+    "sgd": OptimizerEntry(
+        "lm.training.sgd:SGD", "torch.optim:SGD", {}, FUSED, sparse=True, grad_scale=True, reads_cell_lr=True
+    ),
     "adamw": OptimizerEntry("torch.optim:AdamW", "torch.optim:AdamW", ADAM_OPTIONS, FUSED, grad_scale=True),
     "adam": OptimizerEntry("torch.optim:Adam", "torch.optim:Adam", ADAM_OPTIONS, FUSED, grad_scale=True),
     "rmsprop": OptimizerEntry("torch.optim:RMSprop", "torch.optim:RMSprop", RMSPROP_OPTIONS),
-    "asgd": OptimizerEntry("lm.training.asgd:ASGD", "lm.training.asgd:ASGD", ASGD_OPTIONS, averages=True),
+    "asgd": OptimizerEntry(
+        "lm.training.asgd:ASGD", "lm.training.asgd:ASGD", ASGD_OPTIONS, averages=True, reads_cell_lr=True
+    ),
 }
+
+WITHOUT_CELL_LR = tuple(name for name, entry in OPTIMIZERS.items() if not entry.reads_cell_lr)
+"""The optimisers that do not read `cell.lr`."""
 
 
 def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
