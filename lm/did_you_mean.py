@@ -89,14 +89,20 @@ def unread_option(config_name: str, config: DictConfig) -> str | None:
 
     A group of its own is no option: configs may compute with it, as `conf/experiment/equal_parameters.yaml` does.
     """
-    with _hydra():
-        known = set(option_names(compose(config_name)))
+    known = default_names(config_name)
     for name in option_names(config):
         group = name.partition(".")[0]
         own_group = group not in known and isinstance(config[group], DictConfig)
         if name not in known and group not in CHECKED_ELSEWHERE and not own_group:
             return unknown_option(name, config_name, f"{name}=")
     return None
+
+
+@cache
+def default_names(config_name: str) -> frozenset[str]:
+    """Return the names of a command's options without overrides."""
+    with _hydra():
+        return frozenset(option_names(compose(config_name)))
 
 
 def unknown_option(name: str, config_name: str, found: str) -> str:

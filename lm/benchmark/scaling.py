@@ -4,10 +4,10 @@ A model whose MFU stays the same takes time in proportion to its FLOPs.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
@@ -54,11 +54,13 @@ def _row(results: Results) -> list[str]:
 class JobCheck(ConfigCheck):
     """Ends the command with one sentence, before anything is written, if it asks for what cannot be measured."""
 
-    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> dict[str, str]:
+    def check_run(
+        self, config_name: str, config: DictConfig, overrides: Sequence[str], hydra: DictConfig
+    ) -> dict[str, str]:
         """Check a benchmark and its corpus."""
         with explain_out_of_memory():
-            Job.from_hydra(compose(config_name, overrides)).corpus()
-        return super().check_run(config_name, overrides, hydra)
+            Job.from_hydra(config).corpus()
+        return super().check_run(config_name, config, overrides, hydra)
 
 
 class ScalingCallback(Callback):

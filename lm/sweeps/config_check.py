@@ -74,7 +74,8 @@ class ConfigCheck(Callback):
     @exit_on_user_error()
     def on_run_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
         """Check the options of a single run."""
-        for sentence in self.check_run(config_name, list(config.hydra.overrides.task), config.hydra).values():
+        options = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        for sentence in self.check_run(config_name, options, config.hydra.overrides.task, config.hydra).values():
             raise ValueError(sentence)
 
     @exit_on_user_error()
@@ -87,7 +88,7 @@ class ConfigCheck(Callback):
         unread: dict[str, str] = {}
         for overrides in islice(runs_of(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED):
             try:
-                found = self.check_run(config_name, overrides, config.hydra)
+                found = self.check_run(config_name, compose(config_name, overrides), overrides, config.hydra)
             except USER_ERRORS as error:
                 errors.append(error)
                 continue
@@ -97,9 +98,11 @@ class ConfigCheck(Callback):
         for refusal in [*map(ValueError, unread.values()), *errors]:
             raise refusal
 
-    def check_run(self, config_name: str, overrides: list[str], hydra: DictConfig) -> dict[str, str]:
+    def check_run(
+        self, config_name: str, config: DictConfig, overrides: Sequence[str], hydra: DictConfig
+    ) -> dict[str, str]:
         """Check a run, as `check_run` does."""
-        return check_run(config_name, overrides, hydra)
+        return check_run(config_name, config, overrides, hydra)
 
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
@@ -119,13 +122,18 @@ def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
     return (list(run) for run in product(*choices))
 
 
-def check_run(config_name: str, overrides: list[str], hydra: DictConfig) -> dict[str, str]:
-    """Check a run's config, as its overrides compose it, and return a sentence for each option that it does not read.
+def check_run(config_name: str, config: DictConfig, overrides: Sequence[str], hydra: DictConfig) -> dict[str, str]:
+    """Check a run's config, and return a sentence for each option of its overrides that it does not read.
+
+    Args:
+        config_name: the name of the command.
+        config: its options, composed with the overrides.
+        overrides: such as `cell=gru`.
+        hydra: the options of Hydra.
 
     Raises:
         ValueError, OSError: if an option is wrong.
     """
-    config = compose(config_name, overrides)
     if unread := unread_option(config_name, config):
         raise ValueError(unread)
     if config.resume is not None:
