@@ -1,35 +1,28 @@
 """Runs that are interrupted, in this process at a given step or as processes of their own, and how to compare them."""
 
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import torch
 
 from lm.generation.log_samples import LogSamples
 from lm.run_dir import RunDir
+from tests.processes import start
 
 TIMES = ("seconds", "tokens_per_second")
 
 
-def start(folder, words, checkpoint_every_minutes=1e-9):
+def start_run(folder, words, checkpoint_every_minutes=1e-9, prepare=None):
     """Start a run in a process of its own that writes a checkpoint after every step, or so many minutes."""
     options = (f"hydra.run.dir={folder}", f"checkpoint_every_minutes={checkpoint_every_minutes}")
-    command = [sys.executable, "-m", "lm.train", *words, *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    root = Path(__file__).parents[1]
-    return subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return start(*words, *options, prepare=prepare)
 
 
 def wait_for_epochs(process, run, epochs):
     """Wait until that many epochs are written, and a little longer: then the process is within the next one."""
     deadline = time.monotonic() + 300
     while not run.epochs_path.is_file() or len(run.epochs) < epochs:
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(0.05)

@@ -29,7 +29,7 @@ def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command
     sweep, others = tmp_path / "sweep", (word for word in small if "hidden" not in word)
     words = ("-m", "hidden_size=64,16", *others, f"hydra.sweep.dir={sweep}")
     process = start(*words, prepare=limit_files)
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 1
     assert statuses(sweep) == {"hidden_size=64": "failed", "hidden_size=16": "finished"}
     failed = run_of(sweep, "hidden_size=64")
@@ -147,7 +147,7 @@ def test_a_run_that_is_killed_stops_no_other_and_is_named(run_command, small, tm
     process = start(*words, f"hydra/launcher={launcher}")
     wait_for_file(process, sweep, "seed=1/checkpoints/last.ckpt")
     os.kill(process_of(run_of(sweep, "seed=1")), signal.SIGKILL)
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 1, output
     assert statuses(sweep) == {"seed=1": "failed", "seed=2": "finished", "seed=3": "finished"}
     assert run_of(sweep, "seed=1").results["error"].startswith("killed by SIGKILL, probably out of memory")
@@ -180,7 +180,7 @@ def test_a_folder_in_which_a_sweep_trains_is_refused_to_others(small, tmp_path):
     first = start(*words)
     wait_for_file(first, tmp_path, "sweep/seed=1/epochs.csv")
     second = start(*words, "hydra/launcher=local")
-    output = second.communicate()[0]
+    output = second.communicate()
     assert second.returncode == 1
     assert output.startswith("error: expected a folder that no other process writes to, found ")
     first.send_signal(signal.SIGTERM)
@@ -193,7 +193,7 @@ def test_two_sweeps_at_once_on_one_new_cache_do_not_disturb_each_other(small, tm
     sweeps = [tmp_path / name for name in ("one", "other")]
     started = [start("-m", "cell=lstm,gru", *small, f"hydra.sweep.dir={sweep}", **cache) for sweep in sweeps]
     for process in started:
-        output = process.communicate(timeout=600)[0]
+        output = process.communicate()
         assert process.returncode == 0, output
     for cell in ("lstm", "gru"):
         one, other = (run_of(sweep, f"cell={cell}") for sweep in sweeps)

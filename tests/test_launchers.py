@@ -37,7 +37,7 @@ def long_sequential(tmp_path_factory, corpus_folder):
 
 def swept(sweep, *overrides):
     process = start(*overrides, f"hydra.sweep.dir={sweep}")
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     return sweep
 
@@ -62,7 +62,7 @@ def assert_same(sweep, other):
 def test_results_are_those_of_runs_one_after_the_other(sequential, corpus_folder, tmp_path, launcher):
     sweep = tmp_path / "a folder, of=words"
     process = start(*overrides_of(corpus_folder), f"hydra/launcher={launcher}", f"hydra.sweep.dir='{sweep}'")
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     assert_same(sweep, sequential)
     assert (sweep / "table.csv").read_text() == (sequential / "table.csv").read_text()
@@ -77,7 +77,7 @@ def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_they_resume_exactly(
     process = start(*overrides, f"hydra.sweep.dir={sweep}")
     wait_for_file(process, sweep, "cell=lstm*/checkpoints/last.ckpt")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 128 + signal.SIGINT, output
     assert "\nSIGINT: the runs stop; those that train write a checkpoint first\n" in output
     assert "Traceback" not in output
@@ -95,7 +95,7 @@ def test_ctrl_c_in_the_first_seconds_of_a_sweep_starts_no_run(corpus_folder, tmp
     process = start(*overrides_of(corpus_folder), f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}")
     wait_for_file(process, sweep, "cell=lstm/.hydra/overrides.yaml")
     os.killpg(process.pid, signal.SIGINT)
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 128 + signal.SIGINT, output
     assert set(statuses(sweep).values()) == {"not started"}, output
     assert "Traceback" not in output
@@ -113,7 +113,7 @@ def test_a_cluster_of_two_nodes_trains_on_both(sequential, corpus_folder, tmp_pa
         sweep = tmp_path / "sweep"
         overrides = (*overrides_of(corpus_folder), "hydra/launcher=cluster", "gpus_per_run=0")
         process = start(*overrides, f"hydra.launcher.ray.init.address={address}", f"hydra.sweep.dir={sweep}")
-        output = process.communicate()[0]
+        output = process.communicate()
     finally:
         cluster.communicate("end\n")
     assert process.returncode == 0, output

@@ -15,7 +15,7 @@ import lm.training.trainer
 from lm.generation.log_samples import LogSamples
 from lm.run_dir import RunDir
 from lm.training.checkpointing import LastCheckpoint
-from tests.interruptions import assert_same, at_step, send, start, wait_for_epochs
+from tests.interruptions import assert_same, at_step, send, start_run, wait_for_epochs
 
 pytestmark = pytest.mark.usefixtures("terminal_signals")
 
@@ -28,10 +28,10 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, c
     words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "num_threads=1")
     threads = torch.get_num_threads()
     run, reference = RunDir(tmp_path / "killed"), RunDir(tmp_path / "whole")
-    process = start(run.folder, words)
+    process = start_run(run.folder, words)
     wait_for_epochs(process, run, 3)
     process.send_signal(number)
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode != 0
     assert not re.search("weights_only|available", output)  # messages of Lightning
     assert 3 <= len(run.epochs) < 12

@@ -53,7 +53,7 @@ def test_globs_and_intervals_are_swept_by_a_plugin_of_the_user(small, tmp_path, 
     (tmp_path / "hydra_plugins" / "own.py").write_text(PLUGIN)
     swept = ("cell=glob(rnn_*)", "dropout=interval(0,0.5)", "hydra/sweeper=own", f"hydra/launcher={launcher}")
     process = start("-m", *swept, *small, f"hydra.sweep.dir={tmp_path / 'sweep'}", PYTHONPATH=str(tmp_path))
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     assert "training runs in " in output  # how many is the sweeper's choice
     assert finished(tmp_path / "sweep").keys() == {f"cell={cell},dropout=0.5" for cell in ("rnn_relu", "rnn_tanh")}

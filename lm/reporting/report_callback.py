@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 OPTION = "+hydra.callbacks.report."
 
+FIGURE_SECONDS = 60
+"""The time between two drawings of the figures while a sweep trains: each takes seconds of one of its cores."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +39,7 @@ class ReportCallback(Callback):
     """
 
     def __init__(self, **extras: Any) -> None:
+        self._drawn = time.time()
         try:
             self.extras = ExtraColumns(**extras)
         except TypeError:
@@ -44,9 +49,11 @@ class ReportCallback(Callback):
             sys.exit(f"error: {str(error).replace(': type ', f': type {OPTION}')}")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Update the report."""
+        """Update the report, and its figures if they are old."""
         if config.hydra.mode == RunMode.MULTIRUN:
-            self._write(Path(config.hydra.sweep.dir))
+            figures = time.time() - self._drawn > FIGURE_SECONDS
+            self._drawn = time.time() if figures else self._drawn
+            self._write(Path(config.hydra.sweep.dir), figures=figures)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Show the complete report, and end the process with status 1 if it or a run is not finished.
@@ -62,12 +69,14 @@ class ReportCallback(Callback):
         if report is None or report.unfinished:
             raise SystemExit(1)
 
-    def _write(self, folder: Path, then: "Callable[[Report], Any]" = lambda report: None) -> "Report | None":
+    def _write(
+        self, folder: Path, then: "Callable[[Report], Any]" = lambda report: None, figures: bool = True
+    ) -> "Report | None":
         """Return the report, or None if it cannot be written, which must not stop the sweep."""
         try:
             from lm.reporting.sweep_report import write_report
 
-            report = write_report(folder, self.extras)
+            report = write_report(folder, self.extras, figures=figures)
             then(report)
         except Exception as error:
             log.warning("the sweep's report could not be written: %s: %s", type(error).__name__, error)

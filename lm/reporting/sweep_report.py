@@ -66,7 +66,9 @@ class Report:
         return f"To resume, type {command or 'the same command with ' + quote_override('hydra.sweep.dir', self.folder)}"
 
 
-def write_report(folder: Path, extras: ExtraColumns | None = None, others: Sequence[Path] = ()) -> Report:
+def write_report(
+    folder: Path, extras: ExtraColumns | None = None, others: Sequence[Path] = (), figures: bool = True
+) -> Report:
     """Write `report.md`, `table.csv`, `table.tex`, `effects.csv` and the figures (PNG and SVG) into a sweep's folder.
 
     Every file is replaced as a whole, so several workers may do this at once. If a run ends meanwhile, everything is
@@ -76,6 +78,7 @@ def write_report(folder: Path, extras: ExtraColumns | None = None, others: Seque
         folder: the sweep's folder.
         extras: columns on request.
         others: sweeps to compare with; the report is then written into `comparison` in the sweep's folder.
+        figures: whether they are drawn, too, which takes seconds; otherwise those in the folder stay as they are.
 
     Raises:
         FileNotFoundError: if a folder does not exist, or holds no run.
@@ -83,7 +86,7 @@ def write_report(folder: Path, extras: ExtraColumns | None = None, others: Seque
     while True:
         runs = runs_of([Path(folder), *others])
         seen = _results_seen(runs)
-        report = _write_once(Path(folder) / "comparison" if others else Path(folder), runs, extras)
+        report = _write_once(Path(folder) / "comparison" if others else Path(folder), runs, extras, figures)
         if _results_seen(runs_of([Path(folder), *others])) == seen:
             return report
 
@@ -101,7 +104,7 @@ def runs_of(sweeps: Sequence[Path]) -> list[RunDir]:
     return [run for found in runs for run in found]
 
 
-def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None) -> Report:
+def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None, figures: bool) -> Report:
     folder.mkdir(exist_ok=True)
     groups = group_runs(runs)
     table, search = build_table(groups, extras), read_search(folder, runs)
@@ -110,8 +113,9 @@ def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None) -
     if any(len(found) > MAX_EFFECTS for found in effects):
         effects += [find_effects(groups, split, mean=True) for split in ("valid", "test")]
     shown = effects[-1] if effects else []
-    if groups:
+    if groups and figures:
         _write_figures(folder, groups, shown, search)
+    if groups:
         _replace(folder / "table.csv", table.csv())
         _replace(folder / "table.tex", table.latex())
     if found := [effect for some in effects for effect in some]:

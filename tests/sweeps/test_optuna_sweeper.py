@@ -76,7 +76,7 @@ def test_a_search_that_was_killed_and_typed_again_equals_one_that_was_not(corpus
     )  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = start(*words, f"hydra.sweep.dir={whole}")
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     process = start(*words, f"hydra.sweep.dir={killed}")
     wait_until(lambda: len(list(killed.glob("*/checkpoints/last.ckpt"))) == 3, process)
@@ -85,7 +85,7 @@ def test_a_search_that_was_killed_and_typed_again_equals_one_that_was_not(corpus
     process.communicate()
     assert len(finished) >= 2
     process = start(*words, f"hydra.sweep.dir={killed}")
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     assert all(path.stat().st_mtime_ns == time for path, time in finished.items())
     assert outcome(killed) == outcome(whole)
@@ -100,7 +100,7 @@ def test_a_search_uses_the_workers_of_every_launcher(corpus_folder, tmp_path, la
         "num_threads=1", "trainer.accelerator=cpu", "hydra.sweeper.n_trials=3", "hydra/sweeper/pruner=none",
     )  # fmt: skip
     process = start(*words, f"hydra/launcher={launcher}", f"hydra.sweep.dir={tmp_path}/sweep")
-    output = process.communicate()[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     assert {state for _, state, *_ in outcome(tmp_path / "sweep")} == {TrialState.COMPLETE}
     assert len(list(tmp_path.glob("sweep/*/results.json"))) == 3

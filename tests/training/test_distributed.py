@@ -1,6 +1,8 @@
 """One run on several devices, here processes on one machine that talk over the loopback address."""
 
+import resource
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +12,7 @@ from lm.data.shard import Shard
 from lm.run_dir import RunDir
 from lm.training.distributed import all_gather, all_reduce_max, all_reduce_sum, concat_states, shard_states
 from lm.training.trainer import check_devices
-from tests.conftest import no_file_larger_than
-from tests.interruptions import assert_same, at_step, send, start, untimed, wait_for_epochs
+from tests.interruptions import assert_same, at_step, send, start_run, untimed, wait_for_epochs
 
 EXACT = ("precision=64-true", "dropout=0", "batch_size=5", "lr=0.1")  # batch sizes of three and two
 FILES = {".hydra", "checkpoints", "epochs.csv", "hparams.yaml", "nats.npz", "results.json", "train.log"}
@@ -23,7 +24,7 @@ def on_devices(number):
 
 def finish(process):
     """Wait for a run and the processes of all its devices, which hold its output open, and return the output."""
-    output = process.communicate(timeout=300)[0]
+    output = process.communicate()
     assert process.returncode == 0, output
     return output
 
@@ -58,7 +59,7 @@ PENALISED = ("activation_penalty=2", "temporal_penalty=1", "tie_weights=true", "
 def test_two_devices_train_as_one_does_with_the_same_batch(run_command, request, tmp_path, base, words):
     run, reference = RunDir(tmp_path / "two"), RunDir(tmp_path / "one")
     words = (*request.getfixturevalue(base), *EXACT, *words)
-    output = finish(start(run.folder, (*words, *on_devices(2)), checkpoint_every_minutes=10))
+    output = finish(start_run(run.folder, (*words, *on_devices(2)), checkpoint_every_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)
     assert run.results["device"].startswith("2 x cpu")
@@ -70,16 +71,16 @@ def test_a_run_on_two_devices_is_stopped_by_a_signal_to_one_and_goes_on_exactly(
     masks = ("dropout_type=locked", "embedding_dropout=0.1", "weight_dropout=0.5")
     words = (*small, "cell=gru", "dropout=0.25", *masks, "epochs=4", *on_devices(2))
     run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
-    process = start(run.folder, words)
+    process = start_run(run.folder, words)
     wait_for_epochs(process, run, 1)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=300)[0]
+    output = process.communicate()
     assert output.count(f"python -m lm.train resume={run.folder}") == 1
     assert "Traceback" not in output
     assert run.results["status"] == "interrupted"
     assert 1 <= len(run.epochs) < 4
-    finish(start(run.folder, (f"resume={run.folder}",), checkpoint_every_minutes=10))
-    finish(start(reference.folder, words, checkpoint_every_minutes=10))
+    finish(start_run(run.folder, (f"resume={run.folder}",), checkpoint_every_minutes=10))
+    finish(start_run(reference.folder, words, checkpoint_every_minutes=10))
     assert_same(run, reference)
 
 
@@ -89,7 +90,7 @@ def test_a_run_begun_on_one_device_goes_on_on_three(run_command, small, tmp_path
     with monkeypatch.context() as patch:
         patch.setattr(lm.sweeps.training_job, "LogSamples", at_step(20, send(signal.SIGTERM)))
         assert run_command("lm.train", *words, f"hydra.run.dir={run.folder}") == 143
-    finish(start(run.folder, (f"resume={run.folder}", *on_devices(3)), checkpoint_every_minutes=10))
+    finish(start_run(run.folder, (f"resume={run.folder}", *on_devices(3)), checkpoint_every_minutes=10))
     assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
     assert_equal_but_for_rounding(run, reference)
 
@@ -97,9 +98,9 @@ def test_a_run_begun_on_one_device_goes_on_on_three(run_command, small, tmp_path
 def test_a_failure_of_the_process_that_writes_ends_all(small, tmp_path):
     """A file too large is what a full disk is; the others neither wait for it nor tell of it."""
     folder = tmp_path / "run"
-    with no_file_larger_than(20_000):
-        process = start(folder, (*small, *on_devices(2)))
-    output = process.communicate(timeout=300)[0]
+    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (20_000, 20_000))
+    process = start_run(folder, (*small, *on_devices(2)), prepare=full)
+    output = process.communicate()
     assert process.returncode != 0
     assert output.count(f"'{folder / 'checkpoints' / 'last.ckpt'}', found: File too large") == 1
     assert "Traceback" not in output
