@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import lm.resolvers  # noqa: F401  # which a run's config needs
 from lm.atomic_files import write_atomically, write_json
 from lm.run_files import FINISHED as FINISHED
 from lm.run_files import PRUNED as PRUNED

@@ -11,7 +11,6 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-import lm.cli  # noqa: F401  # registers the resolvers of the config
 from lm.did_you_mean import CONFIGS
 
 MakeRun = Callable[..., Path]

@@ -34,11 +34,6 @@ def cells_in(folder: Path) -> list[str]:
         return [row["cell"] for row in csv.DictReader(file)]
 
 
-def write_often(folder: Path) -> None:
-    for _ in range(2):
-        write_report(folder)
-
-
 def test_a_report_writes_its_files_and_nothing_else(grid: Path) -> None:
     write_report(grid)
 
@@ -47,7 +42,7 @@ def test_a_report_writes_its_files_and_nothing_else(grid: Path) -> None:
 
 
 def test_the_csv_holds_the_numbers_of_the_results(grid: Path) -> None:
-    write_report(grid)
+    write_report(grid, figures=False)
 
     with (grid / "table.csv").open(newline="") as file:
         row = list(csv.DictReader(file))[1]
@@ -57,18 +52,18 @@ def test_the_csv_holds_the_numbers_of_the_results(grid: Path) -> None:
 
 def test_a_report_grows_with_its_sweep(make_run: MakeRun, sweep: Path) -> None:
     make_run(cell="lstm")
-    write_report(sweep)
+    write_report(sweep, figures=False)
     assert cells_in(sweep) == ["lstm"]
 
     make_run(cell="gru")
-    write_report(sweep)
+    write_report(sweep, figures=False)
     assert cells_in(sweep) == ["lstm", "gru"]
 
 
 def test_a_sweep_without_a_finished_run_has_only_the_page(make_run: MakeRun, sweep: Path) -> None:
     make_run(results={"status": "failed", "error": "boom"})
 
-    report = write_report(sweep)
+    report = write_report(sweep, figures=False)
 
     assert files_in(sweep) == ["report.md"]
     assert "0 of 1 runs finished." in (sweep / "report.md").read_text()
@@ -99,7 +94,7 @@ def test_several_sweeps_are_compared_in_a_folder_of_the_first(
     rows = [(row["cell"], row["sweep"]) for row in report.table.values.to_dict("records")]
     assert rows == [(cell, name) for name in ("sweep", "other") for cell in ("lstm", "lstm", "gru", "gru")]
     assert report.runs[0].name == "sweep/cell=lstm,dropout=0.0"
-    assert len(write_report(grid).runs) == 4  # the comparison is no run
+    assert len(write_report(grid, figures=False).runs) == 4  # the comparison is no run
 
 
 def test_sweeps_of_the_same_name_are_told_apart_by_their_paths(make_run: MakeRun, grid: Path, tmp_path: Path) -> None:
@@ -115,7 +110,7 @@ def test_runs_in_nested_folders_are_reported(make_run: MakeRun, sweep: Path) -> 
         (sweep / cell).mkdir()
         (sweep / f"{cell}x").rename(sweep / cell / "0")
 
-    write_report(sweep)
+    write_report(sweep, figures=False)
 
     assert cells_in(sweep) == ["lstm", "gru"]
 
@@ -124,7 +119,7 @@ def test_a_damaged_run_is_named_and_the_others_are_reported(make_run: MakeRun, s
     make_run("cell=lstm")
     (make_run("cell=gru", cell="gru") / "results.json").write_text("[" * 100_000)
 
-    report = write_report(sweep)
+    report = write_report(sweep, figures=False)
 
     assert cells_in(sweep) == ["lstm"]
     assert "- `cell=gru`: damaged: results.json is damaged (RecursionError): copy the run" in report.terminal_text()
@@ -149,7 +144,7 @@ def test_a_run_that_ends_while_the_report_is_written_is_in_it(make_run: MakeRun,
         return report
 
     with patch.object(module, "_write_once", write_slowly):
-        report = write_report(sweep)
+        report = write_report(sweep, figures=False)
 
     assert cells_in(sweep) == ["lstm", "gru"]
     assert len(report.runs) == 2
@@ -159,8 +154,8 @@ def test_two_workers_may_write_at_once(grid: Path) -> None:
     write_report(grid)
     expected = {name: (grid / name).read_bytes() for name in FILES + EFFECT_FILES}
 
-    context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=write_often, args=(grid,)) for _ in range(2)]
+    context = multiprocessing.get_context("forkserver")
+    workers = [context.Process(target=write_report, args=(grid,)) for _ in range(2)]
     for worker in workers:
         worker.start()
     seen = {name: set[bytes]() for name in FILES + EFFECT_FILES}
@@ -196,7 +191,7 @@ def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
 
 
 def test_the_terminal_and_the_page_end_with_a_sentence_per_effect(grid: Path) -> None:
-    report = write_report(grid)
+    report = write_report(grid, figures=False)
 
     sentences = [effect_sentence(effect) for effect in report.effects]
     assert len(sentences) == 5
@@ -210,7 +205,7 @@ def test_a_sweep_over_many_options_shows_their_means_over_the_others(make_run: M
         overrides = [f"cell={cell}", f"dropout={dropout}", f"hidden_size={size}", f"tie_weights={tied}"]
         make_run(*overrides, cell=cell, dropout=dropout, config={"hidden_size": size, "tie_weights": tied})
 
-    report = write_report(sweep)
+    report = write_report(sweep, figures=False)
 
     shown = [(effect.change.option, effect.by and effect.by.option, effect.settings) for effect in report.effects]
     options = ["cell", "dropout", "hidden_size", "tie_weights"]
@@ -228,7 +223,7 @@ def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: Make
     make_run("cell=lstm")
     make_run("cell=gru", cell="gru", results={"status": "failed", "error": "no space left"})
 
-    text = write_report(sweep).terminal_text()
+    text = write_report(sweep, figures=False).terminal_text()
 
     assert text.endswith(
         "1 of 2 runs not finished:\n- `cell=gru`: failed: no space left\n"
@@ -240,7 +235,7 @@ def test_a_run_that_has_diverged_is_not_resumed(make_run: MakeRun, sweep: Path) 
     make_run("cell=lstm")
     make_run("cell=gru", cell="gru", results={"status": "diverged", "error": "the loss is not finite in step 7"})
 
-    text = write_report(sweep).terminal_text()
+    text = write_report(sweep, figures=False).terminal_text()
 
     assert text.endswith("1 of 2 runs not finished:\n- `cell=gru`: diverged: the loss is not finite in step 7")
 
@@ -248,7 +243,11 @@ def test_a_run_that_has_diverged_is_not_resumed(make_run: MakeRun, sweep: Path) 
 def test_a_single_run_is_resumed_by_its_folder(make_run: MakeRun) -> None:
     folder = make_run("cell=lstm", running=True)
 
-    assert write_report(folder).terminal_text().endswith(f"To resume, type python -m lm.train 'resume=\"{folder}\"'")
+    assert (
+        write_report(folder, figures=False)
+        .terminal_text()
+        .endswith(f"To resume, type python -m lm.train 'resume=\"{folder}\"'")
+    )
 
 
 def test_training_does_not_load_what_only_reports_need() -> None:

@@ -1,0 +1,78 @@
+"""The resolvers of `conf/`, such as `${by_dropout:${dropout},5,4}`: import this before a config is resolved."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+from omegaconf import OmegaConf
+
+
+def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
+    """Return one of two values, depending on whether there is dropout."""
+    return with_dropout if dropout else without_dropout
+
+
+def if_tied(tie_weights: bool, tied: Any, untied: Any) -> Any:
+    """Return one of two values, depending on whether the embedding and the decoder share one matrix."""
+    return tied if tie_weights else untied
+
+
+def run_folder(resume: str | None, otherwise: str) -> str:
+    """Return the folder of the run to resume, or else a new one.
+
+    Raises:
+        FileNotFoundError: if there is no run in the folder to resume.
+    """
+    from lm.run_dir import RunDir
+
+    return otherwise if resume is None else str(RunDir.existing(resume).folder)
+
+
+def config_folder(folder: str) -> str | None:
+    """Return where Hydra saves the config in a run's folder: nowhere if a run resumes, which has its config."""
+    return None if (Path(folder) / "checkpoints" / "last.ckpt").is_file() else ".hydra"
+
+
+@cache
+def temporary_folder() -> str:
+    """Return a folder for what Hydra writes about a sweep, which is deleted when this process ends."""
+    folder = tempfile.mkdtemp(prefix="lm-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def gpus_here(gpus_per_run: float) -> float:
+    """Return how much of a GPU a run on this machine uses: nothing if there is none."""
+    import torch  # composing other configs is fast without it
+
+    return gpus_per_run if torch.cuda.is_available() else 0
+
+
+RESOLVERS = {
+    "by_dropout": "lm.resolvers:by_dropout",
+    "config_folder": "lm.resolvers:config_folder",
+    "cores": "lm.sweeps.cores:cores",
+    "cores_per_run": "lm.sweeps.cores:cores_per_run",
+    "gpus_here": "lm.resolvers:gpus_here",
+    "if_tied": "lm.resolvers:if_tied",
+    "matching_hidden_size": "lm.models.parameter_count:matching_hidden_size",
+    "run_folder": "lm.resolvers:run_folder",
+    "run_name": "lm.sweeps.sweep_dir:name_in_sweep",
+    "temporary_folder": "lm.resolvers:temporary_folder",
+    "unfinished_sweep": "lm.sweeps.sweep_dir:unfinished_sweep",
+}
+"""The function of each resolver as "module:function". It is imported when a config needs it."""
+
+
+def imported_when_called(function: str) -> Callable[..., Any]:
+    """Return a function that is named as "module:function", and not imported before it is needed."""
+    return lambda *arguments: resolve_name(function)(*arguments)
+
+
+for resolver, function in RESOLVERS.items():
+    OmegaConf.register_new_resolver(resolver, imported_when_called(function), replace=True)
