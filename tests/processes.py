@@ -2,7 +2,7 @@
 
 import atexit
 import json
-import multiprocessing
+import multiprocessing.forkserver
 import multiprocessing.util
 import os
 import runpy
@@ -12,13 +12,20 @@ import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import torch
+from pytorch_lightning.strategies.launchers import subprocess_script
+from pytorch_lightning.utilities import rank_zero_only
 
 from lm.run_dir import RunDir
 
 ROOT = Path(__file__).parents[1]
+FORK_SERVER = multiprocessing.get_context("forkserver")
+
+TIME_LIMIT = 600
+"""Seconds after which a command is killed, so that none that hangs stops the tests."""
 
 
 class Command:
@@ -28,12 +35,14 @@ class Command:
     """
 
     def __init__(self, overrides, prepare, environment):
-        context = multiprocessing.get_context("forkserver")
-        multiprocessing.set_forkserver_preload(["lm.sweeps.training_job"])
-        self._output, output = context.Pipe(duplex=False)
-        self._process = context.Process(target=_run, args=(overrides, prepare, environment, output))
-        self._process.start()
+        self._output, output = FORK_SERVER.Pipe(duplex=False)
+        self._start(_run_in_session, overrides, environment, prepare, output)
         output.close()
+
+    def _start(self, function, *arguments):
+        multiprocessing.set_forkserver_preload(["lm.sweeps.training_job"])
+        self._process = FORK_SERVER.Process(target=function, args=arguments)
+        self._process.start()
         self.pid, self.kill = self._process.pid, self._process.kill
 
     @property
@@ -44,7 +53,8 @@ class Command:
         return self._process.exitcode
 
     def send_signal(self, number):
-        os.kill(self.pid, number)
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def communicate(self):
         """Return what it and all processes that it starts have printed, once they have ended."""
@@ -54,29 +64,47 @@ class Command:
         return output
 
 
+class Rank(Command):
+    """The process of a further device, which Lightning starts as `python -m lm.train` with the same overrides."""
+
+    def __init__(self, command, env, cwd):
+        self._start(_run, command[3:], env)
+
+
 def start(*overrides, prepare=None, **environment):
     """Start `python -m lm.train <overrides>`, after a call of `prepare` in its process."""
     quiet = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     return Command([str(override) for override in overrides], prepare, os.environ | quiet | environment)
 
 
-def _run(overrides, prepare, environment, output):
+def _run_in_session(overrides, environment, prepare, output):
     os.setsid()
-    _default_signals()  # the tests themselves may run with signals ignored
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (1, 2):
         os.dup2(output.fileno(), number)
     output.close()
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", buffering=1, closefd=False)
+    if prepare:
+        prepare()
+    multiprocessing.util.spawnv_passfds = _fork
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])  # as `lm.sweeps.subprocesses` does
+    multiprocessing.forkserver.ensure_running()
+    subprocess_script.subprocess = SimpleNamespace(Popen=Rank)
+    _run(overrides, environment)
+
+
+def _run(overrides, environment):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests themselves may run with signals ignored
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.alarm(TIME_LIMIT)
     os.chdir(ROOT)
     os.environ |= environment
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = ["lm.train", *overrides]
-    multiprocessing.util.spawnv_passfds = _fork
-    if prepare:
-        prepare()
+    rank_zero_only.rank = int(environment.get("LOCAL_RANK", 0))  # which Lightning reads when it is imported
     try:
         runpy.run_module("lm.train", run_name="__main__", alter_sys=True)
     finally:
@@ -92,16 +120,9 @@ def _fork(path, arguments, open_files):
         for number in {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, *open_files}:
             with suppress(OSError):
                 os.close(number)
-        _default_signals()
         exec(arguments[-1], {})
     finally:
         os._exit(0)
-
-
-def _default_signals():
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def run_of(sweep, value):
