@@ -20,14 +20,40 @@ from tests.interruptions import assert_same, at_step, send, start_run, wait_for_
 pytestmark = pytest.mark.usefixtures("terminal_signals")
 
 
+@pytest.fixture(scope="module")
+def trained_runs():
+    """The runs that `whole` has trained, by the words of their commands."""
+    return {}
+
+
+@pytest.fixture
+def whole(run_command, tmp_path_factory, trained_runs):
+    """Return a function that trains a run without an interruption, once for all tests that only read it."""
+
+    def train(*words):
+        if words not in trained_runs:
+            folder = tmp_path_factory.mktemp("whole") / "run"
+            assert run_command("lm.train", *words, f"hydra.run.dir={folder}") == 0
+            trained_runs[words] = RunDir(folder)
+        return trained_runs[words]
+
+    return train
+
+
+@pytest.fixture
+def finished(whole, small, tmp_path):
+    """A finished run of its own for a test, in the folder `run`."""
+    return RunDir(shutil.copytree(whole(*small).folder, tmp_path / "run"))
+
+
 @pytest.mark.parametrize(
     ("cell", "number"),
     [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
 )
-def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, cell, number):
+def test_a_killed_run_ends_as_if_it_had_not_been(run_command, whole, small, tmp_path, cell, number):
     words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "num_threads=1")
     threads = torch.get_num_threads()
-    run, reference = RunDir(tmp_path / "killed"), RunDir(tmp_path / "whole")
+    run = RunDir(tmp_path / "killed")
     process = start_run(run.folder, words)
     wait_for_epochs(process, run, 3)
     process.send_signal(number)
@@ -41,10 +67,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been(run_command, small, tmp_path, c
         assert f"\nstopped by {number.name}; to resume, type: python -m lm.train resume={run.folder}" in output
     try:
         assert run_command("lm.train", f"resume={run.folder}") == 0
-        assert run_command("lm.train", *words, f"hydra.run.dir={reference.folder}") == 0
+        assert_same(run, whole(*words))
     finally:
         torch.set_num_threads(threads)
-    assert_same(run, reference)
 
 
 def expire(trainer):
@@ -74,14 +99,13 @@ def train_until(run_command, monkeypatch):
 
 
 @pytest.mark.parametrize("step", [1, 49, 50, 51, 150])
-def test_a_run_can_stop_at_any_of_fifty_steps_of_an_epoch(run_command, train_until, small, tmp_path, step):
+def test_a_run_can_stop_at_any_of_fifty_steps_of_an_epoch(run_command, train_until, whole, small, tmp_path, step):
     words = (*small, "cell=gru", "dropout=0.25", "epochs=3")
     assert train_until(step, send(signal.SIGTERM), *words, "hydra.run.dir=stopped") == 143
-    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
+    run = RunDir(tmp_path / "stopped")
     assert run.checkpoint("last")["global_step"] == step
     assert run_command("lm.train", "resume=stopped") == 0
-    assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
-    assert_same(run, reference)
+    assert_same(run, whole(*words))
 
 
 REGULARISED = (
@@ -111,17 +135,18 @@ RECIPES = {
         ("rmsprop", 30), ("streams", 30), ("windows", 75), ("sentences", 75),
     ],
 )  # fmt: skip
-def test_a_run_of_any_recipe_resumes_exactly_where_it_stopped(run_command, train_until, small, tmp_path, recipe, step):
+def test_a_run_of_any_recipe_resumes_exactly_where_it_stopped(
+    run_command, train_until, whole, small, tmp_path, recipe, step
+):
     words = (*small, *RECIPES[recipe])
     if "data.batching=sentences" in words:  # which read no sequence length
         words = tuple(word for word in words if not word.startswith("seq_len="))
     assert train_until(step, send(signal.SIGTERM), *words, "hydra.run.dir=stopped") == 143
-    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
+    run = RunDir(tmp_path / "stopped")
     assert run.checkpoint("last")["global_step"] == step
     assert ("trained_weights" in run.checkpoint("last")) == (recipe in ("ema", "nt_asgd", "asgd"))
     assert run_command("lm.train", "resume=stopped") == 0
-    assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
-    assert_same(run, reference)
+    assert_same(run, whole(*words))
 
 
 def test_a_schedule_that_ends_with_the_last_epoch_is_not_resumed_with_more_epochs(run_command, small, capsys):
@@ -143,18 +168,17 @@ def test_a_schedule_that_ends_with_the_last_epoch_is_not_resumed_with_more_epoch
     ids=["max_time", "callback", "SIGINT", "SIGHUP", "SIGUSR1"],
 )
 def test_whatever_stops_training_within_an_epoch_it_resumes_exactly_there(
-    run_command, train_until, small, tmp_path, capsys, action, reason, status
+    run_command, train_until, whole, small, tmp_path, capsys, action, reason, status
 ):
     words = (*small, "trainer.max_time=00:10:00:00")
     assert train_until(60, action, *words, "hydra.run.dir=stopped") == status
-    run, reference = RunDir(tmp_path / "stopped"), RunDir(tmp_path / "whole")
+    run = RunDir(tmp_path / "stopped")
     assert run.results == {"status": "interrupted", "error": f"stopped by {reason}"}
     assert f"stopped by {reason}; to resume, type: python -m lm.train resume=" in capsys.readouterr().err
     assert len(run.epochs) == 1
     assert run_command("lm.train", "resume=stopped") == 0
     assert "resuming from epoch 2, step 10 of 50\n" in capsys.readouterr().out
-    assert run_command("lm.train", *words, "hydra.run.dir=whole") == 0
-    assert_same(RunDir(run.folder), reference)
+    assert_same(run, whole(*words))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -247,9 +271,8 @@ def test_a_run_that_resumes_within_its_last_epoch_validates_it(run_command, trai
     assert run.results["best_epoch"] == 2
 
 
-def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_command, small, tmp_path, capsys):
-    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
-    run = RunDir(tmp_path / "run")
+def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_command, finished, capsys):
+    run = finished
     before, checkpoint = run.results_path.read_bytes(), run.checkpoint("last")
     del checkpoint["optimizer_states"]
     torch.save(checkpoint, run.last)
@@ -261,12 +284,9 @@ def test_a_checkpoint_that_training_cannot_resume_from_leaves_the_results(run_co
     assert run.saved_config().epochs == 2
 
 
-def test_a_finished_run_is_said_to_be_finished_where_nothing_can_be_written(
-    run_command, small, tmp_path, monkeypatch, capsys
-):
-    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
-    (tmp_path / "run" / "train.log").unlink()
-    (tmp_path / "run" / "train.log").mkdir()  # so that opening it fails, as on a read-only disk
+def test_a_finished_run_is_said_to_be_finished_where_nothing_can_be_written(run_command, finished, capsys):
+    (finished.folder / "train.log").unlink()
+    (finished.folder / "train.log").mkdir()  # so that opening it fails, as on a read-only disk
     capsys.readouterr()
     assert run_command("lm.train", "resume=run") == 0
     shown = capsys.readouterr()
@@ -282,17 +302,15 @@ def test_a_folder_that_is_no_run_is_not_resumed(run_command, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_finished_run_is_not_trained_again(run_command, small, tmp_path):
-    run_command("lm.train", *small, "hydra.run.dir=run")
-    before = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+def test_a_finished_run_is_not_trained_again(run_command, finished):
+    before = finished.results_path.stat().st_mtime_ns
     assert run_command("lm.train", "resume=run") == 0
-    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == before
+    assert finished.results_path.stat().st_mtime_ns == before
 
 
-def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, small, tmp_path, capsys):
-    run_command("lm.train", *small, "hydra.run.dir=run")
+def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, finished, capsys):
     assert run_command("lm.train", "resume=run", "epochs=3") == 0
-    assert len(RunDir(tmp_path / "run").epochs) == 3
+    assert len(finished.epochs) == 3
     assert run_command("lm.train", "resume=run", "epochs=2") == 1
     assert run_command("lm.train", "resume=run", "cell=gru") == 1
     assert "expected cell=lstm as 'run' was trained with, found gru: type cell=lstm" in capsys.readouterr().err
