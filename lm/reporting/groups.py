@@ -6,11 +6,11 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from omegaconf import OmegaConf
 
+from lm.config import DEFAULTS_OF_GROUPS
 from lm.models.cells import CELLS
 from lm.reporting.columns import format_value
-from lm.reporting.published import Published, flat, published_for
+from lm.reporting.published import Published, all_options, default_options, published_for
 from lm.run_dir import DAMAGED, RunDir, Value
 
 SAME_EXPERIMENT = frozenset(
@@ -114,10 +114,24 @@ def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:
 
 
 def _differences(runs: Sequence[RunDir]) -> list[str]:
-    """Return the config keys that are not the same in all of these runs; interpolations count as written."""
-    configs = [dict(flat(OmegaConf.to_container(run.config))) for run in runs]
-    keys = dict.fromkeys(key for config in configs for key in config if key not in SAME_EXPERIMENT)
+    """Return the options that are not the same in all of these runs."""
+    configs = [_options(run) for run in runs]
+    keys = dict.fromkeys(key for config in configs for key in config)
     return [key for key in keys if any(config.get(key) != configs[0].get(key) for config in configs)]
+
+
+def _options(run: RunDir) -> dict[str, Value]:
+    """Return a run's options; those that are newer than the run have their defaults.
+
+    A group's default of an option, such as `schedule.lr_decay_factor`, counts by the option that reads it.
+    """
+    options = {**default_options(), **all_options(run)}
+    group_defaults = {f".{name}" for name in DEFAULTS_OF_GROUPS}
+    return {
+        key: value
+        for key, value in options.items()
+        if key not in SAME_EXPERIMENT and f".{key.partition('.')[2]}" not in group_defaults
+    }
 
 
 def drawn_groups(groups: Sequence[RunGroup]) -> list[RunGroup]:

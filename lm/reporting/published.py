@@ -74,6 +74,14 @@ def _defaults(preset: str | None) -> dict[str, Any]:
 
 
 @cache
+def default_options() -> dict[str, Any]:
+    """Return the defaults of `conf/train.yaml`, interpolations resolved."""
+    run = RunDir(Path())
+    run.config = OmegaConf.create(_defaults(None))
+    return all_options(run)
+
+
+@cache
 def _default_values() -> dict[str, Any]:
     return _whole_config({}, None)
 
@@ -86,17 +94,21 @@ def _whole_config(stated: dict[str, Value], preset: str | None) -> dict[str, Any
     return config_values(run)
 
 
-def config_values(run: RunDir) -> dict[str, Any]:
-    """Return all options of a run that decide its result, interpolations resolved; nothing if they cannot be."""
+def all_options(run: RunDir) -> dict[str, Any]:
+    """Return all options of a run, interpolations resolved; nothing if they cannot be."""
     try:
-        values = dict(flat(OmegaConf.to_container(run.config, resolve=True)))
+        return dict(flat(OmegaConf.to_container(run.config, resolve=True)))
     except (OmegaConfBaseException, RecursionError):
         return {}
+
+
+def config_values(run: RunDir) -> dict[str, Any]:
+    """Return all options of a run that decide its result, as `all_options` does."""
     ignored = set(_page()["ignored"])
     # To Python 1 and true are equal, as options they are not.
     return {
         key: (value, isinstance(value, bool))
-        for key, value in values.items()
+        for key, value in all_options(run).items()
         if not ignored & {key, key.partition(".")[0]}
     }
 

@@ -21,6 +21,26 @@ def test_runs_that_differ_in_more_than_their_seed_are_never_averaged(make_run: M
     ]
 
 
+def test_seeds_that_were_trained_before_and_after_an_option_was_added_share_a_row(
+    make_run: MakeRun, sweep: Path
+) -> None:
+    older = make_run("seed=1", seed=1) / ".hydra" / "config.yaml"
+    older.write_text("\n".join(line for line in older.read_text().splitlines() if not line.startswith("softmax")))
+    make_run("seed=2", seed=2)
+
+    assert swept_keys(find_runs(sweep)) == []
+
+
+def test_seeds_of_which_one_has_a_default_typed_share_a_row(make_run: MakeRun, sweep: Path) -> None:
+    changed = {"epochs_at_full_rate": 5, "schedule": {"epochs_at_full_rate": 7}, "embedding_size": 200}
+    make_run("seed=1", "epochs_at_full_rate=5", seed=1, config=changed)
+    make_run("seed=2", seed=2)
+
+    assert swept_keys(find_runs(sweep)) == []
+    make_run("seed=3", seed=3, config={"schedule": {"epochs_at_full_rate": 7}})
+    assert swept_keys(find_runs(sweep)) == ["epochs_at_full_rate"]
+
+
 def test_numbered_folders_are_grouped_by_their_configs(make_run: MakeRun, sweep: Path) -> None:
     for number, (size, seed) in enumerate([(100, 1), (100, 2), (200, 1), (200, 2)]):
         folder = make_run(f"hidden_size={size}", f"seed={seed}", seed=seed, config={"hidden_size": size})
