@@ -22,7 +22,7 @@ def effect_sentence(effect: Effect) -> str:
     """Return the sentence of an effect or an interaction."""
     unclear = effect.estimate.has_interval and not effect.estimate.is_clear
     words = (_no_difference if unclear else _interaction if effect.by else _difference)(effect)
-    others = [f"on average over {effect.settings} settings of the other options"] if effect.settings > 1 else []
+    others = [f"on average over {effect.num_settings} settings of the other options"] if effect.num_settings > 1 else []
     text = " ".join([*words, *_setting(effect), *others])
     size = f", by {size_text(effect)} of {SPLITS[effect.split]}" if effect.by else ""
     numbers = f": {percent_text(effect)}" if unclear else size

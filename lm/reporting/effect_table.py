@@ -26,4 +26,4 @@ def _row(effect: Effect) -> list[Value]:
     what: list[Value] = [effect.split, change.option, change.before, change.after]
     what += [by.option, by.before, by.after] if by else [None] * 3
     numbers = [estimate.value, estimate.error, estimate.df, estimate.p_value, estimate.percent]
-    return [*what, setting, effect.settings, seeds, effect.over, *numbers, *estimate.percent_interval]
+    return [*what, setting, effect.num_settings, seeds, effect.over, *numbers, *estimate.percent_interval]

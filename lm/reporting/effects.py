@@ -40,7 +40,7 @@ class Effect:
         paired: whether the groups are compared token by token, on the same text.
         by: for an interaction, the change of another option: the estimate is the effect after it minus that before it.
         sides: for an interaction, the effects before and after it, in nats per token.
-        settings: the number of settings of the other options of which the estimate is the mean.
+        num_settings: the number of settings of the other options of which the estimate is the mean.
     """
 
     change: Change
@@ -51,7 +51,7 @@ class Effect:
     paired: bool
     by: Change | None = None
     sides: tuple[float, float] = (0.0, 0.0)
-    settings: int = 1
+    num_settings: int = 1
 
     @property
     def over(self) -> str:

@@ -81,7 +81,7 @@ def _note(drawn: Sequence[Effect], count: int) -> str:
         "open mark: the interval holds 0": any(
             effect.estimate.has_interval and not effect.estimate.is_clear for effect in drawn
         ),
-        "means over the settings of the other options": any(effect.settings > 1 for effect in drawn),
+        "means over the settings of the other options": any(effect.num_settings > 1 for effect in drawn),
         "small mark: no interval": not all(effect.estimate.has_interval for effect in drawn),
         f"the first {len(drawn)} of {count} effects": len(drawn) < count,
         **{

@@ -44,7 +44,7 @@ def effect(
             "with seq_len=35, tie_weights=true and cutoffs=null, 3 seeds.",
         ),
         (
-            effect(DROPOUT, LOWER, {}, settings=4),
+            effect(DROPOUT, LOWER, {}, num_settings=4),
             "Dropout 0.25 lowers test perplexity by 19.6 % (18.8 to 20.4) on average over 4 settings of the other "
             "options, 3 seeds.",
         ),

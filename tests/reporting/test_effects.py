@@ -157,7 +157,7 @@ def test_a_mean_effect_is_that_of_all_settings_of_the_others(grid: Path) -> None
         ("dropout", 0.0, 0.25, {}, None),
         ("dropout", 0.0, 0.25, {}, "cell"),
     ]
-    assert [effect.settings for effect in means] == [2, 2, 1]
+    assert [effect.num_settings for effect in means] == [2, 2, 1]
     expected = [sum(values[:2]) / 2, sum(values[2:]) / 2, interaction.estimate.value]
     assert [effect.estimate.value for effect in means] == pytest.approx(expected)
     assert means[2].sides == pytest.approx(interaction.sides)
@@ -189,7 +189,7 @@ def test_corpora_have_mean_effects_of_their_own(make_run: MakeRun, sweep: Path) 
 
     simple = [effect for effect in effects_in(sweep, mean=True) if effect.by is None]
 
-    assert [(effect.change.option, effect.setting, effect.settings) for effect in simple] == [
+    assert [(effect.change.option, effect.setting, effect.num_settings) for effect in simple] == [
         ("cell", {"data": "ptb"}, 2),
         ("cell", {"data": "synthetic"}, 2),
         ("dropout", {"data": "ptb"}, 2),

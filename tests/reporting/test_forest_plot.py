@@ -59,7 +59,7 @@ def test_everything_lies_within_the_figure(count: int) -> None:
 
 def test_long_names_leave_room_for_the_axis() -> None:
     options = {"optimizer": "adamw", "dropout_type": "locked", "averaging": "none", "weight_dropout": 0.3}
-    long = replace(CLEAR, setting={"cell": "lstm", "tie_weights": True, **options}, seeds=(1, 1), settings=4)
+    long = replace(CLEAR, setting={"cell": "lstm", "tie_weights": True, **options}, seeds=(1, 1), num_settings=4)
     figure = draw_effects([long, replace(UNCLEAR, seeds=(1, 1)), replace(WITHOUT_INTERVAL, paired=True)])
 
     assert figure is not None

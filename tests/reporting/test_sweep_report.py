@@ -207,7 +207,7 @@ def test_a_sweep_over_many_options_shows_their_means_over_the_others(make_run: M
 
     report = write_report(sweep, figures=False)
 
-    shown = [(effect.change.option, effect.by and effect.by.option, effect.settings) for effect in report.effects]
+    shown = [(effect.change.option, effect.by and effect.by.option, effect.num_settings) for effect in report.effects]
     options = ["cell", "dropout", "hidden_size", "tie_weights"]
     assert shown == [(option, None, 8) for option in options] + [
         (option, by, 4) for by, option in combinations(options, 2)
