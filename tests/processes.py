@@ -5,12 +5,14 @@ import json
 import multiprocessing.forkserver
 import multiprocessing.util
 import os
+import resource
 import runpy
 import signal
 import sys
 import time
 import warnings
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -75,6 +77,11 @@ def start(*overrides, prepare=None, **environment):
     """Start `python -m lm.train <overrides>`, after a call of `prepare` in its process."""
     quiet = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     return Command([str(override) for override in overrides], prepare, os.environ | quiet | environment)
+
+
+def limit_files(size):
+    """Return a function for `prepare` that lets the kernel refuse larger files in a process and all that it starts."""
+    return partial(resource.setrlimit, resource.RLIMIT_FSIZE, (size, size))
 
 
 def _run_in_session(overrides, environment, prepare, output):

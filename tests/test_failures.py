@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import signal
 from pathlib import Path
 from pkgutil import resolve_name
@@ -13,22 +12,17 @@ import torch
 
 from lm.run_dir import RunDir
 from tests.conftest import no_file_larger_than
-from tests.processes import children_of, process_of, run_of, start, statuses, wait_for_file, wait_until
+from tests.processes import children_of, limit_files, process_of, run_of, start, statuses, wait_for_file, wait_until
 
 
 def hidden_files(folder):
     return [path for path in folder.rglob(".*") if path.is_file()]
 
 
-def limit_files():
-    """Let the kernel refuse larger files in a process and all that it starts."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
-
-
 def test_a_disk_that_is_full_for_one_run_stops_no_other_and_is_named(run_command, small, tmp_path):
     sweep, others = tmp_path / "sweep", (word for word in small if "hidden" not in word)
     words = ("-m", "hidden_size=64,16", *others, f"hydra.sweep.dir={sweep}")
-    process = start(*words, prepare=limit_files)
+    process = start(*words, prepare=limit_files(150_000))
     output = process.communicate()
     assert process.returncode == 1
     assert statuses(sweep) == {"hidden_size=64": "failed", "hidden_size=16": "finished"}

@@ -10,7 +10,7 @@ import pandas as pd
 from lm.config import DEFAULTS_OF_GROUPS
 from lm.models.cells import CELLS
 from lm.reporting.columns import format_value
-from lm.reporting.published import Published, all_options, default_options, published_for
+from lm.reporting.published import Published, all_options, published_for
 from lm.run_dir import DAMAGED, RunDir, Value
 
 SAME_EXPERIMENT = frozenset(
@@ -121,15 +121,14 @@ def _differences(runs: Sequence[RunDir]) -> list[str]:
 
 
 def _options(run: RunDir) -> dict[str, Value]:
-    """Return a run's options; those that are newer than the run have their defaults.
+    """Return the options that tell a run from others in its row.
 
     A group's default of an option, such as `schedule.lr_decay_factor`, counts by the option that reads it.
     """
-    options = {**default_options(), **all_options(run)}
     group_defaults = {f".{name}" for name in DEFAULTS_OF_GROUPS}
     return {
         key: value
-        for key, value in options.items()
+        for key, value in all_options(run).items()
         if key not in SAME_EXPERIMENT and f".{key.partition('.')[2]}" not in group_defaults
     }
 

@@ -9,7 +9,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lm.did_you_mean import CONFIGS
@@ -61,7 +61,10 @@ def published_figures() -> tuple[Published, ...]:
 
 
 def _published(when: dict[str, Value], preset: str | None = None, **stated: Any) -> Published:
-    return Published(**stated, config=_whole_config(when, preset))
+    config = OmegaConf.create(_defaults(preset))
+    for key, value in when.items():
+        OmegaConf.update(config, key, value)
+    return Published(**stated, config=_deciding(_flat_config(config)))
 
 
 @cache
@@ -74,41 +77,33 @@ def _defaults(preset: str | None) -> dict[str, Any]:
 
 
 @cache
-def default_options() -> dict[str, Any]:
-    """Return the defaults of `conf/train.yaml`, interpolations resolved."""
-    run = RunDir(Path())
-    run.config = OmegaConf.create(_defaults(None))
-    return all_options(run)
-
-
-@cache
-def _default_values() -> dict[str, Any]:
-    return _whole_config({}, None)
-
-
-def _whole_config(stated: dict[str, Value], preset: str | None) -> dict[str, Any]:
-    run = RunDir(Path())
-    run.config = OmegaConf.create(_defaults(preset))
-    for key, value in stated.items():
-        OmegaConf.update(run.config, key, value)
-    return config_values(run)
+def _default_options() -> dict[str, Any]:
+    return _flat_config(OmegaConf.create(_defaults(None)))
 
 
 def all_options(run: RunDir) -> dict[str, Any]:
-    """Return all options of a run, interpolations resolved; nothing if they cannot be."""
+    """Return all options of a run by their dotted names. An option that is newer than the run has its default.
+
+    Interpolations are resolved. If one cannot be, all options are returned as they are written.
+    A run without a config has none.
+    """
+    return {**_default_options(), **_flat_config(run.config)} if run.config else {}
+
+
+def _flat_config(config: DictConfig) -> dict[str, Any]:
     try:
-        return dict(flat(OmegaConf.to_container(run.config, resolve=True)))
+        return dict(flat(OmegaConf.to_container(config, resolve=True)))
     except (OmegaConfBaseException, RecursionError):
-        return {}
+        return dict(flat(OmegaConf.to_container(config)))
 
 
-def config_values(run: RunDir) -> dict[str, Any]:
-    """Return all options of a run that decide its result, as `all_options` does."""
+def _deciding(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that decide a run's result."""
     ignored = set(_page()["ignored"])
     # To Python 1 and true are equal, as options they are not.
     return {
         key: (value, isinstance(value, bool))
-        for key, value in all_options(run).items()
+        for key, value in options.items()
         if not ignored & {key, key.partition(".")[0]}
     }
 
@@ -118,9 +113,7 @@ def published_for(run: RunDir) -> Published | None:
     """Return the figures that are published for the run's whole configuration, or None."""
     if part_of_corpus(run) is not None:
         return None
-    if not (values := config_values(run)):
-        return None
-    values = {**_default_values(), **values}  # an option that is newer than the run had its default
+    values = _deciding(all_options(run))
     return next((figures for figures in published_figures() if figures.config == values), None)
 
 

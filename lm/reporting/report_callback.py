@@ -52,7 +52,8 @@ class ReportCallback(Callback):
         """Update the report, and its figures if they are old."""
         if config.hydra.mode == RunMode.MULTIRUN:
             figures = time.time() - self._drawn > FIGURE_SECONDS
-            self._drawn = time.time() if figures else self._drawn
+            if figures:
+                self._drawn = time.time()
             self._write(Path(config.hydra.sweep.dir), figures=figures)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:

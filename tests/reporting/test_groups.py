@@ -41,6 +41,13 @@ def test_seeds_of_which_one_has_a_default_typed_share_a_row(make_run: MakeRun, s
     assert swept_keys(find_runs(sweep)) == ["epochs_at_full_rate"]
 
 
+def test_runs_whose_configs_cannot_be_resolved_are_not_averaged(make_run: MakeRun, sweep: Path) -> None:
+    for seed, size in ((1, 20), (2, 40)):
+        make_run(f"seed={seed}", seed=seed, config={"batch_size": size, "init_range": "${of_another_version:1}"})
+
+    assert swept_keys(find_runs(sweep)) == ["batch_size"]
+
+
 def test_numbered_folders_are_grouped_by_their_configs(make_run: MakeRun, sweep: Path) -> None:
     for number, (size, seed) in enumerate([(100, 1), (100, 2), (200, 1), (200, 2)]):
         folder = make_run(f"hidden_size={size}", f"seed={seed}", seed=seed, config={"hidden_size": size})

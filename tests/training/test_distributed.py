@@ -1,8 +1,6 @@
 """One run on several devices, here processes on one machine that talk over the loopback address."""
 
-import resource
 import signal
-from functools import partial
 
 import pytest
 import torch
@@ -13,6 +11,7 @@ from lm.run_dir import RunDir
 from lm.training.distributed import all_gather, all_reduce_max, all_reduce_sum, concat_states, shard_states
 from lm.training.trainer import check_devices
 from tests.interruptions import assert_same, at_step, send, start_run, untimed, wait_for_epochs
+from tests.processes import limit_files
 
 EXACT = ("precision=64-true", "dropout=0", "batch_size=5", "lr=0.1")  # batch sizes of three and two
 FILES = {".hydra", "checkpoints", "epochs.csv", "hparams.yaml", "nats.npz", "results.json", "train.log"}
@@ -98,8 +97,7 @@ def test_a_run_begun_on_one_device_goes_on_on_three(run_command, small, tmp_path
 def test_a_failure_of_the_process_that_writes_ends_all(small, tmp_path):
     """A file too large is what a full disk is; the others neither wait for it nor tell of it."""
     folder = tmp_path / "run"
-    full = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (20_000, 20_000))
-    process = start_run(folder, (*small, *on_devices(2)), prepare=full)
+    process = start_run(folder, (*small, *on_devices(2)), prepare=limit_files(20_000))
     output = process.communicate()
     assert process.returncode != 0
     assert output.count(f"'{folder / 'checkpoints' / 'last.ckpt'}', found: File too large") == 1
