@@ -67,6 +67,6 @@ def test_processes_get_sigterm_when_the_one_that_started_them_is_killed(tmp_path
     assert descendants
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    wait_until(stopped.exists)
+    wait_until(lambda: stopped.exists() and stopped.read_text())  # it is empty before it is written
     assert stopped.read_text() == "SIGTERM"
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in descendants))
