@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import random
 import resource
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 from hydra.core.global_hydra import GlobalHydra
 
 from lm.training.signals import STOP_SIGNALS
@@ -34,6 +36,15 @@ def no_file_larger_than(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def pytest_configure():
+    """Use one thread per process: the workers of pytest-xdist, and the runs that tests start, share the cores.
+
+    Threads of OpenMP that have no core of their own wait for each other most of the time.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def pytest_collection_finish():
