@@ -17,8 +17,8 @@ from lm.reporting.effects import Effect
 from lm.reporting.groups import RunGroup, figure_note
 from lm.reporting.search_results import SearchResults, search_section
 from lm.reporting.table import MARK, Table, build_interval_table, build_last_table, escape_markdown
-from lm.run_dir import PRUNED, RunDir, Value
-from lm.run_files import parse_yaml
+from lm.run_dir import FINISHED, PRUNED, RunDir, Value
+from lm.run_files import ENDED, parse_yaml
 
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 """Options that name a folder of one machine. The page says FOLDER, and knows the corpus by its checksum."""
@@ -47,7 +47,7 @@ def report_markdown(
         f"{len(finished)} of {len(runs)} runs finished.",
         *(_results(folder, groups, table) if finished else []),
         *search_section(folder, search),
-        *_section("Runs that are not finished", unfinished_lines(runs)),
+        *_section("Runs that are not finished", unfinished_lines(unfinished_runs(runs, search is not None))),
         *(_conditions(folder, finished) if finished else []),
         *_section("Evaluation methods", _evaluation_table(finished).markdown()),
         *_section("Runs", _run_table(runs).markdown()),
@@ -57,13 +57,18 @@ def report_markdown(
     return "\n\n".join(sections) + "\n"
 
 
-def unfinished_lines(runs: Iterable[RunDir]) -> str:
-    """Return a line for each run without results: its name, its status, and the first line of its error.
+def unfinished_runs(runs: Iterable[RunDir], searched: bool) -> list[RunDir]:
+    """Return the runs that have no results: failed, diverged, interrupted, damaged, or still running.
 
-    Those that a search has pruned are in its table.
+    A search has an answer for those that were pruned or have diverged; they are in its table.
     """
-    others = [run for run in runs if not run.finished and run.status != PRUNED]
-    return "\n".join(f"- {_label(run)}: {run.status}{': ' * bool(run.error)}{run.error}" for run in others)
+    ended = ENDED if searched else {FINISHED, PRUNED}
+    return [run for run in runs if run.status not in ended]
+
+
+def unfinished_lines(runs: Iterable[RunDir]) -> str:
+    """Return a line for each run: its name, its status, and the first line of its error."""
+    return "\n".join(f"- {_label(run)}: {run.status}{': ' * bool(run.error)}{run.error}" for run in runs)
 
 
 def _label(run: RunDir) -> str:

@@ -13,10 +13,17 @@ from lm.reporting.effect_table import effect_table
 from lm.reporting.effects import Effect, find_effects
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup, group_runs
-from lm.reporting.markdown_report import FIGURES, report_markdown, sweep_command, table_notes, unfinished_lines
+from lm.reporting.markdown_report import (
+    FIGURES,
+    report_markdown,
+    sweep_command,
+    table_notes,
+    unfinished_lines,
+    unfinished_runs,
+)
 from lm.reporting.search_results import SearchResults, read_search
 from lm.reporting.table import Table, build_table
-from lm.run_dir import FINISHED, PRUNED, RunDir
+from lm.run_dir import RunDir
 from lm.run_files import ENDED
 from lm.run_search import find_runs
 
@@ -36,12 +43,8 @@ class Report:
 
     @property
     def unfinished(self) -> list[RunDir]:
-        """The runs that have no results: failed, diverged, interrupted, damaged, or still running.
-
-        A search has an answer for those that were pruned or have diverged.
-        """
-        ended = ENDED if self.search else {FINISHED, PRUNED}
-        return [run for run in self.runs if run.status not in ended]
+        """The runs that have no results, as `unfinished_runs`."""
+        return unfinished_runs(self.runs, self.search is not None)
 
     def terminal_text(self) -> str:
         """Return the table as plain text, the files that were written, the effects, and the runs without results."""
@@ -53,8 +56,8 @@ class Report:
         lines += [f"Report:      {self.folder / 'report.md'}"]
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
         lines += ["", *map(effect_sentence, self.effects), NOTE] if self.effects else []
-        if self.unfinished:
-            lines += ["", f"{len(self.unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(self.runs)]
+        if unfinished := self.unfinished:
+            lines += ["", f"{len(unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(unfinished)]
             resumable = not self.runs[0].sweep and any(run.status not in ENDED for run in self.runs)
             lines += [self._resume_line()] if resumable else []
         return "\n".join(lines)

@@ -20,7 +20,7 @@ def log_report_to_tensorboard(report: Report) -> Path:
     folder = report.folder / RUN
     earlier = list(folder.glob("events.out.tfevents.*"))
     with SummaryWriter(str(folder)) as writer:
-        text = "\n\n".join(filter(None, [report.table.markdown(), unfinished_lines(report.runs)]))
+        text = "\n\n".join(filter(None, [report.table.markdown(), unfinished_lines(report.unfinished)]))
         writer.add_text("report/table", text)
         for name in FIGURES:
             if (report.folder / f"{name}.png").is_file():

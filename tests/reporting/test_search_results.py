@@ -52,6 +52,15 @@ def test_the_report_of_a_search_has_its_section_and_its_figure(search: Path) -> 
     assert "5 trials: 4 finished, 1 pruned." in report.terminal_text()
 
 
+def test_a_search_names_each_run_that_it_has_no_answer_for(search: Path, make_run: MakeRun) -> None:
+    make_run("lr=3", "cell=gru", results={"status": "diverged", "error": "the loss is nan"})
+    make_run("lr=4", "cell=gru", results={"status": "interrupted", "error": "SIGTERM"})
+    report = write_report(search)
+    assert "1 of 7 runs not finished:\n- `lr=4,cell=gru`: interrupted: SIGTERM\nTo resume" in report.terminal_text()
+    page = (search / "report.md").read_text(encoding="utf-8")
+    assert "## Runs that are not finished\n\n- `lr=4,cell=gru`: interrupted: SIGTERM\n\n" in page
+
+
 def test_a_sweep_that_is_no_search_has_no_such_section(grid: Path) -> None:
     assert read_search(grid, find_runs(grid)) is None
     assert list(search_section(grid, None)) == []
