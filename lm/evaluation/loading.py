@@ -3,7 +3,7 @@
 import inspect
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ from lm.checks import check_choice, unexpected
 from lm.config import Config
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.sources import SOURCES, Source, make_source
+from lm.data.sources.characters import Characters
 from lm.data.sources.files import FileSource
-from lm.data.text_reader import PREPARATION, SentenceSplitter
+from lm.data.text_reader import PREPARATION
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
 from lm.run_files import DAMAGE, damaged
 
 CHECKPOINTS = ("best", "last")
+
+SPELLING = ("lowercase", "fold_numbers")
+"""The options of a text that are applied to any corpus in files. Blank lines count as that corpus counts them."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +138,13 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
     check_choice("data", name, SOURCES)
     known, own = inspect.signature(SOURCES[name]).parameters, saved.config.source
     prepared = {option: own[option] for option in PREPARATION if option in own and option in known}
-    source = make_source(name, **options | prepared)
-    if isinstance(source, FileSource):
-        source.splitter = SentenceSplitter.from_options(own)
+    words = make_source(name, **options | prepared)
+    if isinstance(words, FileSource):
+        words.splitter = replace(words.splitter, **{option: own[option] for option in SPELLING if option in own})
+    source = Characters(words) if own.get("level") == "char" else words
     sha256, ids = source.fingerprint(), array("i")
-    for words in source.sentences(split):
-        ids.extend(saved.vocabulary.encode([*words, EOS]))
+    for sentence in source.sentences(split):
+        ids.extend(saved.vocabulary.encode([*sentence, EOS]))
     return Corpus(name, sha256, saved.vocabulary, {split: torch.tensor(ids, dtype=torch.int32)}, None)
 
 

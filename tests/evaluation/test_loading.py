@@ -3,7 +3,10 @@ import shutil
 import pytest
 import torch
 
+from lm.data.sources import SPLITS, make_source
+from lm.data.sources.wikitext import WikiText2
 from lm.evaluation.loading import load_corpus_of, load_other_corpus, load_saved_run
+from tests.saved_run import untrained_run
 
 
 def test_a_model_is_loaded_in_evaluation_mode_from_its_checkpoint_alone(copy_of_run, tmp_path):
@@ -75,3 +78,21 @@ def test_another_corpus_may_be_of_another_kind(saved_run):
     assert corpus.name == "synthetic"
     with pytest.raises(ValueError, match="expected data to be one of"):
         load_other_corpus(load_saved_run(saved_run), "test", "nothing")
+
+
+def test_another_corpus_has_its_own_blank_lines_and_the_lower_case_of_the_run(corpus_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(WikiText2, "tokens", dict.fromkeys(SPLITS, 8))
+    for split in SPLITS:
+        (tmp_path / f"wiki.{split}.tokens").write_text(" \n = Ada = \n \n READS \n")
+    saved = load_saved_run(untrained_run(tmp_path / "run", corpus_folder, "data.lowercase=true"))
+    corpus = load_other_corpus(saved, "test", "wikitext2", dir=str(tmp_path))
+    words = corpus.vocabulary.decode(corpus.splits["test"].tolist())
+    assert " ".join(words) == "<eos> <unk> ada <unk> <eos> <eos> reads <eos>"
+
+
+@pytest.mark.parametrize(("name", "options"), [("synthetic", {"words": 5, "branching": 2}), ("python_docs", {})])
+def test_a_run_on_characters_reads_the_characters_of_another_corpus(corpus_folder, tmp_path, name, options):
+    saved = load_saved_run(untrained_run(tmp_path / "run", corpus_folder, "data.level=char"))
+    corpus = load_other_corpus(saved, "test", name, **options)
+    [first, *_] = make_source(name, level="char", **options).sentences("test")
+    assert corpus.splits["test"].tolist()[: len(first)] == saved.vocabulary.encode(first)
