@@ -174,11 +174,16 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list) or not all(isinstance(entry["ppl"], float) for entry in entries):
-            raise TypeError("no perplexity")
+        if not isinstance(entries, list) or not all(_is_evaluation(entry) for entry in entries):
+            raise TypeError("no evaluation")
     except DAMAGE as error:
         raise damaged(path, "file of evaluations", error) from error
     return entries
+
+
+def _is_evaluation(entry: dict[str, Any]) -> bool:
+    needed = {"split", "protocol", "tuned", "checkpoint"}
+    return isinstance(entry["ppl"], float) and isinstance(entry["corpus"]["sha256"], str) and needed <= entry.keys()
 
 
 def append_evaluation(path: Path, entry: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ def test_another_split_is_refused(run):
 def test_sentences_are_texts_or_lists_of_words(run):
     expected = score_sentences(run.model, run.vocabulary, [["ada", "reads"], ["alan"]])
     assert run.score(["ada reads", ["alan"]]) == expected
+    assert run.score([]) == []
 
 
 def test_an_unknown_word_is_scored_as_unk_with_a_warning(run, capsys):

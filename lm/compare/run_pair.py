@@ -88,6 +88,6 @@ def _required_nats(run: RunDir, split: str) -> tuple[str, NDArray[np.float64]]:
     if not text:
         raise ValueError(
             f"expected the nats of the {split} split, found none of these results in '{run.nats_path}': "
-            f"copy the run again, or train it again"
+            "copy the run again, or train it again"
         )
     return text, nats_N

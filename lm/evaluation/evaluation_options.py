@@ -80,8 +80,10 @@ class EvaluationOptions:
         return Composition(self.names, {name: self._group(name) for name in METHODS})
 
     def _group(self, name: str) -> Mapping[str, Any]:
+        """Return the options of a method; one that is missing is None, as after `~cache.theta`, which is refused."""
         found = self.method_options.get(name, {})
-        return found if isinstance(found, Mapping) else {name: found}
+        typed = found if isinstance(found, Mapping) else {name: found}
+        return {**dict.fromkeys(METHODS[name].option_names()), **typed}
 
     @property
     def data_dir(self) -> Any:

@@ -3,6 +3,7 @@
 Reports import this module without PyTorch.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -32,15 +33,13 @@ def evaluation_entry(
     }
 
 
-def save_evaluation(members: "Sequence[SavedRun]", entry: dict[str, Any]) -> list[str]:
-    """Append an entry to the file of each run, and return the names of the files, or why they cannot be written.
+def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
+    """Append an entry to the file of a run, and return the name of the file, or why the entry is not in it.
 
-    A run may be on a disk that is read-only or full; the score is shown all the same.
+    A run may be on a disk that is read-only or full, and a method may diverge; the score is shown all the same.
     """
-    return [_save(member.run, entry) for member in members]
-
-
-def _save(run: RunDir, entry: dict[str, Any]) -> str:
+    if not math.isfinite(entry["ppl"]):
+        return f"not kept in {run.evaluations_path}: the perplexity is {entry['ppl']}"
     try:
         run.append_evaluation(entry)
     except OSError as error:

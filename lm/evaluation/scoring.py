@@ -53,7 +53,8 @@ class Scoring:
 
     def save(self, found: EvalResult, corpus: Corpus, split: str) -> list[str]:
         """Append a score to the `evaluations.json` of each run, and return the names of the files."""
-        return save_evaluation(self.members, evaluation_entry(self.members, corpus, split, found, self.tuned))
+        entry = evaluation_entry(self.members, corpus, split, found, self.tuned)
+        return [save_evaluation(member.run, entry) for member in self.members]
 
 
 def prepare_scoring(
@@ -86,7 +87,6 @@ def prepare_scoring(
             reader.study(member.model, corpus.splits["train"]) for reader, member in zip(readers, members, strict=True)
         ]
         if tuned:
-            found = Tuner(members, corpus, readers, composition, fixed).tune()
-            composition, record = found.composition, found.record
+            composition, record = Tuner(members, corpus, readers, composition, fixed).tune()
     chosen = composition.options.get(composition.reader().name, {})
     return Scoring(members, [composition.wrap(reader.with_settings(**chosen)) for reader in readers], record)

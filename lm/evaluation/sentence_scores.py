@@ -55,7 +55,7 @@ def score_sentences(
     Args:
         model: on any device. A model with length conditioning is conditioned on the length of each sentence.
         vocabulary: of the model. A word that is not in it is scored as `<unk>`.
-        sentences: the words of each, without `<eos>`; at least one sentence.
+        sentences: the words of each, without `<eos>`.
         carried: carry the hidden state from each sentence to the next, rather than starting from zero.
         method: how to score; static evaluation by default.
 
@@ -74,6 +74,8 @@ def score_by_ensemble(
     methods: Sequence[Method],
 ) -> list[ScoredSentence]:
     """Score sentences with the mean of the probabilities of several models, each with a method; see above."""
+    if not sentences:
+        return []
     lengths = [len(words) + 1 for words in sentences]
     ids = torch.tensor(vocabulary.encode(word for words in sentences for word in (*words, EOS)))
     if not carried:

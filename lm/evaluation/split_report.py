@@ -1,5 +1,6 @@
 """A saved run and a split of its corpus -> what `lm.evaluate` prints: the perplexity and how it was measured."""
 
+import math
 import os
 from collections.abc import Mapping
 from errno import ENOENT
@@ -106,7 +107,9 @@ def compare(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -
     if ppl is None:
         return "holds no perplexity of this split"
     relative = found.ppl / ppl - 1
-    if abs(relative) < SAME:
+    if math.isnan(relative):
+        verdict = "this one is not a number"
+    elif abs(relative) < SAME:
         verdict = "the same"
     else:
         verdict = f"this one is {abs(relative):.4%} {'higher' if relative > 0 else 'lower'}"

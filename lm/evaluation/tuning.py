@@ -11,6 +11,7 @@ so an ensemble averages both terms over its runs first.
 Shapes: N targets of the split, K temperatures, P pairs of theta and window.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -36,19 +37,6 @@ READER_WORDS = 20_000
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """The chosen options, and how they were chosen.
-
-    Args:
-        composition: the methods with the chosen options.
-        record: plain values for the results: split, tokens, grid, perplexity of the chosen options.
-    """
-
-    composition: Composition
-    record: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Tuner:
     """Chooses the options with the lowest perplexity on the validation split.
 
@@ -66,8 +54,13 @@ class Tuner:
     composition: Composition
     fixed: Collection[str] = ()
 
-    def tune(self) -> Tuned:
-        """Choose the options of the reader first, then those of temperature and cache together."""
+    def tune(self) -> tuple[Composition, dict[str, Any]]:
+        """Choose the options of the reader first, then those of temperature and cache together.
+
+        Returns:
+            The methods with the chosen options, and for the results how they were chosen: split, tokens, grid,
+            perplexity of the chosen options.
+        """
         grid = self.composition.grid(self.fixed)
         found = self.composition
         record: dict[str, Any] = {"split": SPLIT, "grid": {name: _plain(one) for name, one in grid.items() if one}}
@@ -76,7 +69,7 @@ class Tuner:
             found, record["reader_tokens"], record["reader_ppl"] = self._tune_reader(found, tried)
         if any(grid.values()):
             found, record["tokens"], record["ppl"] = self._tune_wrappers(found, grid)
-        return Tuned(found, record)
+        return found, record
 
     def _tune_reader(
         self, composition: Composition, grid: Mapping[str, Sequence[float]]
@@ -92,7 +85,7 @@ class Tuner:
             ).nats
             for number, point in enumerate(tried, 1)
         ]
-        best = min(range(len(tried)), key=nats.__getitem__)
+        best = min(range(len(tried)), key=lambda number: (math.isnan(nats[number]), nats[number]))
         ppl = perplexity(nats[best], batches.num_targets)
         return composition.with_options(name, **tried[best]), batches.num_targets, ppl
 

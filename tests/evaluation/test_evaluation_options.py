@@ -1,5 +1,7 @@
 import pytest
+from hydra import compose, initialize_config_dir
 
+from lm.cli import CONFIGS
 from lm.evaluation.evaluation_options import EvaluationOptions
 from tests.bad_values import CHOICES, GROUPS, TEXTS, composed, numbers_but
 
@@ -25,6 +27,14 @@ def options(*overrides):
 def test_every_bad_value_of_every_option_is_one_sentence(option, value):
     with pytest.raises(ValueError, match=rf"^expected {option} to be .*: type {option}=[^\n]+$"):
         options(f"{option}={value}")
+
+
+@pytest.mark.parametrize("deleted", ["~cache.theta", "~cache"])
+def test_an_option_of_a_method_that_was_deleted_is_one_sentence(deleted):
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        config = compose("evaluate", ["run=FOLDER", "method=cache", deleted])
+    with pytest.raises(ValueError, match=r"^expected cache\.theta to be a number .*, found null: type cache"):
+        EvaluationOptions.from_hydra(config)
 
 
 def test_a_row_is_a_word_of_a_text_and_a_sentence_of_a_file():

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from lm.evaluation.evaluations import (
@@ -6,6 +8,7 @@ from lm.evaluation.evaluations import (
     evaluation_label,
     newest_evaluations,
     option_key,
+    save_evaluation,
 )
 from lm.run_dir import RunDir
 
@@ -62,7 +65,7 @@ def test_the_newest_entry_counts_of_the_best_weights_on_the_corpus_of_the_traini
     assert found == {("test", "cache"): 8.0, ("valid", "cache"): 5.0}
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "[{}]", '[{"ppl": "x"}]', "{}", "5"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[{}]", '[{"ppl": "x"}]', '[{"ppl": 5.0}]', "{}", "5"])
 def test_a_damaged_file_hides_no_run_and_is_not_overwritten(tmp_path, text):
     run = RunDir(tmp_path)
     (tmp_path / "evaluations.json").write_text(text)
@@ -70,3 +73,10 @@ def test_a_damaged_file_hides_no_run_and_is_not_overwritten(tmp_path, text):
         run.append_evaluation(entry(9.0))
     assert (tmp_path / "evaluations.json").read_text() == text
     assert newest_evaluations(run) == {}
+
+
+@pytest.mark.parametrize("ppl", [math.inf, math.nan])
+def test_a_perplexity_that_is_not_finite_is_not_kept(tmp_path, ppl):
+    run = RunDir(tmp_path)
+    assert save_evaluation(run, entry(ppl)) == f"not kept in {run.evaluations_path}: the perplexity is {ppl}"
+    assert not run.evaluations_path.exists()

@@ -6,6 +6,7 @@ from lm.evaluation import tuning
 from lm.evaluation.ensembles import evaluate_ensemble
 from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.loading import load_corpus_of, load_saved_run
+from lm.evaluation.methods.dynamic import DynamicSGD
 from lm.evaluation.methods.mc_dropout import MCDropout
 from lm.evaluation.methods.neural_cache import Cache
 from lm.evaluation.methods.temperature import Temperature
@@ -38,7 +39,7 @@ def small_grids(monkeypatch):
 @pytest.mark.parametrize("names", ["cache", "temperature", "temperature,cache"])
 def test_the_chosen_point_is_the_best_of_all_when_each_is_evaluated_by_itself(saved, corpus, names, members):
     chosen, runs = composition(f"method='{names}'"), [saved] * members
-    found = Tuner(runs, corpus, [chosen.reader()] * members, chosen).tune()
+    found, record = Tuner(runs, corpus, [chosen.reader()] * members, chosen).tune()
     wrappers = {name: points(grid) for name, grid in chosen.grid().items()}
     nats = {}
     for temperature in wrappers.get("temperature", [{}]):
@@ -48,32 +49,41 @@ def test_the_chosen_point_is_the_best_of_all_when_each_is_evaluated_by_itself(sa
             models, methods = [run.model for run in runs], [tried.method() for _ in runs]
             one = evaluate_ensemble(models, batches, methods)
             nats[one.ppl] = tried.method().protocol()
-    assert found.record["ppl"] == pytest.approx(min(nats), rel=1e-6)
-    assert found.composition.method().protocol() == nats[min(nats)]
+    assert record["ppl"] == pytest.approx(min(nats), rel=1e-6)
+    assert found.method().protocol() == nats[min(nats)]
 
 
 def test_a_method_that_reads_the_text_is_tuned_on_its_first_words(saved, corpus, monkeypatch):
     monkeypatch.setattr(tuning, "READER_WORDS", 50)
     monkeypatch.setattr(MCDropout, "grid", {"dropout_factor": (0.0, 1.0)})
     chosen = composition("method=mc", "mc.samples=2")
-    found = Tuner([saved], corpus, [chosen.reader()], chosen).tune()
-    factor = found.composition.options["mc"]["dropout_factor"]
-    assert found.record["reader_tokens"] <= 50
+    found, record = Tuner([saved], corpus, [chosen.reader()], chosen).tune()
+    factor = found.options["mc"]["dropout_factor"]
+    assert record["reader_tokens"] <= 50
     batches = text_batches(saved, tuning.first_words(corpus, "valid", 50), "valid", chosen.method())
     ppls = {
         factor: evaluate(saved.model, batches, MCDropout(samples=2, dropout_factor=factor, seed=1)).ppl
         for factor in (0.0, 1.0)
     }
     assert factor == min(ppls, key=ppls.__getitem__)
-    assert found.record["reader_ppl"] == pytest.approx(min(ppls.values()))
+    assert record["reader_ppl"] == pytest.approx(min(ppls.values()))
+
+
+def test_a_point_at_which_a_method_diverges_is_not_chosen(saved, corpus, monkeypatch):
+    monkeypatch.setattr(tuning, "READER_WORDS", 50)
+    monkeypatch.setattr(DynamicSGD, "grid", {"lr": (1000, 0.01)})
+    chosen = composition("method=dynamic_sgd")
+    found, record = Tuner([saved], corpus, [chosen.reader()], chosen).tune()
+    assert found.options["dynamic_sgd"]["lr"] == 0.01
+    assert record["reader_ppl"] < len(saved.vocabulary)
 
 
 def test_options_that_were_typed_keep_their_values(saved, corpus):
     chosen = composition("method=cache", "cache.theta=0.123")
-    found = Tuner([saved], corpus, [chosen.reader()], chosen, ["cache.theta"]).tune()
-    assert found.composition.options["cache"]["theta"] == 0.123
-    assert found.record["grid"] == {"cache": {"weight": [0.0, 0.1, 0.5], "window": [20, 60]}}
-    assert found.record["split"] == "valid"
+    found, record = Tuner([saved], corpus, [chosen.reader()], chosen, ["cache.theta"]).tune()
+    assert found.options["cache"]["theta"] == 0.123
+    assert record["grid"] == {"cache": {"weight": [0.0, 0.1, 0.5], "window": [20, 60]}}
+    assert record["split"] == "valid"
 
 
 def test_a_grid_has_every_combination():

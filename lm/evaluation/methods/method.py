@@ -106,9 +106,13 @@ class Method(ABC):
         return self
 
     def settings(self) -> dict[str, Any]:
-        """Return the options of the method, the fields of a dataclass, as plain values."""
-        known: tuple[Any, ...] = fields(self) if is_dataclass(self) else ()
-        return {field.name: getattr(self, field.name) for field in known if field.name != "inner"}
+        """Return the options of the method as plain values."""
+        return {name: getattr(self, name) for name in self.option_names()}
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the names of the options, the fields of a dataclass."""
+        return [field.name for field in fields(cls) if field.name != "inner"] if is_dataclass(cls) else []
 
     def check(self) -> None:
         """Check the options, each with the check in its annotation.
