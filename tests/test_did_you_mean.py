@@ -86,7 +86,7 @@ def test_an_option_of_another_choice_is_refused_with_that_choice(typed: str, cho
         composed("train", typed)
     name = typed.partition("=")[0]
     sentence = did_you_mean("train", error.value)
-    assert sentence == f"expected an option of what is chosen, found {name}=: type {choice} with it, or leave it out"
+    assert sentence == f"expected an option of what is chosen, found {name}=: add {choice}, or leave {name}= out"
     composed("train", choice, typed)  # as advised
 
 
@@ -103,7 +103,7 @@ def test_hydras_advice_is_kept_if_a_plus_is_missing(typed: str):
 def test_an_option_of_the_default_choice_is_refused_with_a_choice_that_has_it():
     with pytest.raises(ConfigCompositionException) as error:
         composed("train", "data=python_docs", "data.dir=x")
-    assert "found data.dir=: type data=ptb with it" in (did_you_mean("train", error.value) or "")
+    assert "found data.dir=: add data=ptb" in (did_you_mean("train", error.value) or "")
 
 
 def test_the_advice_on_a_group_with_a_plus_is_to_leave_the_plus_out():

@@ -101,7 +101,7 @@ def test_a_length_is_asked_for_or_predicted(run_command, corpus_folder, tmp_path
     assert re.findall(r"    (\d+) words? (?:and <eos> )?\(5 asked for\), log-probability", notes) == list(
         map(str, lengths)
     )
-    assert "5 asked for: missed by " in notes
+    assert "5 asked for: mean error " in notes
     _, notes = generated(run_command, capsys, run, "beam.width=2", "max_new_tokens=3")
     assert " predicted), log-probability" in notes
 

@@ -1,6 +1,6 @@
 """A saved run -> one ONNX file: ids and states in, logits and states out, with the vocabulary and the config in it.
 
-    inputs    ids [T, B] (int64); state_1_h [1, B, H] of layer 1, and so on; the LSTM has state_1_c, too
+    inputs    ids [T, B] (int64); state_1_h [1, B, H] of layer 1, and so on; LSTMs have state_1_c, too
     outputs   logits [T, B, V]; new_state_1_h and so on, the states after the last step
 
 T (time) and B (batch) are free. A model with length conditioning also reads remaining [T, B] (int64): the number of

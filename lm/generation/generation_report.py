@@ -42,7 +42,7 @@ def describe_lengths(generated: GeneratedTexts, options: GenerationOptions) -> l
     if generated.length is not None:
         misses = [abs(length - generated.length) for length in lengths]
         exact = plural(misses.count(0), "text")
-        lines.append(f"{_wanted(generated.length, options)}: missed by {_mean(misses)} words, met by {exact}")
+        lines.append(f"{_wanted(generated.length, options)}: mean error {_mean(misses)} words, exact in {exact}")
     return lines
 
 

@@ -7,7 +7,7 @@ from lm.run_dir import Value
 
 SPLITS = {"valid": "validation perplexity", "test": "test perplexity"}
 
-NOTE = "Brackets are 95 % intervals. Where there is no difference, one in twenty of them still leaves out zero."
+NOTE = "Brackets are 95 % intervals. If there is no difference, about one interval in twenty still excludes zero."
 
 OVER = {
     "seeds and text": "",

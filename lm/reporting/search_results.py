@@ -82,7 +82,7 @@ def read_search(folder: Path, runs: Sequence[RunDir]) -> SearchResults | None:
         check_installed()
         return _read(folder, runs)
     except Exception as error:  # a damaged journal must not cost the report
-        log.warning("the report says nothing of the search: %s", error)
+        log.warning("the report leaves out the search: %s", error)
         return None
 
 

@@ -30,7 +30,7 @@ LEVEL = 0.95
 RESAMPLES = 2000
 
 BLOCKS = 100
-"""The blocks of a text: as few, and so as long, as leaves their variance known to 7 %.
+"""The blocks of a text: as few, and so as long, as leaves their standard deviation known to 7 %.
 
 Nats are correlated over a few tokens through the state, and over hundreds through the subject of the text, and shorter
 blocks would hide that. On the Penn Treebank a block has 800 tokens, about an article. In short runs there, the standard

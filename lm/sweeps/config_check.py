@@ -44,25 +44,25 @@ class Unread(NamedTuple):
     instead: str
 
 
-STREAMS = ("data.batching", ("streams",), "type data.batching=sentences with it")
-SINGLE_RUN = ("hydra.mode", ("RUN",), "type -m with it")
+STREAMS = ("data.batching", ("streams",), "add data.batching=sentences")
+SINGLE_RUN = ("hydra.mode", ("RUN",), "add -m")
 UNREAD = (
     Unread("data.max_length", *STREAMS),
     Unread("data.truncation_side", *STREAMS),
     Unread("data.padding_side", *STREAMS),
     Unread("data.bucket_width", *STREAMS),
-    Unread("seq_len", "data.batching", ("sentences",), "type data.batching=streams with it"),
+    Unread("seq_len", "data.batching", ("sentences",), "add data.batching=streams"),
     Unread("cell.lr", "optimizer.name", WITHOUT_CELL_LR, "type lr= instead"),
-    Unread("cutoffs", "softmax", ("full",), "type softmax=adaptive with it"),
+    Unread("cutoffs", "softmax", ("full",), "add softmax=adaptive"),
     Unread("hydra/launcher", *SINGLE_RUN),
     Unread("hydra.launcher.", *SINGLE_RUN),
     Unread("hydra/sweeper", *SINGLE_RUN),
     Unread("hydra.sweeper.", *SINGLE_RUN),
     Unread("hydra.sweep.", *SINGLE_RUN),
     Unread("hydra.run.dir", "hydra.mode", ("MULTIRUN",), "type hydra.sweep.dir= instead"),
-    Unread("gpus_per_run", "hydra/launcher", ("basic", "local", "joblib"), "type -m hydra/launcher=gpus with it"),
+    Unread("gpus_per_run", "hydra/launcher", ("basic", "local", "joblib"), "add -m hydra/launcher=gpus"),
     *(
-        Unread(name, "schedule.name", schedules_without(name), "type schedule=table1 with it")
+        Unread(name, "schedule.name", schedules_without(name), "add schedule=table1")
         for name in ("epochs_at_full_rate", "lr_decay_factor")
     ),
 )

@@ -48,7 +48,7 @@ class SearchSpace:
         options = {option_name(one.input_line or ""): one for one in parser.parse_overrides(list(lines))}
         found = {key: distribution(key, one) for key, one in options.items() if one.is_sweep_override()}
         if not found:
-            raise ValueError("expected an option to search over, found none: type 'lr=interval(0.3,2)' with it")
+            raise ValueError("expected an option to search over, found none: add 'lr=interval(0.3,2)'")
         return cls(options, found)
 
     def overrides(self, values: Mapping[str, Any]) -> list[str]:

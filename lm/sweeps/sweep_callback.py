@@ -147,9 +147,7 @@ def check_sweepable(config: DictConfig, options: SweepOptions) -> None:
         raise ValueError(f"expected one run to resume, found a sweep: type {advice}")
     for key in (key for key, values in options.swept.items() if values is None):
         if config.hydra.runtime.choices["hydra/sweeper"] == "basic":
-            raise ValueError(
-                f"expected values of {key} to sweep over, found an interval: type hydra/sweeper=optuna with it"
-            )
+            raise ValueError(f"expected values of {key} to sweep over, found an interval: add hydra/sweeper=optuna")
     for key in options.swept.keys() & set(EXCLUDED_FROM_RUN_NAME):
         raise ValueError(f"expected one {key}= for all runs of a sweep, found several: type a sweep for each")
     for devices in options.swept.get("trainer.devices") or [config.trainer.devices]:

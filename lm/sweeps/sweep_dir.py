@@ -79,7 +79,8 @@ def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None)
         if saved and saved.same_runs(options) and ended < (options.num_runs or ended + 1):
             return str(config.parent)
     raise FileNotFoundError(
-        "expected a sweep of these options in multirun/ with unfinished runs, found none: type it without RESUME=1"
+        "expected a sweep of these options in multirun/ with unfinished runs, found none: "
+        "type make sweep without RESUME=1"
     )
 
 

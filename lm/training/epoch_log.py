@@ -139,5 +139,5 @@ class EpochLog(pl.Callback):
         valid = "not measured" if row["valid_ppl"] is None else short(row["valid_ppl"])
         return (
             f"epoch {epoch}/{epochs}: train {short(row['train_online_ppl'])}, valid {valid}, "
-            f"rate {row['lr']:.3g}, {row['tokens_per_second']:,.0f} tokens/s, {left} left"
+            f"lr {row['lr']:.3g}, {row['tokens_per_second']:,.0f} tokens/s, {left} left"
         )

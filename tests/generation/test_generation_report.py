@@ -50,7 +50,7 @@ def test_the_lengths_of_several_texts_are_summed_up(options, with_length):
         "4 texts of 7.00 ± 2.16 words (mean ± standard deviation), 3 with <eos>"
     ]
     assert describe_lengths(generated(*texts, length=6), with_length)[1:] == [
-        "6 asked for: missed by 1.50 ± 1.73 words, met by 1 text"
+        "6 asked for: mean error 1.50 ± 1.73 words, exact in 1 text"
     ]
 
 

@@ -77,4 +77,4 @@ def test_a_damaged_study_does_not_cost_the_report(search: Path, caplog: pytest.L
     (search / STUDY).write_text("{\n{\n")
     report = write_report(search)
     assert len(report.table.values) == 4
-    assert "the report says nothing of the search: " in caplog.text
+    assert "the report leaves out the search: " in caplog.text

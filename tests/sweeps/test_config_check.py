@@ -88,11 +88,11 @@ def unread(*overrides, mode="RUN", launcher="basic", batching="streams", schedul
     ("override", "values", "found"),
     [
         *(
-            (f"data.{name}=3", {}, f"data.{name}= with data.batching=streams: type data.batching=sentences with it")
+            (f"data.{name}=3", {}, f"data.{name}= with data.batching=streams: add data.batching=sentences")
             for name in ("max_length", "truncation_side", "padding_side", "bucket_width")
         ),
         *(
-            (f"{name}=x", {}, f"{name}=: type -m with it")
+            (f"{name}=x", {}, f"{name}=: add -m")
             for name in (
                 "hydra/launcher",
                 "hydra.launcher.n_jobs",
@@ -103,18 +103,18 @@ def unread(*overrides, mode="RUN", launcher="basic", batching="streams", schedul
         ),
         ("hydra.run.dir=x", {"mode": "MULTIRUN"}, "hydra.run.dir=: type hydra.sweep.dir= instead"),
         *(
-            ("gpus_per_run=2", {"launcher": name}, f"gpus_per_run= with hydra/launcher={name}: type -m hydra/launcher=")
+            ("gpus_per_run=2", {"launcher": name}, f"gpus_per_run= with hydra/launcher={name}: add -m hydra/launcher=")
             for name in ("basic", "local", "joblib")
         ),
         *(
-            (f"{name}=2", {"schedule": "cosine"}, f"{name}= with schedule.name=cosine: type schedule=table1 with it")
+            (f"{name}=2", {"schedule": "cosine"}, f"{name}= with schedule.name=cosine: add schedule=table1")
             for name in ("epochs_at_full_rate", "lr_decay_factor")
         ),
         *(
             ("cell.lr=2", {"optimizer": name}, f"cell.lr= with optimizer.name={name}: type lr= instead")
             for name in ("adamw", "adam", "rmsprop")
         ),
-        ("seq_len=5", {"batching": "sentences"}, "seq_len= with data.batching=sentences: type data.batching=streams"),
+        ("seq_len=5", {"batching": "sentences"}, "seq_len= with data.batching=sentences: add data.batching=streams"),
     ],
 )
 def test_an_option_that_nothing_reads_is_refused(override, values, found):

@@ -131,7 +131,7 @@ def test_a_search_that_cannot_begin_ends_in_one_sentence_and_leaves_nothing(
 def test_an_interval_needs_this_sweeper(run_command, small, tmp_path, capsys):
     assert run_command("lm.train", "-m", *small, "lr=interval(0.3,2)") == 1
     assert capsys.readouterr().err == (
-        "error: expected values of lr to sweep over, found an interval: type hydra/sweeper=optuna with it\n"
+        "error: expected values of lr to sweep over, found an interval: add hydra/sweeper=optuna\n"
     )
     assert not list(tmp_path.iterdir())
 

@@ -120,5 +120,5 @@ def test_a_sweep_whose_runs_have_finished_or_diverged_does_not_resume(multirun):
     sweep = leave_sweep(multirun / "finished", [], params={"cell": "lstm,gru"})
     for cell, status in (("lstm", "finished"), ("gru", "diverged")):
         leave_run(sweep, f"cell={cell}", status=status)
-    with pytest.raises(FileNotFoundError, match=r"with unfinished runs, found none: type it without RESUME=1"):
+    with pytest.raises(FileNotFoundError, match=r"with unfinished runs, found none: type make sweep without RESUME=1"):
         unfinished_sweep([], {"cell": "lstm,gru"})
