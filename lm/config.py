@@ -23,7 +23,10 @@ MODEL_ARGUMENTS = (
     "weight_dropout", "recurrent_init_range", "softmax", "cutoffs",
 )  # fmt: skip
 
-BATCHING_OPTIONS = ("batching", "max_length", "truncation_side", "padding_side", "bucket_width")
+SENTENCE_OPTIONS = ("max_length", "truncation_side", "padding_side", "bucket_width")
+"""The options of `data` that only batches of sentences read."""
+
+BATCHING_OPTIONS = ("batching", *SENTENCE_OPTIONS)
 """The options of `data` that define batches, whatever the corpus. All others are the source's."""
 
 BATCHING_OF = {"length_conditioning": "sentences", "random_seq_len": "streams", "partial_shuffle": "streams"}
@@ -130,7 +133,7 @@ class Config:
                 f"expected seq_len of at least {MIN_RANDOM_SEQ_LEN} with random_seq_len=true, found {self.seq_len}: "
                 f"type seq_len={MIN_RANDOM_SEQ_LEN}"
             )
-        decays = max(0, self.epochs - self.epochs_at_full_rate)
+        decays = max(0, self.epochs - self.epochs_at_full_rate) if self.schedule == "decay" else 0
         if abs(decays * math.log10(self.lr_decay_factor)) > 300:
             raise ValueError(
                 f"expected lr_decay_factor to leave the learning rate a float through {decays} decays, "
@@ -181,6 +184,12 @@ def typed(options: type[Options], config: DictConfig) -> Options:
 def config_key(name: str) -> str:
     """Return the config key of a field."""
     return f"data.{name}" if name in BATCHING_OPTIONS else name
+
+
+def option_of(name: str, option: str) -> str:
+    """Return the config key of an option in a field that has several, as `optimizer.eps` in `optimizer_options`."""
+    group = "data" if name == "source" else name.removesuffix("_options")
+    return group if option == "name" else f"{group}.{option}"
 
 
 def source_options(data: dict[str, Any]) -> dict[str, Any]:

@@ -31,12 +31,13 @@ still occurs once. Here the columns start at rows 1, 2 and 0, and the batch has 
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lm.data.resumable import Resumable
 from lm.data.shard import UNSHARDED, Shard
 
 IGNORE_INDEX = -100
@@ -50,7 +51,7 @@ class Batch(NamedTuple):
     targets_TB: Tensor
 
 
-class BPTTBatches:
+class BPTTBatches(Resumable):
     """A sized, resumable iterable over the batches of a stream, in which every target occurs exactly once.
 
     Args:
@@ -67,8 +68,6 @@ class BPTTBatches:
     Raises:
         ValueError: if there are fewer targets than columns, warm-up tokens excluded.
     """
-
-    batch_sampler = None  # Lightning reads it if there is a `sampler`
 
     def __init__(
         self,
@@ -100,7 +99,6 @@ class BPTTBatches:
         self._starts_B = columns * length + columns.clamp(max=longer)
         self._unscored_B = warmup_tokens * (columns > 0)
         self._lengths_B = (warmup_tokens + length + (columns < longer).long()) * (columns < batch_size)
-        self._next_batch = self._resume_at = 0
         self.set_epoch(0)
 
     def __len__(self) -> int:
@@ -125,11 +123,6 @@ class BPTTBatches:
         targets_TB = self.ids[positions_TB + 1].long().masked_fill(unscored_TB, IGNORE_INDEX)
         return Batch(self.ids[positions_TB].long(), targets_TB)
 
-    @property
-    def sampler(self) -> Self:
-        """The object whose `set_epoch` Lightning calls."""
-        return self
-
     def set_epoch(self, epoch: int) -> None:
         """Draw the lengths and offsets of an epoch, counted from 0; the next iteration uses them."""
         self._epoch = epoch
@@ -139,15 +132,6 @@ class BPTTBatches:
         if self.partial_shuffle:
             fractions = np.random.default_rng([self.seed, epoch, 1]).random(self.batch_size + 1)
             self._offsets_B = (torch.from_numpy(fractions)[self._columns] * self._lengths_B).long()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position: the epoch, and the index of its next batch."""
-        return {"epoch": self._epoch, "next_batch": self._next_batch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue at a position from `state_dict`; after the last batch that is the first one."""
-        self.set_epoch(state["epoch"])
-        self._next_batch = self._resume_at = state["next_batch"] % len(self)
 
 
 def random_edges(rows: int, seq_len: int, generator: np.random.Generator) -> list[int]:

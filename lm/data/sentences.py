@@ -17,13 +17,14 @@ sentences of similar length, so that there is little of it.
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lm.data.bptt import IGNORE_INDEX
+from lm.data.resumable import Resumable
 from lm.data.shard import UNSHARDED, Shard
 
 
@@ -39,7 +40,7 @@ class SentenceBatch(NamedTuple):
     remaining_TB: Tensor
 
 
-class Sentences:
+class Sentences(Resumable):
     """A sized, resumable iterable over batches of sentences, each of which is in one batch of an epoch.
 
     Args:
@@ -55,7 +56,6 @@ class Sentences:
     """
 
     state = "reset"
-    batch_sampler = None  # Lightning reads it if there is a `sampler`
 
     def __init__(
         self,
@@ -77,7 +77,6 @@ class Sentences:
         self._starts_S = self._ends_S - (whole_S if truncation_side == "right" else self._lengths_S)
         self.num_targets = int(self._lengths_S.sum())
         self.num_truncated = len(ids) - self.num_targets
-        self._epoch = self._next_batch = self._resume_at = 0
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -126,24 +125,6 @@ class Sentences:
         """The fraction of padding in the first epoch's batches; other epochs differ a little."""
         places = sum(int(self._lengths_S[batch].max()) * len(batch) for batch in self.batches(epoch=0))
         return 1 - self.num_targets / places
-
-    @property
-    def sampler(self) -> Self:
-        """The object whose `set_epoch` Lightning calls."""
-        return self
-
-    def set_epoch(self, epoch: int) -> None:
-        """Use the order of an epoch, counted from 0, from the next iteration on."""
-        self._epoch = epoch
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the position: the epoch, and the index of its next batch."""
-        return {"epoch": self._epoch, "next_batch": self._next_batch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue at a position from `state_dict`; after the last batch that is the first one."""
-        self._epoch = state["epoch"]
-        self._next_batch = self._resume_at = state["next_batch"] % len(self)
 
 
 def right_pad(batch: SentenceBatch) -> SentenceBatch:

@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import USER_ERRORS, exit_on_user_error
-from lm.config import Config
+from lm.config import SENTENCE_OPTIONS, Config
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
 from lm.machine_config import MachineConfig, resumed
@@ -47,10 +47,7 @@ class Unread(NamedTuple):
 STREAMS = ("data.batching", ("streams",), "add data.batching=sentences")
 SINGLE_RUN = ("hydra.mode", ("RUN",), "add -m")
 UNREAD = (
-    Unread("data.max_length", *STREAMS),
-    Unread("data.truncation_side", *STREAMS),
-    Unread("data.padding_side", *STREAMS),
-    Unread("data.bucket_width", *STREAMS),
+    *(Unread(f"data.{name}", *STREAMS) for name in SENTENCE_OPTIONS),
     Unread("seq_len", "data.batching", ("sentences",), "add data.batching=streams"),
     Unread("cell.lr", "optimizer.name", WITHOUT_CELL_LR, "type lr= instead"),
     Unread("cutoffs", "softmax", ("full",), "add softmax=adaptive"),
@@ -101,8 +98,25 @@ class ConfigCheck(Callback):
     def check_run(
         self, config_name: str, config: DictConfig, overrides: Sequence[str], hydra: DictConfig
     ) -> dict[str, str]:
-        """Check a run, as `check_run` does."""
-        return check_run(config_name, config, overrides, hydra)
+        """Check a run's config, and return a sentence for each option of its overrides that it does not read.
+
+        Args:
+            config_name: the name of the command.
+            config: its options, composed with the overrides.
+            overrides: such as `cell=gru`.
+            hydra: the options of Hydra.
+
+        Raises:
+            ValueError, OSError: if an option is wrong.
+        """
+        if unread := unread_option(config_name, config):
+            raise ValueError(unread)
+        if config.resume is not None:
+            config = resumed(config, RunDir.existing(config.resume), overrides)
+        check_config(config)
+        unresolved: Any = OmegaConf.to_container(hydra.overrides)  # `sweep.subdir=${hydra.job.num}` has no number yet
+        check_for_vocabulary(config)
+        return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
 
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
@@ -120,28 +134,6 @@ def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
         else:
             choices.append([str(override.input_line)])
     return (list(run) for run in product(*choices))
-
-
-def check_run(config_name: str, config: DictConfig, overrides: Sequence[str], hydra: DictConfig) -> dict[str, str]:
-    """Check a run's config, and return a sentence for each option of its overrides that it does not read.
-
-    Args:
-        config_name: the name of the command.
-        config: its options, composed with the overrides.
-        overrides: such as `cell=gru`.
-        hydra: the options of Hydra.
-
-    Raises:
-        ValueError, OSError: if an option is wrong.
-    """
-    if unread := unread_option(config_name, config):
-        raise ValueError(unread)
-    if config.resume is not None:
-        config = resumed(config, RunDir.existing(config.resume), overrides)
-    check_config(config)
-    unresolved: Any = OmegaConf.to_container(hydra.overrides)  # `hydra.sweep.subdir=${hydra.job.num}` has no number yet
-    check_for_vocabulary(config)
-    return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
 
 
 def check_config(config: DictConfig) -> None:

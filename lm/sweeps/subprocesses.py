@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import threading
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.resource_tracker import ensure_running
 from pkgutil import resolve_name
@@ -27,7 +26,8 @@ def start_process(function: str, *arguments: Any) -> BaseProcess:
     Returns:
         The process; its `exitcode` is negative if a signal has killed it.
     """
-    context = _context(function.partition(":")[0])
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([function.partition(":")[0]])
     process = context.Process(target=_call, args=(dict(os.environ), function, arguments))
     ensure_running()  # it unblocks SIGINT when it starts a process of its own
     # Blocked signals stay blocked in the fork server, which SIGINT would end while it loads its modules.
@@ -43,13 +43,6 @@ def ignore_terminal_signals() -> None:
     """Ignore the signals that a terminal sends, for the rest of this process."""
     for number in TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-
-
-def _context(preload: str) -> ForkServerContext | SpawnContext:
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    if method == "forkserver":
-        multiprocessing.set_forkserver_preload([preload])
-    return multiprocessing.get_context(method)  # type: ignore[return-value]
 
 
 def _call(environment: dict[str, str], function: str, arguments: tuple[Any, ...]) -> None:

@@ -20,6 +20,7 @@ from lm.run_dir import RunDir
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import ignore_terminal_signals, start_process
 from lm.sweeps.sweep_dir import runs_in
+from lm.training.loggers import has_logged
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,11 @@ class SweepJob:
         self._terminated = False
         if self.stop.reason() is None:
             os.chdir(hydra.runtime.cwd)  # workers on other machines may start elsewhere
+            if not is_sequential(hydra):  # other runs print at the same time
+                config.trainer.enable_progress_bar = False
             self.process = start_process(
                 "lm.sweeps.training_job:train_in_sweep",
-                hide_progress_bar(config, hydra),
+                config,
                 self.run.folder,
                 sweep,
                 job_logging(hydra, self.run),
@@ -122,13 +125,6 @@ def time_left(sweep: Path, num_runs: int, started: float) -> timedelta | None:
     return timedelta(seconds=round((time.time() - started) / len(new) * remaining))
 
 
-def hide_progress_bar(config: DictConfig, hydra: HydraConf) -> DictConfig:
-    """Return the config without a progress bar if other runs print at the same time."""
-    if not is_sequential(hydra):
-        config.trainer.enable_progress_bar = False
-    return config
-
-
 def job_logging(hydra: HydraConf, run: RunDir) -> dict[str, Any]:
     """Return how a run logs, for `logging.config`: each line with its name if other runs print at the same time."""
     found: dict[str, Any] = OmegaConf.to_container(hydra.job_logging, resolve=True)  # type: ignore[assignment]
@@ -179,7 +175,7 @@ def record_stop(run: RunDir, stop: StopFile) -> None:
 
 def record_single_failure(run: RunDir, error: Exception) -> None:
     """Record the error of a run that had started. Earlier results stay."""
-    if not run.results_path.exists() and any(run.folder.glob("events.out.tfevents.*")):
+    if not run.results_path.exists() and has_logged(run):
         message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
         record(run, "failed", message)
         log_to_file(f"failed: {message}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lm.config import BATCHING_OPTIONS, Config, config_key
+from lm.config import SENTENCE_OPTIONS, Config, config_key
 from lm.data.corpus import Corpus
 from lm.machine_config import MachineConfig
 from lm.run_dir import RunDir
@@ -10,9 +10,8 @@ from lm.run_dir import RunDir
 
 def hyperparameters(config: Config, machine: MachineConfig, corpus: Corpus, run: RunDir) -> dict[str, Any]:
     """Return the options that the run reads as plain values, those of the command line first."""
-    streams = config.batching == "streams"
-    options = {config_key(name): value for name, value in config.defining().items()}
-    values = {key: value for key, value in options.items() if not (streams and key in SENTENCE_OPTIONS)} | {
+    unread = SENTENCE_OPTIONS if config.batching == "streams" else ()
+    values = {config_key(name): value for name, value in config.defining().items() if name not in unread} | {
         "corpus": corpus.name,
         "precision": machine.precision,
         "trainer.limit_train_batches": machine.trainer.limit_train_batches,
@@ -20,6 +19,3 @@ def hyperparameters(config: Config, machine: MachineConfig, corpus: Corpus, run:
     }
     typed = [key for key in run.overridden if key in values]
     return {key: values[key] for key in typed} | values
-
-
-SENTENCE_OPTIONS = {f"data.{name}" for name in BATCHING_OPTIONS if name != "batching"}

@@ -112,26 +112,16 @@ class LanguageModelModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return the optimiser and the schedule of the config."""
-        config = self.config
+        config, parameters = self.config, self.model.parameters()
         optimizer = make_optimizer(
-            config.optimizer,
-            self.model.parameters(),
-            self.device,
-            config.lr,
-            config.weight_decay,
-            **config.optimizer_options,
+            config.optimizer, parameters, self.device, config.lr, config.weight_decay, **config.optimizer_options
         )
         # Sparse gradients would make a GPU wait, and several devices can only average dense ones.
         on_one_cpu = self.device.type == "cpu" and self.shard == UNSHARDED
         self.model.embedding.sparse = on_one_cpu and OPTIMIZERS[config.optimizer].sparse and not config.tie_weights
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": make_scheduler(config, optimizer, self._steps_per_epoch),
-        }
-
-    def _steps_per_epoch(self) -> int:
         # Not `estimated_stepping_batches`, which makes Lightning forget where to resume in the training split.
-        return int(self.trainer.num_training_batches)
+        scheduler = make_scheduler(config, optimizer, lambda: int(self.trainer.num_training_batches))
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any) -> None:
         """Clip the gradients of any optimiser to `max_grad_norm`, and record their norm."""

@@ -87,13 +87,8 @@ def fit(
         log.info(describe_sentences(batches.train))
     resumed_from = check_restorable(run, module) if run.has_checkpoint else None
     stop = stop or StopRequest()
-    last = LastCheckpoint(
-        run.last,
-        60 * machine.checkpoint_every_minutes,
-        machine.trainer.seconds,
-        machine.trainer.log_every_n_steps,
-        stop,
-    )
+    seconds, every = machine.trainer.seconds, machine.trainer.log_every_n_steps
+    last = LastCheckpoint(run.last, 60 * machine.checkpoint_every_minutes, seconds, every, stop)
     loggers = make_loggers(machine.logger, run, hyperparameters(config, machine, corpus, run), resumed_from)
     trainer = make_trainer(arguments, config, run, loggers, callbacks, last)
     # Its handler of SIGTERM waits for the other devices, and ends training before `last` has written a checkpoint.
