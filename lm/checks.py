@@ -88,6 +88,11 @@ def show(value: object) -> str:
     return names[value] if value is None or isinstance(value, bool) else repr(value)
 
 
+def as_typed(value: object) -> str:
+    """Return a value as it is typed: `null`, `true`, `0.5`, `gru`."""
+    return value if isinstance(value, str) else show(value)
+
+
 def _is_within(
     value: object,
     least: float = -math.inf,

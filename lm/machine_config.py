@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.checks import check_fields, check_flag, check_number, check_whole
+from lm.checks import as_typed, check_fields, check_flag, check_number, check_whole
 from lm.config import field_names, plain
 from lm.run_dir import RunDir
 from lm.trainer_config import TrainerConfig
@@ -65,13 +65,13 @@ def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictCo
             OmegaConf.update(saved, "logger", config.logger, merge=False, force_add=True)
             continue
         if key in run.choices:
-            found: object = run.choices[key]
+            found: object = as_typed(run.choices[key])
         else:
             found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
             OmegaConf.update(saved, key, asked, force_add=True)
         if found != asked and key.partition(".")[0] != "trainer" and key not in changeable:
             raise ValueError(
-                f"expected {key}={found} as '{run.folder}' was trained with, found {asked}: "
-                f"type {key}={found}, or start a new run"
+                f"expected {key}={as_typed(found)} as '{run.folder}' was trained with, found {as_typed(asked)}: "
+                f"type {key}={as_typed(found)}, or start a new run"
             )
     return saved

@@ -67,6 +67,10 @@ class Run(SavedRun):
         """
         if isinstance(method, str):
             method = self.method(method, **options)
+        elif options:
+            raise ValueError(
+                f"expected options of a method that is named, found {', '.join(options)}: add method='cache'"
+            )
         if text is not None:
             scored = self._score(own_sentences(self, text, None), method)
             return perplexity(-math.fsum(one.log_probability for one in scored), sum(len(one.words) for one in scored))

@@ -155,7 +155,8 @@ class RunDir:
 
     def delete_temporary_files(self) -> None:
         """Delete what `write_atomically` left here when an earlier process was killed."""
-        for path in (self.best, self.last, self.results_path, self.epochs_path, self.nats_path, self.evaluations_path):
+        files = (self.results_path, self.epochs_path, self.nats_path, self.evaluations_path, self.config_path)
+        for path in (self.best, self.last, *files):
             for temporary in path.parent.glob(f".{path.name}.*"):
                 temporary.unlink(missing_ok=True)
 

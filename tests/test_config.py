@@ -185,6 +185,10 @@ def test_a_decay_that_no_float_can_hold_is_refused():
     check_config(with_value(with_value(composed(), "epochs=6000"), advice))
 
 
+def test_a_schedule_that_does_not_decay_by_epochs_takes_any_number_of_them():
+    assert refusal("schedule=plateau", "epochs=6000") is None
+
+
 @pytest.mark.parametrize("option", ["random_seq_len", "partial_shuffle"])
 def test_sentences_have_no_windows(option):
     sentence = refusal(f"{option}=true", "data.batching=sentences")

@@ -227,6 +227,12 @@ def steps_in_tensorboard(run, tag):
     return [event.step for event in EventAccumulator(str(run.folder)).Reload().Tensors(tag)]
 
 
+def test_a_crash_is_recorded_without_tensorboard_too(train_until, small, tmp_path):
+    with pytest.raises(RuntimeError, match="a bug"):
+        train_until(75, crash, *small, "logger=[]", "hydra.run.dir=run")
+    assert RunDir(tmp_path / "run").results == {"status": "failed", "error": "RuntimeError: a bug"}
+
+
 def test_a_crash_is_recorded_and_its_steps_are_not_twice_in_tensorboard(run_command, train_until, small, tmp_path):
     with pytest.raises(RuntimeError, match="a bug"):
         train_until(75, crash, *small, "hydra.run.dir=run")
@@ -234,7 +240,8 @@ def test_a_crash_is_recorded_and_its_steps_are_not_twice_in_tensorboard(run_comm
     assert run.results == {"status": "failed", "error": "RuntimeError: a bug"}
     assert "ERROR failed: RuntimeError: a bug" in (run.folder / "train.log").read_text()
     assert run.checkpoint("last")["global_step"] == 50
-    temporary = [run.checkpoints / ".last.ckpt.abcd1234", run.folder / ".epochs.csv.abcd1234"]
+    names = ("checkpoints/.last.ckpt.abcd1234", ".epochs.csv.abcd1234", ".hydra/.config.yaml.abcd1234")
+    temporary = [run.folder / name for name in names]
     for path in temporary:
         path.write_bytes(b"of a killed process")
     assert run_command("lm.train", "resume=run") == 0

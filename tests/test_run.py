@@ -29,6 +29,11 @@ def test_another_split_is_refused(run):
         run.perplexity("dev")
 
 
+def test_options_without_the_name_of_their_method_are_refused(run):
+    with pytest.raises(ValueError, match="expected options of a method that is named, found splitt: add method="):
+        run.perplexity(splitt="valid")
+
+
 def test_sentences_are_texts_or_lists_of_words(run):
     expected = score_sentences(run.model, run.vocabulary, [["ada", "reads"], ["alan"]])
     assert run.score(["ada reads", ["alan"]]) == expected

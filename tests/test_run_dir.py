@@ -95,11 +95,12 @@ def test_processes_append_to_the_evaluations_one_after_the_other(tmp_path: Path)
 from pathlib import Path
 from lm.run_dir import RunDir
 for number in range(20):
-    RunDir(Path(sys.argv[1])).append_evaluation({"ppl": 9.5, "by": sys.argv[2]})
+    entry = {"ppl": 9.5, "split": "test", "protocol": {}, "tuned": None, "corpus": {"sha256": "ab"}}
+    RunDir(Path(sys.argv[1])).append_evaluation({**entry, "checkpoint": sys.argv[2]})
 """
     path = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     processes = [subprocess.Popen([sys.executable, "-c", code, tmp_path, name], env=path) for name in "abc"]
     assert [process.wait() for process in processes] == [0, 0, 0]
-    found = [entry["by"] for entry in RunDir(tmp_path).evaluations]
+    found = [entry["checkpoint"] for entry in RunDir(tmp_path).evaluations]
     assert sorted(found) == sorted("abc" * 20)
     assert [path.name for path in tmp_path.iterdir()] == ["evaluations.json"]

@@ -1,6 +1,7 @@
 """What Hydra calls before and after runs: their folder gets one writer, and signals stop all runs of a sweep."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from lm.cli import ON_EXIT, exit_on_user_error
 from lm.folders import create_folder, locked, remove_unused
@@ -151,7 +152,7 @@ def check_sweepable(config: DictConfig, options: SweepOptions) -> None:
     for key in options.swept.keys() & set(EXCLUDED_FROM_RUN_NAME):
         raise ValueError(f"expected one {key}= for all runs of a sweep, found several: type a sweep for each")
     for devices in options.swept.get("trainer.devices") or [config.trainer.devices]:
-        if str(devices) != "1" and not (isinstance(devices, ListConfig) and len(devices) == 1):
+        if not re.fullmatch(r"1|\[[^,]+\]", str(devices)):
             raise ValueError(
                 f"expected one device for each run of a sweep, found trainer.devices={devices}: "
                 "type trainer.devices=1, or each run by itself, without -m"

@@ -29,7 +29,7 @@ class LoggerEntry:
         class_name: in `pytorch_lightning.loggers`.
         arguments: the arguments for a run that resumes from a step, or from None if it is new.
         package: the module that it imports, and the extra of this project that installs it; empty: none.
-            trace: a pattern of its files in the folder of the run.
+        trace: a pattern of its files in the folder of the run.
     """
 
     class_name: str

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from lm.checks import as_typed
 from lm.cli import USER_ERRORS
-from lm.config import Config
+from lm.config import Config, config_key, option_of
 from lm.data.corpus import Corpus
 from lm.run_dir import RunDir
 from lm.training.schedules import SCHEDULES
@@ -45,18 +46,19 @@ def check_resumable(run: RunDir, metadata: dict[str, Any]) -> None:
             f"expected the corpus {_corpus(found)} that '{run.last}' was trained on, found {_corpus(metadata)}: "
             "type the data options of that run, or another folder"
         )
-    for key, value in found["config"].items():
-        asked = metadata["config"].get(key)
-        trains_longer = key == "epochs" and asked is not None and asked >= started
+    for name, value in found["config"].items():
+        asked = metadata["config"].get(name)
+        trains_longer = name == "epochs" and asked is not None and asked >= started
         if asked != value and not (trains_longer and not SCHEDULES[found["config"]["schedule"]].to_the_end):
-            if key != "epochs" and _of_another_run(run, key, value):
+            expected, other = _difference(name, value, asked)
+            if name != "epochs" and _of_another_run(run, name, value):
                 raise ValueError(
-                    f"expected the run's own checkpoint in '{run.last}', found one of a run with {key}={value}: "
+                    f"expected the run's own checkpoint in '{run.last}', found one of a run with {expected}: "
                     "copy the run folder again, or type another folder"
                 )
             raise RunMismatch(
-                f"expected {key}={value} as '{run.folder}' was trained with, found {asked}: "
-                f"type {key}={value}, or another folder"
+                f"expected {expected} as '{run.folder}' was trained with, found {other}: "
+                f"type {expected}, or another folder"
             )
 
 
@@ -97,6 +99,14 @@ def _newest(run: RunDir, epochs: int) -> dict[str, Any]:
             raise
         log.warning(f"the results are kept, but {error}")
         return run.checkpoint("best")
+
+
+def _difference(name: str, value: Any, asked: Any) -> tuple[str, str]:
+    """Return the first option of a field that differs, as it is typed, and the value that was asked for."""
+    if isinstance(value, dict) and isinstance(asked, dict):
+        option = next(key for key in value | asked if value.get(key) != asked.get(key))
+        return f"{option_of(name, option)}={as_typed(value.get(option))}", as_typed(asked.get(option))
+    return f"{config_key(name)}={as_typed(value)}", as_typed(asked)
 
 
 def _of_another_run(run: RunDir, key: str, value: Any) -> bool:

@@ -48,7 +48,7 @@ def test_an_interval_that_nothing_can_be_drawn_from_is_refused(override):
 
 
 def test_a_search_needs_something_to_search():
-    with pytest.raises(ValueError, match=r"^expected an option to search over, found none: type "):
+    with pytest.raises(ValueError, match=r"^expected an option to search over, found none: add 'lr="):
         SearchSpace.parse(["seed=1"])
 
 

@@ -179,6 +179,10 @@ def test_runs_on_one_device_can_be_swept(devices):
     check_sweepable(sweep_config("", devices=devices), SweepOptions.parse(["seed=1,2"], None))
 
 
+def test_each_run_of_a_sweep_may_have_a_device_of_its_own():
+    check_sweepable(sweep_config(""), SweepOptions.parse(["trainer.devices=[0],[1]"], None))
+
+
 def test_equal_values_are_trained_once(capsys):
     config = sweep_config("", "seed=1,1,2", "dropout=0.25,0.250", params={"hidden_size": "200,200", "cell": "lstm,gru"})
     options = remove_duplicates(config)

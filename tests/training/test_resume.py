@@ -62,7 +62,12 @@ def test_the_same_config_and_corpus_can_resume(run):
     [
         ({"hidden_size": 8}, "hidden_size=16", "8"),
         ({"cell": "lstm"}, "cell=gru", "lstm"),
-        ({"dropout": None}, "dropout=0.25", "None"),
+        ({"dropout": None}, "dropout=0.25", "null"),
+        ({"patience": 3}, "patience=null", "3"),
+        ({"tie_weights": True}, "tie_weights=false", "true"),
+        ({"max_length": 20}, "data.max_length=null", "20"),
+        ({"source": {"name": "ptb"}}, "data=text", "ptb"),
+        ({"schedule_options": {"x": 1}}, "schedule.x=null", "1"),
     ],
 )
 def test_another_config_is_refused_with_the_option_of_the_run(run, config, expected, found):

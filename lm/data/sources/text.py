@@ -56,6 +56,7 @@ class TextSource(FileSource):
     def fingerprint(self) -> str:
         """Hash the bytes of the files, and the options."""
         self.hashes = {split: pooch.file_hash(path) for split, path in self.files.items()}
+        self.__dict__.pop("_bounds", None)  # of an earlier text
         return digest(self.name, list(self.hashes.values()), self.options)
 
     def path(self, split: str) -> Path:

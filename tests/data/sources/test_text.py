@@ -97,6 +97,23 @@ def test_one_file_is_split_by_fractions_in_its_order(tmp_path):
     assert source.fingerprint() != TextSource(tmp_path / "all.txt").fingerprint()
 
 
+def test_one_file_that_changes_after_its_lines_were_counted_is_counted_again(tmp_path):
+    class Growing(TextSource):
+        opened = 0
+
+        def path(self, split):
+            self.opened += 1
+            if self.opened == 2:  # the first time its lines are counted
+                with self.files[split].open("a") as file:
+                    file.write("c\n")
+            return super().path(split)
+
+    (tmp_path / "all.txt").write_text("a b\n" * 20)
+    corpus = load_corpus(Growing(tmp_path / "all.txt"), tmp_path / "cache")
+    assert sum(int((ids == corpus.vocabulary.eos_id).sum()) for ids in corpus.splits.values()) == 21
+    assert corpus.sha256 == TextSource(tmp_path / "all.txt").fingerprint()
+
+
 @pytest.mark.parametrize("fractions", [[0.8, 0.2], [0.8, 0.1, 0.2], [1, 0, 0], 0.8, [0.8, 0.1, "a"]])
 def test_fractions_are_three_positive_numbers_whose_sum_is_one(tmp_path, fractions):
     (tmp_path / "all.txt").write_text("a b\n")
