@@ -27,6 +27,12 @@ def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[
         raise
 
 
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a whole text or bytes, as `write_atomically` does and with its errors."""
+    with write_atomically(path, "wb" if isinstance(content, bytes) else "w") as file:
+        file.write(content)
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write plain values, indented, as `write_atomically` does and with its errors.
 

@@ -105,7 +105,7 @@ class Run(SavedRun):
 
     def _score(self, sentences: Sequence[Sequence[str]], method: Method | None) -> list[ScoredSentence]:
         with full_precision_matmul():
-            return score_sentences(self.model, self.vocabulary, sentences, method=method)
+            return score_sentences([self.model], self.vocabulary, sentences, methods=[method] if method else None)
 
     def generate(self, prompt: str = "", **options: Any) -> list[str]:
         """Return texts that start with `prompt`.

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_atomically, write_file
 from tests.conftest import no_file_larger_than
 
 
@@ -47,6 +47,12 @@ def test_text_and_bytes_are_written_as_they_are(tmp_path):
         file.write(b"\x89PNG\r\n\x00")
     assert (tmp_path / "text").read_bytes() == "±\r\nµ\n".encode()
     assert (tmp_path / "bytes").read_bytes() == b"\x89PNG\r\n\x00"
+
+
+@pytest.mark.parametrize(("content", "written"), [("ä\n", "ä\n".encode()), (b"\x00\n", b"\x00\n")])
+def test_whole_contents_are_written_as_text_or_bytes(tmp_path, content, written):
+    write_file(tmp_path / "file", content)
+    assert (tmp_path / "file").read_bytes() == written
 
 
 def test_a_file_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):

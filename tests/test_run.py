@@ -35,7 +35,7 @@ def test_options_without_the_name_of_their_method_are_refused(run):
 
 
 def test_sentences_are_texts_or_lists_of_words(run):
-    expected = score_sentences(run.model, run.vocabulary, [["ada", "reads"], ["alan"]])
+    expected = score_sentences([run.model], run.vocabulary, [["ada", "reads"], ["alan"]])
     assert run.score(["ada reads", ["alan"]]) == expected
     assert run.score([]) == []
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from lm.atomic_files import write_atomically, write_json
+from lm.atomic_files import write_file, write_json
 from lm.benchmark.benchmark_job import OWN_OPTIONS, Job
 from lm.benchmark.benchmark_report import page, results_of
 from lm.benchmark.comparison import compare
@@ -43,8 +43,7 @@ def main(composed: DictConfig) -> None:
     startup = startup_seconds(job, hydra.overrides.task)
     results = results_of(job, corpus, compare(job), startup)
     write_json(folder / "benchmark.json", results)
-    with write_atomically(folder / "benchmark.md") as file:
-        file.write(page(results))
+    write_file(folder / "benchmark.md", page(results))
     print(page(results), f"all of it: {folder / 'benchmark.json'}", sep="\n")
 
 

@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_file
 from lm.benchmark.benchmark_job import Job
 from lm.benchmark.benchmark_report import GIGA, MEGA, Results, model_in_words, table
 from lm.benchmark.loops import BASELINE, LIGHTNING
@@ -31,8 +31,7 @@ def write_scaling(folder: Path) -> str:
     found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.rglob("benchmark.json")]
     found.sort(key=lambda results: (results["config"]["cell"], results["flops"]))
     text = f"# Scaling\n\n{table(HEAD, map(_row, found))}\n"
-    with write_atomically(folder / "scaling.md") as file:
-        file.write(text)
+    write_file(folder / "scaling.md", text)
     return text
 
 

@@ -9,6 +9,7 @@ positions in the sentence where the perplexities differ go into `differences.md`
 """
 
 import sys
+from pathlib import Path
 
 from omegaconf import DictConfig
 
@@ -26,7 +27,8 @@ def compare(config: DictConfig) -> None:
     options = typed(CompareOptions, config)
     pair = load_pair(options.first, options.second, options.split)
     print_results(overall_sentence(pair))
-    print_results(write_differences(pair, options.folder(pair), options.data_dir))
+    folder = Path(options.to) if options.to else pair.first.runs[0].folder / "comparison"
+    print_results(write_differences(pair, folder, options.data_dir))
 
 
 def main() -> None:

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 from glob import glob
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from lm.checks import check_choice, check_fields, check_text, unexpected
 from lm.overrides import existing_paths
-
-if TYPE_CHECKING:
-    from lm.compare.run_pair import RunPair
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,6 @@ class CompareOptions:
     def data_dir(self) -> Any:
         """The folder of the corpus's files."""
         return self.data.get("dir")
-
-    def folder(self, pair: "RunPair") -> Path:
-        """Return the folder for the tables and the figure."""
-        return Path(self.to) if self.to else pair.first.runs[0].folder / "comparison"
 
 
 def name_folders(arguments: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_file
 from lm.compare.class_differences import KINDS, class_differences, largest_words
 from lm.compare.run_pair import RunPair
 from lm.compare.token_classes import classify_tokens, read_corpus
@@ -66,8 +66,7 @@ def write_differences(pair: RunPair, folder: Path, data_dir: str | None) -> str:
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        with write_atomically(folder / name, "w" if isinstance(content, str) else "wb") as file:
-            file.write(content)
+        write_file(folder / name, content)
     shown = [f"\n{HEADINGS[name]}\n{table.terminal()}" for name, table in tables(pair, differences).items()]
     return "\n".join(
         [*shown, "", NOTE, f"Figure: {folder / 'differences.png'}", f"Tables: {folder / 'differences.md'}"]

@@ -38,13 +38,6 @@ class RunPair:
             return self.first.title, self.second.title
         return str(self.first.runs[0].folder), str(self.second.runs[0].folder)
 
-    @property
-    def difference_N(self) -> Array:
-        """The nats of the second runs minus those of the first, of each token, in the mean over the seeds."""
-        first, second = self.nats
-        difference: Array = second.mean(0) - first.mean(0)
-        return difference
-
 
 def load_pair(first: str, second: str, split: str) -> RunPair:
     """Return the two groups that the texts name.

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_file
 from lm.evaluation.scoring import Scoring
-from lm.evaluation.sentence_scores import score_by_ensemble
+from lm.evaluation.sentence_scores import score_sentences
 from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary
 from lm.output import print_note, printable
 
@@ -24,11 +24,11 @@ def sentence_report(scoring: Scoring, sentences: Sequence[Sequence[str]], state:
             the table as CSV, and prints the totals to standard error.
 
     Raises:
-        ValueError: as `score_by_ensemble`.
+        ValueError: as `score_sentences`.
         OSError: if the file cannot be written.
     """
     vocabulary = scoring.first.vocabulary
-    scored = score_by_ensemble(scoring.models, vocabulary, sentences, state == "carried", scoring.methods)
+    scored = score_sentences(scoring.models, vocabulary, sentences, state == "carried", scoring.methods)
     table, totals = ROWS[per](scored, vocabulary), summary(scored, vocabulary)
     totals += "".join(f"\n{note}" for note in scoring.notes())
     if scoring.first.model.lengths is not None:
@@ -37,6 +37,5 @@ def sentence_report(scoring: Scoring, sentences: Sequence[Sequence[str]], state:
         print_note(totals)
         return printable(csv_text(table).rstrip("\n"))
     if csv is not None:
-        with write_atomically(Path(csv)) as file:
-            file.write(csv_text(table))
+        write_file(Path(csv), csv_text(table))
     return f"{plain_text(table)}\n\n{totals}"

@@ -44,38 +44,28 @@ class ScoredSentence:
 
 
 def score_sentences(
-    model: LanguageModel,
+    models: Sequence[LanguageModel],
     vocabulary: Vocabulary,
     sentences: Sequence[Sequence[str]],
     carried: bool = False,
-    method: Method | None = None,
+    methods: Sequence[Method] | None = None,
 ) -> list[ScoredSentence]:
-    """Score sentences in the order given.
+    """Score sentences in the order given, by a model or by the mean of the probabilities of several.
 
     Args:
-        model: on any device. A model with length conditioning is conditioned on the length of each sentence.
-        vocabulary: of the model. A word that is not in it is scored as `<unk>`.
+        models: on any device. A model with length conditioning is conditioned on the length of each sentence.
+        vocabulary: of the models. A word that is not in it is scored as `<unk>`.
         sentences: the words of each, without `<eos>`.
         carried: carry the hidden state from each sentence to the next, rather than starting from zero.
-        method: how to score; static evaluation by default.
+        methods: how to score, one for each model; static evaluation by default.
 
     Raises:
         ValueError: if the state cannot be carried, because the model was trained on single sentences, or if it has to
             be carried for the method.
     """
-    return score_by_ensemble([model], vocabulary, sentences, carried, [method or Static()])
-
-
-def score_by_ensemble(
-    models: Sequence[LanguageModel],
-    vocabulary: Vocabulary,
-    sentences: Sequence[Sequence[str]],
-    carried: bool,
-    methods: Sequence[Method],
-) -> list[ScoredSentence]:
-    """Score sentences with the mean of the probabilities of several models, each with a method; see above."""
     if not sentences:
         return []
+    methods = methods or [Static()] * len(models)
     lengths = [len(words) + 1 for words in sentences]
     ids = torch.tensor(vocabulary.encode(word for words in sentences for word in (*words, EOS)))
     if not carried:

@@ -13,7 +13,7 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_file
 from lm.evaluation.loading import SavedRun
 from lm.exporting.export_metadata import metadata_texts
 from lm.exporting.onnx_layers import Graph
@@ -36,8 +36,7 @@ def write_onnx(saved: SavedRun, path: Path) -> None:
     model = build_onnx(saved.model)
     helper.set_model_props(model, metadata_texts(saved))
     onnx.checker.check_model(model, full_check=True)
-    with write_atomically(path, "wb") as file:
-        file.write(model.SerializeToString())
+    write_file(path, model.SerializeToString())
 
 
 def build_onnx(model: LanguageModel) -> onnx.ModelProto:

@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_file
 from lm.evaluation.loading import SavedRun, build_model
 from lm.exporting.export_metadata import metadata_texts
 from lm.run import Run
@@ -22,8 +22,7 @@ def write_safetensors(saved: SavedRun, path: Path) -> None:
         OSError: if the file cannot be written.
     """
     weights = {name: weight.detach() for name, weight in saved.model.named_parameters()}  # a tied matrix comes once
-    with write_atomically(path, "wb") as file:
-        file.write(save(weights, metadata={"format": "pt", **metadata_texts(saved)}))
+    write_file(path, save(weights, metadata={"format": "pt", **metadata_texts(saved)}))
 
 
 def load_safetensors(path: Path | str, device: torch.device | str = "cpu") -> Run:

@@ -23,7 +23,7 @@ from lm.models.cells import get_cell
 from lm.models.dropout import DROPOUT_TYPES, EmbeddingDropout, WeightDropout
 from lm.models.length_conditioning import UNCONDITIONED, LengthConditioning
 from lm.models.parameter_count import BIASES
-from lm.models.softmax import make_softmax
+from lm.models.softmax import AdaptiveSoftmax, FullSoftmax
 
 State = Any
 """A layer's state, as its cell defines it: h [1, B, H], or the pair (h, c) for the LSTM. None stands for zeros."""
@@ -106,7 +106,11 @@ class LanguageModel(nn.Module):
         decoder_size = embedding_size if tie_weights else last_size
         projected = decoder_size != last_size
         self.projection = nn.Linear(last_size, decoder_size, bias=False) if projected else nn.Identity()
-        self.decoder = make_softmax(softmax, decoder_size, vocabulary_size, cutoffs)
+        self.decoder: FullSoftmax | AdaptiveSoftmax = (
+            AdaptiveSoftmax(decoder_size, vocabulary_size, cutoffs)
+            if softmax == "adaptive"
+            else FullSoftmax(decoder_size, vocabulary_size)
+        )
         if tie_weights:
             self.decoder.weight = self.embedding.weight
         self.lengths = LengthConditioning(embedding_size, decoder_size) if length_conditioning else None

@@ -28,7 +28,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -68,14 +67,6 @@ def linear_cross_entropy(
         *inputs, targets_N, weights_N.to(dtype), with_gradients
     )
     return loss
-
-
-def reference_linear_cross_entropy(
-    hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor
-) -> Tensor:
-    """Return the same as `linear_cross_entropy`, by PyTorch's own functions on the logits of all tokens at once."""
-    logits_NV = F.linear(hidden_NH, weight_VH, bias_V)
-    return (weights_N * F.cross_entropy(logits_NV, targets_N, reduction="none")).sum()
 
 
 def chunk_size(vocabulary_size: int, hidden_size: int, dtype: torch.dtype = torch.float32) -> int:

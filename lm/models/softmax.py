@@ -24,15 +24,6 @@ from lm.models.cutoffs import DIV_VALUE, vocabulary_cutoffs
 from lm.models.linear_cross_entropy import MAX_LOGITS, linear_cross_entropy
 
 
-def make_softmax(
-    name: str, hidden_size: int, vocabulary_size: int, cutoffs: Sequence[int] | None
-) -> "FullSoftmax | AdaptiveSoftmax":
-    """Return the softmax of that name, "full" or "adaptive"; the arguments are those of `AdaptiveSoftmax`."""
-    if name == "adaptive":
-        return AdaptiveSoftmax(hidden_size, vocabulary_size, cutoffs)
-    return FullSoftmax(hidden_size, vocabulary_size)
-
-
 class Cluster(NamedTuple):
     """The tokens of a batch whose targets are in a cluster.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from lm.atomic_files import write_atomically
+from lm.atomic_files import write_file
 from lm.overrides import quote_override, typed_command
 from lm.reporting.effect_sentences import NOTE, effect_sentence
 from lm.reporting.effect_table import effect_table
@@ -119,13 +119,13 @@ def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None, f
     if groups and figures:
         _write_figures(folder, groups, shown, search)
     if groups:
-        _replace(folder / "table.csv", table.csv())
-        _replace(folder / "table.tex", table.latex())
+        write_file(folder / "table.csv", table.csv())
+        write_file(folder / "table.tex", table.latex())
     if found := [effect for some in effects for effect in some]:
-        _replace(folder / "effects.csv", effect_table(found).csv())
+        write_file(folder / "effects.csv", effect_table(found).csv())
     else:
         (folder / "effects.csv").unlink(missing_ok=True)
-    _replace(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, shown, search))
+    write_file(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, shown, search))
     return Report(folder, runs, table, shown, search)
 
 
@@ -140,13 +140,7 @@ def _write_figures(folder: Path, groups: list[RunGroup], effects: list[Effect], 
         if figure is None:
             (folder / f"{name}.{form}").unlink(missing_ok=True)
         else:
-            with write_atomically(folder / f"{name}.{form}", "wb") as file:
-                file.write(image(figure, form))
-
-
-def _replace(path: Path, text: str) -> None:
-    with write_atomically(path) as file:
-        file.write(text)
+            write_file(folder / f"{name}.{form}", image(figure, form))
 
 
 def _results_seen(runs: Sequence[RunDir]) -> dict[Path, int]:

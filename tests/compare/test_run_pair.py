@@ -13,7 +13,7 @@ from tests.run_folders import MakeRun
 def test_a_pair_has_the_nats_of_both_runs(saved_run: Path, copy_of_run: Path) -> None:
     pair = load_pair(str(saved_run), str(make_better(copy_of_run, 0.5)), "test")
 
-    assert pair.difference_N == pytest.approx(np.full(pair.nats[0].shape[1], -0.5), abs=1e-6)
+    assert pair.nats[1].mean(0) - pair.nats[0].mean(0) == pytest.approx(np.full(pair.nats[0].shape[1], -0.5), abs=1e-6)
 
 
 def test_groups_are_named_by_what_differs_or_by_their_folders(saved_run: Path, copy_of_run: Path) -> None:

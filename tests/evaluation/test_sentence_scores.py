@@ -37,7 +37,7 @@ def word_by_word(model, sentences, carried):
 @pytest.mark.parametrize("carried", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_log_probabilities_are_those_of_a_brute_force_count(cell, carried):
-    found = score_sentences(small_model(cell), VOCABULARY, SENTENCES, carried)
+    found = score_sentences([small_model(cell)], VOCABULARY, SENTENCES, carried)
     values = [value for sentence in found for value in sentence.log_probabilities]
     assert values == pytest.approx(word_by_word(small_model(cell), SENTENCES, carried), rel=1e-4, abs=1e-5)
     assert [sentence.words for sentence in found] == [(*words, EOS) for words in SENTENCES]
@@ -45,25 +45,25 @@ def test_log_probabilities_are_those_of_a_brute_force_count(cell, carried):
 
 def test_the_score_of_a_sentence_does_not_depend_on_the_others():
     model = small_model()
-    together = score_sentences(model, VOCABULARY, SENTENCES)
+    together = score_sentences([model], VOCABULARY, SENTENCES)
     for words, sentence in zip(SENTENCES, together, strict=True):
-        [alone] = score_sentences(model, VOCABULARY, [words])
+        [alone] = score_sentences([model], VOCABULARY, [words])
         assert sentence.log_probabilities == pytest.approx(alone.log_probabilities, abs=1e-5)
 
 
 def test_sentences_as_one_text_have_the_perplexity_of_the_stream():
     model = small_model()
     ids = torch.tensor(VOCABULARY.encode([EOS, *(word for words in SENTENCES for word in (*words, EOS))]))
-    found = score_sentences(model, VOCABULARY, SENTENCES, carried=True)
+    found = score_sentences([model], VOCABULARY, SENTENCES, carried=True)
     nats = -sum(sentence.log_probability for sentence in found)
     assert nats == pytest.approx(evaluate(model, BPTTBatches(ids, batch_size=1, seq_len=7)).nats, rel=1e-6)
 
 
 @pytest.mark.parametrize("carried", [False, True])
 def test_the_size_of_the_batches_changes_nothing(monkeypatch, carried):
-    whole = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
+    whole = score_sentences([small_model()], VOCABULARY, SENTENCES, carried)
     monkeypatch.setattr(sentence_scores, "EVAL_BATCH_TOKENS", 30)
-    cut = score_sentences(small_model(), VOCABULARY, SENTENCES, carried)
+    cut = score_sentences([small_model()], VOCABULARY, SENTENCES, carried)
     for one, other in zip(whole, cut, strict=True):
         assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-5)
 
@@ -75,17 +75,17 @@ def test_a_long_sentence_does_not_fill_the_memory_with_padding(monkeypatch):
         LanguageModel, "forward", lambda model, tokens_TB, *_: widths.append(tokens_TB.numel()) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
-        score_sentences(small_model(), VOCABULARY, [["a"] * 90, *[["b"]] * 500])
+        score_sentences([small_model()], VOCABULARY, [["a"] * 90, *[["b"]] * 500])
     assert widths[0] <= 100
 
 
 def test_a_model_of_single_sentences_carries_no_state():
     model = LanguageModel(len(VOCABULARY), "gru", 6, 5, length_conditioning=True)
     with pytest.raises(ValueError, match="expected state=reset for a run with length_conditioning=true"):
-        score_sentences(model, VOCABULARY, SENTENCES, carried=True)
+        score_sentences([model], VOCABULARY, SENTENCES, carried=True)
 
 
 def test_the_perplexity_of_a_sentence_counts_its_end():
-    [sentence] = score_sentences(small_model(), VOCABULARY, [["a", "b"]])
+    [sentence] = score_sentences([small_model()], VOCABULARY, [["a", "b"]])
     assert len(sentence.log_probabilities) == 3
     assert sentence.ppl == pytest.approx(math.exp(-sum(sentence.log_probabilities) / 3))

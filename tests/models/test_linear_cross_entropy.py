@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from lm.models import linear_cross_entropy as module
 from lm.models.bf16_matmul import allow_bf16_matmul
-from lm.models.linear_cross_entropy import chunk_size, linear_cross_entropy, reference_linear_cross_entropy
+from lm.models.linear_cross_entropy import chunk_size, linear_cross_entropy
 from lm.models.matmul_precision import full_precision_matmul
 from tests.waits import Waits
 
@@ -33,10 +33,15 @@ def case(
 
 
 def reference(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor):
-    """A loop over tokens by F.cross_entropy, independent of both functions."""
+    """A loop over tokens by F.cross_entropy."""
     logits_NV = F.linear(hidden_NH, weight_VH, bias_V)
     nats = [F.cross_entropy(logits_V[None], y[None]) for logits_V, y in zip(logits_NV, targets_N, strict=True)]
     return sum((w * n for w, n in zip(weights_N, nats, strict=True)), torch.zeros((), dtype=weight_VH.dtype))
+
+
+def at_once(hidden_NH: Tensor, weight_VH: Tensor, bias_V: Tensor | None, targets_N: Tensor, weights_N: Tensor):
+    """The same by PyTorch's functions on the logits of all tokens at once."""
+    return (weights_N * F.cross_entropy(F.linear(hidden_NH, weight_VH, bias_V), targets_N, reduction="none")).sum()
 
 
 def loss_and_gradients(function, arguments, scale: float = 1.0) -> list[Tensor]:
@@ -53,7 +58,7 @@ def budget(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("function", [linear_cross_entropy, reference_linear_cross_entropy])
+@pytest.mark.parametrize("function", [linear_cross_entropy, at_once])
 def test_equals_cross_entropy_of_each_token_however_it_is_chunked(function, bias: bool, budget: tuple[int, int]):
     arguments = case(bias=bias)
     found, expected = (loss_and_gradients(f, arguments, scale=3.0) for f in (function, reference))
@@ -70,7 +75,7 @@ def test_equals_the_reference_for_any_shape(
         patch.setattr(module, "BYTES_IN_CACHE", cache)
         arguments = case(tokens, vocabulary, hidden, bias)
         found = loss_and_gradients(linear_cross_entropy, arguments)
-    expected = loss_and_gradients(reference_linear_cross_entropy, arguments)
+    expected = loss_and_gradients(at_once, arguments)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-13)
 
 
@@ -89,7 +94,7 @@ def test_float32_agrees_with_float64_within_rounding():
     arguments = case(tokens=64, vocabulary=1000, hidden=32, dtype=torch.float32)
     exact = [x.detach().double().requires_grad_() for x in arguments[:3]] + [arguments[3], arguments[4].double()]
     found = loss_and_gradients(linear_cross_entropy, arguments)
-    expected = [x.float() for x in loss_and_gradients(reference_linear_cross_entropy, exact)]
+    expected = [x.float() for x in loss_and_gradients(at_once, exact)]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -129,7 +134,7 @@ def test_tied_embedding_gets_the_gradients_of_both_its_uses():
         hidden_NH = torch.tanh(F.embedding(tokens_N, weight_VH))
         return torch.autograd.grad(function(hidden_NH, weight_VH, None, targets_N, weights_N), weight_VH)[0]
 
-    torch.testing.assert_close(gradient(linear_cross_entropy), gradient(reference_linear_cross_entropy))
+    torch.testing.assert_close(gradient(linear_cross_entropy), gradient(at_once))
 
 
 @pytest.fixture(params=[False, True], ids=["float32", "bf16"])
@@ -190,7 +195,7 @@ def test_a_large_vocabulary_never_has_all_its_logits_at_once(bf16: bool):
     # The weight's gradient, in bf16 with a column for the bias's; all logits would be five times as many.
     assert largest.elements == vocabulary * (hidden + bf16)
     with LargestTensor() as largest:
-        reference_linear_cross_entropy(*arguments).backward()
+        at_once(*arguments).backward()
     assert largest.elements == vocabulary * tokens
 
 
@@ -219,7 +224,7 @@ def test_weights_in_bfloat16_are_computed_in_bfloat16(bias: bool):
     *inputs, targets_N, weights_N = case(bias=bias)
     rounded = [x if x is None else x.detach().bfloat16().requires_grad_() for x in inputs]
     arguments = [*rounded, targets_N, weights_N.bfloat16()]
-    found, expected = (loss_and_gradients(f, arguments) for f in (linear_cross_entropy, reference_linear_cross_entropy))
+    found, expected = (loss_and_gradients(f, arguments) for f in (linear_cross_entropy, at_once))
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == torch.bfloat16
         assert (one - other).norm() / other.norm() < 0.02
@@ -246,7 +251,7 @@ def test_bf16_matmul_changes_loss_and_gradients_by_rounding_alone(
     arguments = case(tokens=64, vocabulary=500, hidden=32, bias=bias, dtype=torch.float32)
     inputs = [x if x is None else x.detach().double().requires_grad_() for x in arguments[:3]]
     exact = [*inputs, arguments[3], arguments[4].double()]
-    expected = loss_and_gradients(reference_linear_cross_entropy, exact)
+    expected = loss_and_gradients(at_once, exact)
     with full_precision_matmul():  # restores the setting
         allow_bf16_matmul(True)
         found = loss_and_gradients(linear_cross_entropy, arguments)
@@ -282,7 +287,7 @@ def test_subtracting_the_maximum_changes_nothing_but_rounding(monkeypatch: pytes
 def test_without_gradients_the_bias_is_not_rounded(bf16_case):
     """In training it is rounded with the weight, as one of its columns."""
     hidden_NH, weight_VH, bias_V, *others = (x.detach() for x in bf16_case)
-    exact = reference_linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
+    exact = at_once(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
     found = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V, *others)
     torch.testing.assert_close(found, exact, rtol=1e-6, atol=0)
     trained = linear_cross_entropy(torch.zeros_like(hidden_NH), weight_VH, bias_V.requires_grad_(), *others)

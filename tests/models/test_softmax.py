@@ -9,7 +9,7 @@ from torch.nn import AdaptiveLogSoftmaxWithLoss
 from lm.data.bptt import IGNORE_INDEX
 from lm.models.language_model import LanguageModel
 from lm.models.linear_cross_entropy import chunk_size
-from lm.models.softmax import AdaptiveSoftmax, FullSoftmax, make_softmax
+from lm.models.softmax import AdaptiveSoftmax, FullSoftmax
 
 H, V, N = 64, 300, 200
 CUTOFFS = [20, 100]
@@ -17,7 +17,8 @@ CUTOFFS = [20, 100]
 
 def decoder(name="adaptive", cutoffs=CUTOFFS, dtype=torch.float64):
     torch.manual_seed(1)
-    return make_softmax(name, H, V, cutoffs).to(dtype)
+    softmax = FullSoftmax(H, V) if name == "full" else AdaptiveSoftmax(H, V, cutoffs)
+    return softmax.to(dtype)
 
 
 def tokens(count=N, largest=V):

@@ -13,7 +13,6 @@ scale of the loss of github.com/benkrause/dynamic-evaluation (arXiv:1709.07432).
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Self
@@ -119,9 +118,7 @@ class Dynamic(DynamicSGD):
 
     def study(self, model: LanguageModel, ids: Tensor) -> Self:
         """Gather the statistics of the gradient over the training text."""
-        other = copy(self)
-        other.gradient_rms = gradient_rms(model, ids, self.seq_len)
-        return other
+        return self.with_settings(gradient_rms=gradient_rms(model, ids, self.seq_len))
 
     def _update_rates(self, model: LanguageModel) -> Rates:
         assert self.gradient_rms is not None, "study() comes first"
