@@ -1,5 +1,7 @@
 """The configs compose, and hold what the papers state."""
 
+import re
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
@@ -35,6 +37,14 @@ def test_hydra_can_make_the_callbacks_of_every_experiment(command, experiment):
 def test_every_cell_and_every_corpus_has_its_file():
     assert names("cell") == set(CELLS)
     assert names("data") == set(SOURCES)
+
+
+@pytest.mark.parametrize("group", ["cell", "data", "optimizer", "schedule", "averaging", "logger", "experiment"])
+def test_the_readme_and_the_config_name_every_choice(group):
+    [choices] = re.findall(rf"`{group}=([\w\\|]+)`", (CONFIGS.parent / "README.md").read_text(encoding="utf-8"))
+    assert set(choices.split("\\|")) == names(group)
+    [comment] = re.findall(rf"- {group}: [^#]*#((?:.|\n +#)*)", (CONFIGS / "train.yaml").read_text(encoding="utf-8"))
+    assert names(group) <= set(re.findall(r"\w+", comment))
 
 
 @pytest.mark.parametrize("cell", sorted(CELLS))

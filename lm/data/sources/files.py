@@ -24,10 +24,11 @@ class FileSource(Source):
 
     def sentences(self, split: str) -> Iterator[list[str]]:
         """Yield the words of one sentence after another; the file is never in memory as a whole."""
-        path, sha256, splitter = self.path(split), hashlib.sha256(), replace(self.splitter)
+        path, sha256 = self.path(split), hashlib.sha256()
+        self._reader = replace(self.splitter)
         with path.open("rb") as file:
-            yield from splitter.split(read_lines(file, path, sha256))
-        self.literal_eos = {**self.literal_eos, split: splitter.literal_eos}
+            yield from self._reader.split(read_lines(file, path, sha256))
+        self.literal_eos = {**self.literal_eos, split: self._reader.literal_eos}
         if self.hashes.get(split, sha256.hexdigest()) != sha256.hexdigest():
             raise TextChanged(
                 f"expected '{path}' to stay as it is while it is read, found it changed: type the command again when "

@@ -68,10 +68,14 @@ class TextSource(FileSource):
         if self.fractions is None:
             yield from super().sentences(split)
             return
-        start, end = self._bounds[split]
+        (start, end), before, literal_eos = self._bounds[split], 0, 0
         for number, words in enumerate(super().sentences(split)):  # to the end, since that verifies the file
-            if start <= number < end:
+            if number < start:
+                before = self._reader.literal_eos
+            elif number < end:
+                literal_eos = self._reader.literal_eos - before
                 yield words
+        self.literal_eos = {**self.literal_eos, split: literal_eos}
 
     @cached_property
     def _bounds(self) -> dict[str, tuple[int, int]]:

@@ -95,6 +95,7 @@ def test_one_file_is_split_by_fractions_in_its_order(tmp_path):
     assert [len(ends) for ends in found.values()] == [11, 4, 7]
     assert [word for ends in found.values() for word in ends] == [*map(str, range(20)), "end", "end"]
     assert source.fingerprint() != TextSource(tmp_path / "all.txt").fingerprint()
+    assert source.literal_eos == {"train": 0, "valid": 0, "test": 1}
 
 
 def test_one_file_that_changes_after_its_lines_were_counted_is_counted_again(tmp_path):
