@@ -1,5 +1,6 @@
 """Files that are whole or not there."""
 
+import errno
 import json
 import os
 import tempfile
@@ -25,6 +26,18 @@ def write_atomically(path: Path, mode: Literal["w", "wb"] = "w") -> Iterator[IO[
     except OSError as error:
         error.filename = str(path)  # of its own it names none, or the temporary one
         raise
+
+
+def check_place(path: Path) -> None:
+    """Check that there can be a file of that name: its folder is there, and it is none itself.
+
+    Raises:
+        OSError: if there can't.
+    """
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
 
 
 def write_file(path: Path, content: str | bytes) -> None:

@@ -147,4 +147,11 @@ def refuse_options(purpose: str, other_purpose: str, names: Collection[str]) -> 
 
 def overridden_names() -> list[str]:
     """Return the names of the options on the command line."""
-    return [override.lstrip("+~").partition("=")[0] for override in HydraConfig.get().overrides.task]
+    return [name for override in HydraConfig.get().overrides.task for name in _names(override)]
+
+
+def _names(override: str) -> list[str]:
+    """Return the name of an override, or the names of all options in `cache={theta: 1, window: 500}`."""
+    name, _, value = override.lstrip("+~").partition("=")
+    group = OverridesParser.create().parse_override(override).value() if value.startswith("{") else None
+    return [f"{name}.{key}" for key in group] if isinstance(group, dict) else [name]

@@ -91,13 +91,16 @@ class Run(SavedRun):
         config = compose_options("evaluate", {**options, "run": str(self.folder), "method": names})
         return EvaluationOptions.from_hydra(config).composition.method()
 
-    def score(self, sentences: Sequence[str | Sequence[str]], method: Method | None = None) -> list[ScoredSentence]:
+    def score(
+        self, sentences: Sequence[str | Sequence[str]], method: Method | str | None = None
+    ) -> list[ScoredSentence]:
         """Return the log-probability of every word of each sentence, `<eos>` included, in nats.
 
         Args:
             sentences: a text, prepared as the run's corpus was, or a list of words for each.
-            method: how to score; static evaluation by default.
+            method: how to score, or a name such as `mc`; static evaluation by default.
         """
+        method = self.method(method) if isinstance(method, str) else method
         splitter = SentenceSplitter.from_options(self.config.source)
         words = [splitter.words(one) if isinstance(one, str) else list(one) for one in sentences]
         warn_of_unknown((word for sentence in words for word in sentence), self.vocabulary)

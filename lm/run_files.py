@@ -182,8 +182,8 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
 
 
 def _is_evaluation(entry: dict[str, Any]) -> bool:
-    needed = {"split", "protocol", "tuned", "checkpoint"}
-    return isinstance(entry["ppl"], float) and isinstance(entry["corpus"]["sha256"], str) and needed <= entry.keys()
+    texts = (entry["split"], entry["checkpoint"], entry["protocol"]["method"], entry["corpus"]["sha256"])
+    return isinstance(entry["ppl"], int | float) and all(isinstance(text, str) for text in texts) and "tuned" in entry
 
 
 def append_evaluation(path: Path, entry: dict[str, Any]) -> None:

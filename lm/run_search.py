@@ -84,12 +84,21 @@ def split_folders(text: str) -> list[str]:
 def runs_in(text: str) -> list[Path]:
     """Return the run folders that a text names: folders, sweeps' folders and patterns, separated by commas.
 
-    What is none of these is returned as it is.
+    What is none of these is returned as it is. A run that is named several times is returned once.
+
+    Raises:
+        ValueError: if there is nothing before or after a comma.
     """
     names = split_folders(text)
     if not any(Path(name).is_dir() or glob(name) for name in names):
         return [Path(text)]
-    return [run for name in names for run in _runs_named(name)]
+    if not all(names):
+        named = ",".join(filter(None, names))
+        raise ValueError(f"expected folders with commas between them, found '{text}': type run={named}")
+    runs: dict[Path, Path] = {}
+    for run in (run for name in names for run in _runs_named(name)):
+        runs.setdefault(run.resolve(), run)
+    return list(runs.values())
 
 
 def _runs_named(name: str) -> list[Path]:
@@ -97,6 +106,6 @@ def _runs_named(name: str) -> list[Path]:
     if folder.is_dir() and not (folder / "checkpoints").is_dir():
         with suppress(FileNotFoundError):
             return [run.folder for run in find_runs(folder)]
-    if not folder.is_dir() and (found := sorted(glob(name))):
-        return [run for one in found if Path(one).is_dir() for run in _runs_named(one)]
+    if not folder.is_dir() and (found := sorted(one for one in glob(name) if Path(one).is_dir())):
+        return [run for one in found for run in _runs_named(one)]
     return [folder]

@@ -263,6 +263,41 @@ def test_another_corpus_is_scored_with_the_words_and_the_preparation_of_the_run(
     assert RunDir(run).evaluations[-1]["corpus"] != load_saved_run(run).corpus
 
 
+@pytest.mark.parametrize("name", ["synthetic", "python_docs"])
+def test_another_corpus_may_have_no_folder(evaluated, saved_run, name):
+    assert f"corpus            {name}, SHA-256 " in evaluated(saved_run, f"data={name}")
+
+
+def test_a_place_for_a_file_is_checked_before_anything_is_scored(run_command, copy_of_run, tmp_path, capsys):
+    before = RunDir(copy_of_run).evaluations
+    for option in ("nats", "csv"):
+        text = [] if option == "nats" else ["text=ada"]
+        for path, found in (("none/x", "No such file or directory"), (str(tmp_path), "Is a directory")):
+            assert run_command("lm.evaluate", f"run={copy_of_run}", f"{option}={path}", *text) == 1
+            output = capsys.readouterr()
+            assert found in output.err
+            assert not output.out
+    assert RunDir(copy_of_run).evaluations == before
+
+
+def test_options_typed_together_are_read_as_typed_one_by_one(run_command, saved_run, capsys):
+    assert run_command("lm.evaluate", f"run={saved_run}", "cache={theta: 0.7}") == 1
+    assert "found cache.theta=, which is for method=cache: leave it out" in capsys.readouterr().err
+    typed = ("method=temperature", "temperature=1.1", "tune=true")
+    assert run_command("lm.evaluate", f"run={saved_run}", *typed) == 1
+    assert (
+        "expected an option of method=temperature to choose, found all typed: leave tune out" in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("text", ['{"test_ppl": 0.0}, {"test": {}}', '{"test_ppl": 9.0}, {"test": null}'])
+def test_results_that_are_damaged_do_not_cost_the_score(evaluated, copy_of_run, text):
+    best, protocol = text.split(", ")
+    results = f'{{"status": "finished", "best": {best}, "protocol": {protocol}}}'
+    (copy_of_run / "results.json").write_text(results)
+    assert perplexity_shown(evaluated(copy_of_run)) > 1
+
+
 @pytest.mark.parametrize(
     ("method", "sentence"),
     [

@@ -38,6 +38,7 @@ def test_sentences_are_texts_or_lists_of_words(run):
     expected = score_sentences([run.model], run.vocabulary, [["ada", "reads"], ["alan"]])
     assert run.score(["ada reads", ["alan"]]) == expected
     assert run.score([]) == []
+    assert run.score(["ada"], method="mc") == run.score(["ada"], method=run.method("mc"))
 
 
 def test_an_unknown_word_is_scored_as_unk_with_a_warning(run, capsys):

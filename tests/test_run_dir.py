@@ -95,7 +95,7 @@ def test_processes_append_to_the_evaluations_one_after_the_other(tmp_path: Path)
 from pathlib import Path
 from lm.run_dir import RunDir
 for number in range(20):
-    entry = {"ppl": 9.5, "split": "test", "protocol": {}, "tuned": None, "corpus": {"sha256": "ab"}}
+    entry = {"ppl": 9.5, "split": "test", "protocol": {"method": "static"}, "tuned": None, "corpus": {"sha256": "ab"}}
     RunDir(Path(sys.argv[1])).append_evaluation({**entry, "checkpoint": sys.argv[2]})
 """
     path = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

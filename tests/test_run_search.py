@@ -72,6 +72,11 @@ def test_runs_are_named_by_folders_sweeps_and_patterns(
     assert runs_in("cell=gru,*") == runs
     assert [run.name for run in runs_in(str(sweep))] == [run.name for run in runs]
     assert runs_in("multirun/cell=gru,dropout=0") == [Path("multirun/cell=gru,dropout=0")]
+    assert runs_in("cell=gru,seed=1,cell=gru,*,cell=gru,seed=1/") == runs
+    assert runs_in("cell=gru,seed=1/results.json") == [Path("cell=gru,seed=1/results.json")]
+    for blank in ("cell=gru,seed=1,", ",cell=gru,seed=1", "cell=gru,seed=1,,"):
+        with pytest.raises(ValueError, match=r"^expected folders with commas between them, found"):
+            runs_in(blank)
 
 
 def test_the_best_run_on_a_corpus_has_the_lowest_validation_perplexity(make_run, tmp_path, monkeypatch):

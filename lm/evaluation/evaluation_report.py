@@ -1,13 +1,15 @@
 """The options of `lm.evaluate` -> what it prints, for a split or for your own text."""
 
 from collections.abc import Collection
+from pathlib import Path
 
+from lm.atomic_files import check_place
 from lm.evaluation.ensembles import load_members
 from lm.evaluation.evaluation_options import EvaluationOptions
 from lm.evaluation.loading import load_corpus_of, load_other_corpus
 from lm.evaluation.own_text import own_sentences
 from lm.evaluation.scoring import prepare_scoring
-from lm.evaluation.sentence_report import sentence_report
+from lm.evaluation.sentence_report import STANDARD_OUTPUT, sentence_report
 from lm.evaluation.split_report import split_report
 
 
@@ -21,6 +23,9 @@ def evaluation_report(options: EvaluationOptions, typed_names: Collection[str] =
     Raises:
         ValueError, OSError: if a run, a corpus, a text or a file cannot be used.
     """
+    for path in (options.nats, options.csv):
+        if path is not None and path not in STANDARD_OUTPUT:
+            check_place(Path(path))  # before minutes of tuning and scoring
     members = load_members(options.run, options.checkpoint)
     first, text = members[0], None
     if options.own_text:

@@ -44,6 +44,8 @@ def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
         run.append_evaluation(entry)
     except OSError as error:
         return f"not kept in {run.evaluations_path}: {error.strerror}"
+    except ValueError as error:  # a perplexity of the tuning that is not finite
+        return f"not kept in {run.evaluations_path}: {error}"
     return str(run.evaluations_path)
 
 

@@ -138,7 +138,8 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
     check_choice("data", name, SOURCES)
     known, own = inspect.signature(SOURCES[name]).parameters, saved.config.source
     prepared = {option: own[option] for option in PREPARATION if option in own and option in known}
-    words = make_source(name, **options | prepared)
+    given = {option: value for option, value in options.items() if option in known or value is not None}
+    words = make_source(name, **given | prepared)
     if isinstance(words, FileSource):
         words.splitter = replace(words.splitter, **{option: own[option] for option in SPELLING if option in own})
     source = Characters(words) if own.get("level") == "char" else words

@@ -79,6 +79,8 @@ def prepare_scoring(
         ValueError, FileNotFoundError: as `load_corpus_of`, or if the methods do not suit the runs.
     """
     check_suited(composition.method(), members[0].model, carried)
+    if tuned and not any(composition.grid(fixed).values()):
+        raise ValueError(f"expected an option of method={composition.name} to choose, found all typed: leave tune out")
     readers = [composition.reader() for _ in members]
     record = None
     if tuned or readers[0].needs_study:

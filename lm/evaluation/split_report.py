@@ -1,14 +1,13 @@
 """A saved run and a split of its corpus -> what `lm.evaluate` prints: the perplexity and how it was measured."""
 
 import math
-import os
 from collections.abc import Mapping
-from errno import ENOENT
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from lm.atomic_files import check_place
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import UNK
 from lm.evaluation.evaluation_loop import EvalResult
@@ -45,8 +44,8 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int |
             `evaluations.json` is damaged.
         FileNotFoundError: if the folder of `nats` does not exist.
     """
-    if nats is not None and not Path(nats).absolute().parent.is_dir():  # before minutes of scoring
-        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), nats)
+    if nats is not None:
+        check_place(Path(nats))  # before minutes of scoring
     saved, _ = scoring.first, [member.run.evaluations for member in scoring.members]
     batches = text_batches(saved, corpus, split, scoring.methods[0], batch_size)
     is_unk = corpus.splits[split][-batches.num_targets :] == corpus.vocabulary.unk_id
@@ -97,9 +96,10 @@ def recorded(saved: SavedRun, split: str) -> tuple[float | None, Mapping[str, An
     """Return the perplexity in `results.json`, or None if there is none, and its protocol."""
     try:
         results = saved.run.results
-        return float(results[saved.checkpoint][f"{split}_ppl"]), results["protocol"][split]
+        ppl, protocol = float(results[saved.checkpoint][f"{split}_ppl"]), results["protocol"][split]
     except (KeyError, TypeError, ValueError):
         return None, {}
+    return (ppl, protocol) if ppl > 0 and isinstance(protocol, Mapping) else (None, {})
 
 
 def compare(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -> str:
@@ -113,7 +113,8 @@ def compare(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -
         verdict = "the same"
     else:
         verdict = f"this one is {abs(relative):.4%} {'higher' if relative > 0 else 'lower'}"
-        if "bf16" in str(protocol.get("matmul_precision")) and found.protocol.get("method", "static") == "static":
+        is_static = found.protocol.get("method", "static") == "static" and "ensemble" not in found.protocol
+        if "bf16" in str(protocol.get("matmul_precision")) and is_static:
             verdict += f"; {BF16_NOTE}"
     return f"{decimals(ppl)}, {describe_protocol(protocol)}: {verdict}"
 

@@ -72,8 +72,14 @@ def test_runs_that_cannot_be_combined_are_one_sentence(saved_run, other_run, opt
 
 def test_an_ensemble_predicts_no_lengths(other_run):
     run = other_run("data.batching=sentences", "length_conditioning=true")
+    copy = shutil.copytree(run, run.parent / "copy")
     with pytest.raises(ValueError, match="expected an ensemble of runs with length_conditioning=false"):
-        load_members(f"{run},{run}", "best")
+        load_members(f"{run},{copy}", "best")
+
+
+def test_a_run_counts_once(other_run):
+    run = other_run()
+    assert len(load_members(f"{run},{run}/", "best")) == 1
 
 
 @pytest.mark.parametrize("runs", [None, "???", "", 5])

@@ -79,4 +79,6 @@ def test_a_damaged_file_hides_no_run_and_is_not_overwritten(tmp_path, text):
 def test_a_perplexity_that_is_not_finite_is_not_kept(tmp_path, ppl):
     run = RunDir(tmp_path)
     assert save_evaluation(run, entry(ppl)) == f"not kept in {run.evaluations_path}: the perplexity is {ppl}"
+    tuned = {"split": "valid", "grid": {}, "reader_ppl": ppl}
+    assert save_evaluation(run, entry(9.0, tuned=tuned)).startswith(f"not kept in {run.evaluations_path}: Out of range")
     assert not run.evaluations_path.exists()
