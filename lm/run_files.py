@@ -36,6 +36,9 @@ DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, Attribute
 """Errors of PyTorch and zipfile on checkpoints that are cut off, overwritten, or of another kind."""
 
 
+TRAIN_AGAIN = "delete it and train the run again, or copy it again"
+
+
 def parse_results(text: str) -> dict[str, Any]:
     """Return the content of `results.json`; a finished run must have a finite perplexity."""
     results = json.loads(text)
@@ -177,7 +180,7 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
         if not isinstance(entries, list) or not all(_is_evaluation(entry) for entry in entries):
             raise TypeError("no evaluation")
     except DAMAGE as error:
-        raise damaged(path, "file of evaluations", error) from error
+        raise damaged(path, "file of evaluations", error, "delete it, or copy it again") from error
     return entries
 
 
@@ -196,9 +199,7 @@ def append_evaluation(path: Path, entry: dict[str, Any]) -> None:
         write_json(path, [*read_evaluations(path), entry])
 
 
-def damaged(path: Path, kind: str, error: Exception) -> ValueError:
+def damaged(path: Path, kind: str, error: Exception, advice: str = TRAIN_AGAIN) -> ValueError:
     """Return the error for a file of a run that cannot be read."""
-    return ValueError(
-        f"expected a {kind} of this project, found '{path}' damaged or of another kind ({type(error).__name__}): "
-        "delete it and train the run again, or copy it again"
-    )
+    found = f"'{path}' damaged or of another kind ({type(error).__name__})"
+    return ValueError(f"expected a {kind} of this project, found {found}: {advice}")

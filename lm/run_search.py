@@ -107,5 +107,6 @@ def _runs_named(name: str) -> list[Path]:
         with suppress(FileNotFoundError):
             return [run.folder for run in find_runs(folder)]
     if not folder.is_dir() and (found := sorted(one for one in glob(name) if Path(one).is_dir())):
-        return [run for one in found for run in _runs_named(one)]
+        runs = [run for one in found for run in _runs_named(one)]
+        return [run for run in runs if is_run(run) or (run / "checkpoints").is_dir()] or [folder]
     return [folder]

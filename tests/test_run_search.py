@@ -69,6 +69,7 @@ def test_runs_are_named_by_folders_sweeps_and_patterns(
     runs = [Path("cell=gru,seed=1"), Path("cell=gru,seed=2")]
 
     assert runs_in("cell=gru,seed=1,cell=gru,seed=2") == runs
+    Path("cell=gru,report").mkdir()  # no run
     assert runs_in("cell=gru,*") == runs
     assert [run.name for run in runs_in(str(sweep))] == [run.name for run in runs]
     assert runs_in("multirun/cell=gru,dropout=0") == [Path("multirun/cell=gru,dropout=0")]

@@ -69,7 +69,7 @@ def test_the_newest_entry_counts_of_the_best_weights_on_the_corpus_of_the_traini
 def test_a_damaged_file_hides_no_run_and_is_not_overwritten(tmp_path, text):
     run = RunDir(tmp_path)
     (tmp_path / "evaluations.json").write_text(text)
-    with pytest.raises(ValueError, match=r"expected a file of evaluations of this project, found '.*damaged"):
+    with pytest.raises(ValueError, match=r"expected a file of evaluations .*damaged.*: delete it, or copy it again$"):
         run.append_evaluation(entry(9.0))
     assert (tmp_path / "evaluations.json").read_text() == text
     assert newest_evaluations(run) == {}
