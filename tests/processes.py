@@ -75,8 +75,8 @@ class Rank(Command):
 
 def start(*overrides, prepare=None, **environment):
     """Start `python -m lm.train <overrides>`, after a call of `prepare` in its process."""
-    quiet = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    return Command([str(override) for override in overrides], prepare, os.environ | quiet | environment)
+    quiet = os.environ | {"PYTHONWARNINGS": "ignore"}
+    return Command([str(override) for override in overrides], prepare, quiet | environment)
 
 
 def limit_files(size):

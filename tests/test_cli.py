@@ -133,7 +133,7 @@ def test_completion_of_the_console_script_names_options(run_command, capsys, mon
 
 @pytest.mark.parametrize("redirection", ["2>&-", ">/dev/full", ">&- 2>&-"])
 def test_a_run_finishes_without_a_place_to_print(small, tmp_path, redirection):
-    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "ignore"}
     environment["PYTHONPATH"] = str(ROOT)
     words = " ".join(f"'{word}'" for word in (*small, "epochs=1", f"hydra.run.dir={tmp_path / 'run'}"))
     command = f"'{sys.executable}' -m lm.train {words} {redirection}"

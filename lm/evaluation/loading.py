@@ -139,10 +139,10 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
     known, own = inspect.signature(SOURCES[name]).parameters, saved.config.source
     prepared = {option: own[option] for option in PREPARATION if option in own and option in known}
     given = {option: value for option, value in options.items() if option in known or value is not None}
-    words = make_source(name, **given | prepared)
+    source = make_source(name, **given | prepared | {"level": own.get("level", "word")})
+    words = source.words if isinstance(source, Characters) else source
     if isinstance(words, FileSource):
         words.splitter = replace(words.splitter, **{option: own[option] for option in SPELLING if option in own})
-    source = Characters(words) if own.get("level") == "char" else words
     sha256, ids = source.fingerprint(), array("i")
     for sentence in source.sentences(split):
         ids.extend(saved.vocabulary.encode([*sentence, EOS]))

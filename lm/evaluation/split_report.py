@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from lm.atomic_files import check_place
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import UNK
 from lm.evaluation.evaluation_loop import EvalResult
@@ -42,10 +41,8 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int |
     Raises:
         ValueError: if the split is too short for the batch size, the methods do not suit the runs, or an
             `evaluations.json` is damaged.
-        FileNotFoundError: if the folder of `nats` does not exist.
+        OSError: if `nats` cannot be written.
     """
-    if nats is not None:
-        check_place(Path(nats))  # before minutes of scoring
     saved, _ = scoring.first, [member.run.evaluations for member in scoring.members]
     batches = text_batches(saved, corpus, split, scoring.methods[0], batch_size)
     is_unk = corpus.splits[split][-batches.num_targets :] == corpus.vocabulary.unk_id
