@@ -89,7 +89,10 @@ class Run(SavedRun):
             ValueError: if there is no such method, or an option has a wrong value.
         """
         config = compose_options("evaluate", {**options, "run": str(self.folder), "method": names})
-        return EvaluationOptions.from_hydra(config).composition.method()
+        chosen = EvaluationOptions.from_hydra(config)
+        if unused := [name for name in options if name not in chosen.names]:
+            raise ValueError(f"expected options of method={names}, found {', '.join(unused)}: leave it out")
+        return chosen.composition.method()
 
     def score(
         self, sentences: Sequence[str | Sequence[str]], method: Method | str | None = None

@@ -229,8 +229,10 @@ class RunDir:
         try:
             return parse(path.read_text(encoding="utf-8"))
         except Exception as error:
-            name = path.relative_to(self.folder)
-            self._damage[path] = f"{name} is damaged ({type(error).__name__}): copy the run again, or train it again"
+            found = f"is damaged ({type(error).__name__}): copy the run again, or train it again"
+            if isinstance(error, PermissionError):
+                found = "cannot be read without the permission: change its permissions"
+            self._damage[path] = f"{path.relative_to(self.folder)} {found}"
             return missing
 
     def value(self, key: str) -> Value:

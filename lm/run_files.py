@@ -200,6 +200,8 @@ def append_evaluation(path: Path, entry: dict[str, Any]) -> None:
 
 
 def damaged(path: Path, kind: str, error: Exception, advice: str = TRAIN_AGAIN) -> ValueError:
-    """Return the error for a file of a run that cannot be read."""
+    """Return the error for a file of a run that cannot be read; one that may not be read is not damaged."""
+    if isinstance(error, PermissionError):
+        raise error
     found = f"'{path}' damaged or of another kind ({type(error).__name__})"
     return ValueError(f"expected a {kind} of this project, found {found}: {advice}")

@@ -34,6 +34,13 @@ def test_options_without_the_name_of_their_method_are_refused(run):
         run.perplexity(splitt="valid")
 
 
+@pytest.mark.parametrize("call", ["perplexity", "method"])
+def test_options_of_another_method_are_refused(run, call):
+    names = {"method": "static"} if call == "perplexity" else {"names": "static"}
+    with pytest.raises(ValueError, match="expected options of method=static, found cache: leave it out"):
+        getattr(run, call)(**names, cache={"theta": 0.5})
+
+
 def test_sentences_are_texts_or_lists_of_words(run):
     expected = score_sentences([run.model], run.vocabulary, [["ada", "reads"], ["alan"]])
     assert run.score(["ada reads", ["alan"]]) == expected

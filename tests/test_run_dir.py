@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import subprocess
@@ -44,6 +45,19 @@ def test_a_damaged_file_is_named_in_one_sentence_and_hides_no_other_run(
     assert runs[other.name].finished
     assert runs[folder.name].status == DAMAGED
     assert re.fullmatch(rf"{re.escape(name)} is damaged \(\w+\): copy .*", runs[folder.name].error)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(cell="gru")
+
+    def refuse(path: Path, **_: str) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    [run] = find_runs(sweep)
+    assert run.error == ".hydra/hydra.yaml cannot be read without the permission: change its permissions"
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,16 @@ def test_another_file_of_pytorch_is_no_checkpoint(tmp_path, content):
         read_checkpoint(tmp_path / "last.ckpt")
 
 
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    torch.save({"metadata": {}, "state_dict": {}}, tmp_path / "last.ckpt")
+    monkeypatch.setattr("zipfile.ZipFile", refuse)
+    with pytest.raises(PermissionError):
+        read_checkpoint(tmp_path / "last.ckpt")
+
+
 @pytest.mark.parametrize("name", ["best", "last"])
 def test_a_flipped_bit_in_a_checkpoint_is_found_or_harmless(saved_run, tmp_path, name):
     run, flips, path = RunDir(saved_run), random.Random(1), tmp_path / "flipped.ckpt"

@@ -85,10 +85,11 @@ class BPTTBatches(Resumable):
         self.random_seq_len, self.partial_shuffle, self.seed = random_seq_len, partial_shuffle, seed
         self.state = f"carried, after {warmup_tokens} words" if warmup_tokens else "carried"
         self.num_targets = len(ids) - 1
-        if self.num_targets - warmup_tokens < batch_size:
+        if (scored := self.num_targets - warmup_tokens) < batch_size:
+            smaller = f"type batch_size={scored} or less, or " if scored > 0 else ""
             raise ValueError(
                 f"expected the {name} to have more words than batch_size={batch_size}, found {len(ids)}: "
-                f"type batch_size={max(1, self.num_targets)} or less, or use a longer text"
+                f"{smaller}use a longer text"
             )
         columns = shard.take(torch.arange(batch_size))
         if not len(columns):  # more devices than columns: all take every step, this one with padding alone

@@ -100,7 +100,9 @@ class Tuner:
         temperatures = values.get("temperature", {}).get("temperature", [1.0])
         cache = values.get("cache", {"theta": [0.0], "window": [1], "weight": [0.0]})
         pairs = [(theta, int(window)) for theta, window in product(cache["theta"], cache["window"])]
-        words_KN, cache_PN = self._probabilities(composition, temperatures, pairs if "cache" in values else [])
+        words_KN, cache_PN, length_nats = self._probabilities(
+            composition, temperatures, pairs if "cache" in values else []
+        )
         nats, temperature, (theta, window), weight = min(
             (mixed_nats(words_N, cache_N, weight), temperature, pair, weight)
             for temperature, words_N in zip(temperatures, words_KN, strict=True)
@@ -111,14 +113,14 @@ class Tuner:
             composition = composition.with_options("temperature", temperature=temperature)
         if "cache" in values:
             composition = composition.with_options("cache", theta=theta, window=window, weight=weight)
-        return composition, words_KN.shape[1], perplexity(nats, words_KN.shape[1])
+        return composition, words_KN.shape[1], perplexity(nats + length_nats, words_KN.shape[1])
 
     def _probabilities(
         self, composition: Composition, temperatures: Sequence[float], pairs: Sequence[tuple[float, int]]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, float]:
         """Return the targets' probabilities by the runs, [K, N], and in their caches, [P, N], both averaged.
 
-        Without a cache there is one row of zeros.
+        Without a cache there is one row of zeros. The third value is the nats of the predicted sentence lengths.
         """
         chosen = composition.options.get(composition.reader().name, {})
         batches = text_batches(self.members[0], self.corpus, SPLIT, self.readers[0])
@@ -130,7 +132,7 @@ class Tuner:
             words_KN += text.nats_N.view_as(words_KN).neg().exp() / len(self.members)
             if text.hidden_NH is not None:
                 cache_PN += cache_probabilities(text.hidden_NH, text.targets_N, pairs, "cache") / len(self.members)
-        return words_KN, cache_PN
+        return words_KN, cache_PN, text.length_nats
 
 
 def _plain(grid: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:

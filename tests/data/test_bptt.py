@@ -107,6 +107,14 @@ def test_more_columns_than_targets_are_refused_with_the_number_to_type():
         BPTTBatches(ALPHABET, batch_size=11, seq_len=2, name="valid split")
 
 
+@pytest.mark.parametrize(
+    ("words", "warmup", "advice"), [(1, 0, ""), (4, 3, ""), (8, 3, "type batch_size=4 or less, or ")]
+)
+def test_a_batch_size_is_only_advised_if_it_would_do(words, warmup, advice):
+    with pytest.raises(ValueError, match=rf"batch_size=5, found {words}: {advice}use a longer text$"):
+        BPTTBatches(torch.arange(words), batch_size=5, seq_len=2, warmup_tokens=warmup)
+
+
 BOTH = {"random_seq_len": True, "partial_shuffle": True}
 
 

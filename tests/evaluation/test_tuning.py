@@ -13,6 +13,7 @@ from lm.evaluation.methods.temperature import Temperature
 from lm.evaluation.text_batches import text_batches
 from lm.evaluation.tuning import Tuner, points
 from tests.evaluation.method_options import composition
+from tests.saved_run import untrained_run
 
 GRID = {"theta": (0.5, 2.0), "weight": (0.0, 0.1, 0.5), "window": (20, 60)}
 
@@ -84,6 +85,16 @@ def test_options_that_were_typed_keep_their_values(saved, corpus):
     assert found.options["cache"]["theta"] == 0.123
     assert record["grid"] == {"cache": {"weight": [0.0, 0.1, 0.5], "window": [20, 60]}}
     assert record["split"] == "valid"
+
+
+def test_the_perplexity_of_the_chosen_point_counts_predicted_lengths(tmp_path, corpus_folder):
+    folder = untrained_run(tmp_path / "run", corpus_folder, "data.batching=sentences", "length_conditioning=true")
+    run, chosen = load_saved_run(folder), composition("method=temperature")
+    corpus = load_corpus_of(run)
+    found, record = Tuner([run], corpus, [chosen.reader()], chosen).tune()
+    whole = evaluate(run.model, text_batches(run, corpus, "valid", found.method()), found.method())
+    assert record["ppl"] == pytest.approx(whole.ppl, rel=1e-6)
+    assert record["ppl"] > whole.ppl_given_length
 
 
 def test_a_grid_has_every_combination():
