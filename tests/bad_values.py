@@ -1,5 +1,8 @@
 """Values that options refuse, as they are typed on the command line."""
 
+from copy import deepcopy
+from functools import cache
+
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -20,8 +23,13 @@ def numbers_but(*allowed: str) -> tuple[str, ...]:
 
 def composed(command: str, *overrides: str) -> DictConfig:
     """Return the config of a command; the values of the overrides may have any type."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        config = compose(command)
+    config = deepcopy(_composed(command))
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         OmegaConf.update(config, override.key_or_group, override.value(), merge=False)
     return config
+
+
+@cache
+def _composed(command: str) -> DictConfig:
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose(command)

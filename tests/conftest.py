@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import multiprocessing.forkserver
 import os
 import random
 import resource
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import torch
+import xdist
 from hydra.core.global_hydra import GlobalHydra
 
 from lm.training.signals import STOP_SIGNALS
@@ -38,13 +39,34 @@ def no_file_larger_than(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def pytest_configure():
+def pytest_sessionstart(session):
     """Use one thread per process: the workers of pytest-xdist, and the runs that tests start, share the cores.
 
-    Threads of OpenMP that have no core of their own wait for each other most of the time.
+    Threads of OpenMP that have no core of their own wait for each other most of the time. The process that only starts
+    the workers does without PyTorch, which takes seconds to load.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    if not xdist.is_xdist_controller(session):
+        import torch
+
+        from tests.lighter import make_lighter
+
+        torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+        make_lighter()
+        load_tests_in_fork_server()
+
+
+def load_tests_in_fork_server():
+    """Have the fork server load `tests.preload`, whoever starts it, and from whatever folder."""
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    multiprocessing.set_forkserver_preload(["tests.preload"])
+    multiprocessing.forkserver.set_forkserver_preload = lambda _: None
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the notebooks, each of which takes half a minute, so that no worker ends with one alone."""
+    items.sort(key=lambda item: item.path.suffix != ".ipynb")
 
 
 def pytest_collection_finish():
@@ -52,10 +74,12 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
     """No test reads or writes the user's cache."""
-    monkeypatch.setenv("LM_DATA", str(tmp_path_factory.getbasetemp() / "cache"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LM_DATA", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +94,14 @@ def corpus_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def run_command(monkeypatch, tmp_path):
-    """Return a function that runs `python -m <module> <words>` in `tmp_path`, and gives its exit status."""
+def run_command(request, monkeypatch, tmp_path):
+    """Return a function that runs `python -m <module> <words>` in `tmp_path`, and gives its exit status.
+
+    Reports have figures only in tests with the mark `figures`.
+    """
     monkeypatch.chdir(tmp_path)
+    if request.node.get_closest_marker("figures") is None:
+        monkeypatch.setattr("lm.reporting.sweep_report._write_figures", lambda *_: None)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(module, *words):
@@ -120,6 +149,12 @@ def small(corpus_folder):
         "data=text", f"data.dir={corpus_folder}", "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2",
         "precision=32-true", "trainer.accelerator=cpu", "trainer.log_every_n_steps=5",
     )  # fmt: skip
+
+
+@pytest.fixture
+def tiny(small):
+    """The same for runs whose numbers nobody reads: five steps."""
+    return (*(word for word in small if not word.startswith("epochs=")), "epochs=1", "trainer.limit_train_batches=5")
 
 
 @pytest.fixture

@@ -42,7 +42,6 @@ class Command:
         output.close()
 
     def _start(self, function, *arguments):
-        multiprocessing.set_forkserver_preload(["lm.sweeps.training_job"])
         self._process = FORK_SERVER.Process(target=function, args=arguments)
         self._process.start()
         self.pid, self.kill = self._process.pid, self._process.kill

@@ -17,10 +17,12 @@ MakeRun = Callable[..., Path]
 
 
 @cache
-def composed_config(cell: str) -> str:
-    """Return what `conf/train.yaml` composes to, as YAML."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return OmegaConf.to_yaml(compose("train", [f"cell={cell}"]))
+def composed_config(cell: str, changes: str = "{}") -> str:
+    """Return what `conf/train.yaml` composes to, with changes in JSON, as YAML."""
+    if changes == "{}":
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return OmegaConf.to_yaml(compose("train", [f"cell={cell}"]))
+    return OmegaConf.to_yaml(OmegaConf.merge(OmegaConf.create(composed_config(cell)), json.loads(changes)))
 
 
 def results_of(cell: str, dropout: float, seed: int, **others: Any) -> dict[str, Any]:
@@ -104,10 +106,10 @@ def make_run(sweep: Path) -> MakeRun:
         folder = sweep / ",".join(typed)
         hydra = {"job": {"num": number}, "runtime": {"choices": {"cell": cell, "data": "ptb", **(choices or {})}}}
         changes = {"dropout": dropout, "seed": seed, **(config or {})}
-        composed = OmegaConf.merge(OmegaConf.create(composed_config(cell)), changes)
         (folder / ".hydra").mkdir(parents=True)
-        for name, content in (("config", composed), ("overrides", typed), ("hydra", {"hydra": hydra})):
-            OmegaConf.save(OmegaConf.create(content), folder / ".hydra" / f"{name}.yaml")
+        (folder / ".hydra" / "config.yaml").write_text(composed_config(cell, json.dumps(changes)))
+        for name, content in (("overrides", typed), ("hydra", {"hydra": hydra})):
+            (folder / ".hydra" / f"{name}.yaml").write_text(json.dumps(content))
         write_epochs(folder, epochs_of(valid_ppls or [200.0, 100.0, 110.0]))
         if not running:
             (folder / "results.json").write_text(json.dumps(results_of(cell, dropout, seed, **(results or {}))))

@@ -5,18 +5,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import CONFIGS
-from lm.config import Config
-from lm.data.corpus import load_corpus
-from lm.data.sources import make_source
-from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
-from lm.sweeps.training_job import train, train_arguments
-from lm.training.resume import metadata
 
 OPTIONS = (
     "hidden_size=16", "batch_size=4", "seq_len=5", "epochs=2", "precision=32-true", "trainer.accelerator=cpu",
@@ -36,12 +29,23 @@ def save_config(folder: Path, *options: str) -> DictConfig:
 @cache
 def train_run(folder: Path, *options: str) -> Path:
     """Train a run as `python -m lm.train` with these options does, once per folder, and return the folder."""
+    from lm.sweeps.training_job import train, train_arguments  # slow to import
+
     train(*train_arguments(save_config(folder, *options), RunDir(folder)))
     return folder
 
 
 def untrained_run(folder: Path, data_dir: Path, *options: str) -> Path:
     """Make a run folder with random weights, a model of the text in `data_dir`, and return it."""
+    # slow to import
+    import torch
+
+    from lm.config import Config
+    from lm.data.corpus import load_corpus
+    from lm.data.sources import make_source
+    from lm.models.language_model import LanguageModel
+    from lm.training.resume import metadata
+
     config = save_config(folder, "data=text", f"data.dir={data_dir}", "cell=gru", "init_range=0.6", *options)
     typed, corpus = Config.from_hydra(config), load_corpus(make_source(**Config.from_hydra(config).source))
     torch.manual_seed(1)
@@ -55,10 +59,8 @@ def untrained_run(folder: Path, data_dir: Path, *options: str) -> Path:
 @pytest.fixture(scope="session")
 def saved_run(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Path:
     """A trained run; a test that changes it uses `copy_of_run`."""
-    base = tmp_path_factory.getbasetemp()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LM_DATA", str(base / "cache"))
-        return train_run(base / "cell=gru,dropout=0.25", "cell=gru", "data=text", f"data.dir={corpus_folder}")
+    folder = tmp_path_factory.getbasetemp() / "cell=gru,dropout=0.25"
+    return train_run(folder, "cell=gru", "data=text", f"data.dir={corpus_folder}")
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_completion_of_the_console_script_names_options(run_command, capsys, mon
     assert "cell=lstm" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", ">/dev/full", ">&- 2>&-"])
+@pytest.mark.parametrize("redirection", [">/dev/full 2>&-", ">&- 2>&-"])
 def test_a_run_finishes_without_a_place_to_print(small, tmp_path, redirection):
     environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONWARNINGS": "ignore"}
     environment["PYTHONPATH"] = str(ROOT)

@@ -57,7 +57,7 @@ def test_a_run_resumes_from_the_checkpoint_before_the_one_that_could_not_be_writ
 
 
 def test_a_failure_that_cannot_be_written_is_printed_and_the_sweep_continues(
-    run_command, small, tmp_path, monkeypatch, capsys
+    run_command, tiny, tmp_path, monkeypatch, capsys
 ):
     def full(run, results):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run.results_path))
@@ -69,7 +69,7 @@ def test_a_failure_that_cannot_be_written_is_printed_and_the_sweep_continues(
     with monkeypatch.context() as patch:
         patch.setattr("lm.sweeps.sweep_job.start_process", here)
         patch.setattr(RunDir, "write_results", full)
-        assert run_command("lm.train", "-m", "seed=1,2", *small, "hydra.sweep.dir=sweep") == 1
+        assert run_command("lm.train", "-m", "seed=1,2", *tiny, "hydra.sweep.dir=sweep") == 1
     output = capsys.readouterr().out
     for seed in (1, 2):
         run = run_of(tmp_path / "sweep", f"seed={seed}")
@@ -77,14 +77,14 @@ def test_a_failure_that_cannot_be_written_is_printed_and_the_sweep_continues(
         assert f"- `{run.name}`: running or interrupted" in output
 
 
-def test_a_sweep_without_its_report_exits_with_status_1(run_command, small, tmp_path, capsys):
+def test_a_sweep_without_its_report_exits_with_status_1(run_command, tiny, tmp_path, capsys):
     (tmp_path / "sweep" / "report.md").mkdir(parents=True)
-    assert run_command("lm.train", "-m", *small, "hydra.sweep.dir=sweep") == 1
+    assert run_command("lm.train", "-m", *tiny, "hydra.sweep.dir=sweep") == 1
     assert "the sweep's report could not be written: IsADirectoryError" in capsys.readouterr().out
 
 
-def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, small, tmp_path):
-    sweep, words = tmp_path / "sweep", ("-m", "seed=1,2,3", *small, "hydra.sweep.dir=sweep")
+def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, tiny, tmp_path):
+    sweep, words = tmp_path / "sweep", ("-m", "seed=1,2,3", *tiny, "hydra.sweep.dir=sweep")
     assert run_command("lm.train", *words) == 0
     first, second, third = (run_of(sweep, f"seed={seed}") for seed in (1, 2, 3))
     for interrupted in (second, third):
@@ -101,8 +101,8 @@ def test_a_damaged_checkpoint_fails_its_run_and_no_other(run_command, small, tmp
     assert statuses(sweep)["seed=2"] == "finished"
 
 
-def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, tmp_path):
-    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, tiny, tmp_path):
+    words = ("-m", "seed=1,2", *tiny, "hydra.sweep.dir=sweep")
     run_command("lm.train", *words)
     run = run_of(tmp_path / "sweep", "seed=1")
     run.last.write_bytes(b"")
@@ -111,20 +111,20 @@ def test_results_outlive_a_checkpoint_that_is_damaged_later(run_command, small, 
     assert f"found '{run.last}' damaged" in (run.folder / "train.log").read_text()
 
 
-def test_results_outlive_a_corpus_that_has_gone(run_command, small, tmp_path):
-    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+def test_results_outlive_a_corpus_that_has_gone(run_command, tiny, tmp_path):
+    words = ("-m", "seed=1,2", *tiny, "hydra.sweep.dir=sweep")
     run_command("lm.train", *words)
     run_command("lm.train", *words, "data.dir=nowhere")
     assert set(statuses(tmp_path / "sweep").values()) == {"finished"}
 
 
-def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command, small, tmp_path):
+def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command, tiny, tmp_path):
     """Its second matrix would be larger than the address space of a process."""
-    words = ("hidden_size=4000000,16", "embedding_size=16", *(word for word in small if "hidden" not in word))
+    words = ("hidden_size=4000000,16", "embedding_size=16", *(word for word in tiny if "hidden" not in word))
     assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
     assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
     run = run_of(tmp_path / "sweep", "hidden_size=4000000")
-    assert "found it too small for 256000000000000 bytes: type a smaller" in run.results["error"]
+    assert "found it too tiny for 256000000000000 bytes: type a smaller" in run.results["error"]
     assert "Traceback" not in (run.folder / "train.log").read_text()
 
 
@@ -136,15 +136,15 @@ def test_a_single_run_too_large_for_the_memory_ends_in_one_sentence(run_command,
 @pytest.mark.parametrize("launcher", ["basic", "local", "gpus"])
 def test_a_run_that_is_killed_stops_no_other_and_is_named(run_command, small, tmp_path, launcher):
     """The kernel sends SIGKILL to the process that holds most memory when it runs out."""
-    sweep = tmp_path / "sweep"
-    words = ("-m", "seed=1,2,3", *small, "epochs=20", "trainer.limit_train_batches=0.2", f"hydra.sweep.dir={sweep}")
+    sweep, others = tmp_path / "sweep", (word for word in small if "epochs" not in word)
+    words = ("-m", "epochs=15,1,2", *others, "trainer.limit_train_batches=0.2", f"hydra.sweep.dir={sweep}")
     process = start(*words, f"hydra/launcher={launcher}")
-    wait_for_file(process, sweep, "seed=1/checkpoints/last.ckpt")
-    os.kill(process_of(run_of(sweep, "seed=1")), signal.SIGKILL)
+    wait_for_file(process, sweep, "epochs=15/checkpoints/last.ckpt")
+    os.kill(process_of(run_of(sweep, "epochs=15")), signal.SIGKILL)
     output = process.communicate()
     assert process.returncode == 1, output
-    assert statuses(sweep) == {"seed=1": "failed", "seed=2": "finished", "seed=3": "finished"}
-    assert run_of(sweep, "seed=1").results["error"].startswith("killed by SIGKILL, probably out of memory")
+    assert statuses(sweep) == {"epochs=15": "failed", "epochs=1": "finished", "epochs=2": "finished"}
+    assert run_of(sweep, "epochs=15").results["error"].startswith("killed by SIGKILL, probably out of memory")
     assert "killed by SIGKILL" in (sweep / "report.md").read_text()
     assert "Traceback" not in output
     assert run_command("lm.train", *words) == 0  # with any launcher
@@ -155,18 +155,18 @@ def test_a_run_that_is_killed_stops_no_other_and_is_named(run_command, small, tm
 def test_the_runs_of_a_sweep_that_is_killed_write_a_checkpoint_and_nothing_is_left(
     run_command, small, tmp_path, launcher
 ):
-    sweep = tmp_path / "sweep"
-    words = ("-m", "seed=1,2", *small, "epochs=20", f"hydra.sweep.dir={sweep}")
+    sweep, others = tmp_path / "sweep", (word for word in small if "epochs" not in word)
+    words = ("-m", "epochs=10,1", *others, f"hydra.sweep.dir={sweep}")
     process = start(*words, f"hydra/launcher={launcher}")
-    wait_for_file(process, sweep, "seed=1/checkpoints/last.ckpt")
+    wait_for_file(process, sweep, "epochs=10/checkpoints/last.ckpt")
     descendants = children_of(process.pid)
     process.send_signal(signal.SIGKILL)
     process.communicate()  # until no process can write to it
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in descendants))
-    assert statuses(sweep)["seed=1"] == "interrupted"
-    assert 0 < run_of(sweep, "seed=1").checkpoint("last")["epoch"] < 20
+    assert statuses(sweep)["epochs=10"] == "interrupted"
+    assert 0 < run_of(sweep, "epochs=10").checkpoint("last")["epoch"] < 10
     assert run_command("lm.train", *words) == 0
-    assert statuses(sweep) == {"seed=1": "finished", "seed=2": "finished"}
+    assert statuses(sweep) == {"epochs=10": "finished", "epochs=1": "finished"}
 
 
 def test_a_folder_in_which_a_sweep_trains_is_refused_to_others(small, tmp_path):

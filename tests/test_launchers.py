@@ -20,7 +20,7 @@ WINDOWS = ("random_seq_len=true", "partial_shuffle=true", "temporal_penalty=1", 
 GRID = ("cell=lstm,gru", *MASKS, *WINDOWS, "num_threads=1")
 
 
-LONG = "epochs=30"
+LONG = "epochs=15"
 """Long enough to be stopped."""
 
 

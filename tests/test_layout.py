@@ -4,8 +4,6 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 MODULES = [path for path in sorted((ROOT / "lm").rglob("*.py")) if not path.name.startswith("__")]
 TEXTS = sorted(
@@ -38,34 +36,35 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def test_no_two_modules_have_one_base_name():
     repeated = [found for found, count in Counter(path.name for path in MODULES).items() if count > 1]
     assert repeated == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_has_at_most_250_lines(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
+def test_a_module_has_at_most_250_lines():
+    assert [name(path) for path in MODULES if len(text_of(path).splitlines()) > 250] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_a_module_has_a_mirror_in_tests(path):
-    mirror = ROOT / "tests" / path.relative_to(ROOT / "lm").with_name(f"test_{path.name}")
-    assert mirror.is_file(), f"expected {name(mirror)}"
+def test_a_module_has_a_mirror_in_tests():
+    mirrors = [ROOT / "tests" / path.relative_to(ROOT / "lm").with_name(f"test_{path.name}") for path in MODULES]
+    assert [name(path) for path in mirrors if not path.is_file()] == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=name)
-def test_no_test_module_imports_from_another(path):
-    assert re.findall(r"^(?:from|import) tests\.(?:\w+\.)*test_\w+", path.read_text(encoding="utf-8"), re.M) == []
+def test_no_test_module_imports_from_another():
+    pattern = re.compile(r"^(?:from|import) tests\.(?:\w+\.)*test_\w+", re.M)
+    assert [name(path) for path in sorted((ROOT / "tests").rglob("*.py")) if pattern.search(text_of(path))] == []
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name != "lm"], ids=name)
-def test_the_contributors_page_has_a_line_for_every_module(path):
-    assert path.name.removesuffix(".py") in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+def test_the_contributors_page_has_a_line_for_every_module():
+    page = text_of(ROOT / "CONTRIBUTING.md")
+    assert [name(path) for path in MODULES if path.parent.name != "lm" and path.stem not in page] == []
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=name)
-def test_the_language_is_that_of_the_field(path):
-    text = " ".join(path.read_text(encoding="utf-8").split())
-    found = [match[0] for pattern in NOT_USED for match in re.finditer(pattern, text, re.I)]
-    assert found == []
+def test_the_language_is_that_of_the_field():
+    pattern = re.compile("|".join(NOT_USED), re.I)
+    texts = {name(path): " ".join(text_of(path).split()) for path in TEXTS}
+    assert [(file, match[0]) for file, text in texts.items() for match in pattern.finditer(text)] == []

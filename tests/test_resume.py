@@ -51,16 +51,16 @@ def finished(whole, small, tmp_path):
     [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
 )
 def test_a_killed_run_ends_as_if_it_had_not_been(run_command, whole, small, tmp_path, cell, number):
-    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=12", "num_threads=1")
+    words = (*small, f"cell={cell}", "dropout=0.25", "epochs=6", "num_threads=1")
     threads = torch.get_num_threads()
     run = RunDir(tmp_path / "killed")
     process = start_run(run.folder, words)
-    wait_for_epochs(process, run, 3)
+    wait_for_epochs(process, run, 1)
     process.send_signal(number)
     output = process.communicate()
     assert process.returncode != 0
     assert not re.search("weights_only|available", output)  # messages of Lightning
-    assert 3 <= len(run.epochs) < 12
+    assert 1 <= len(run.epochs) < 6
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
         assert run.results["status"] == "interrupted"
@@ -349,8 +349,8 @@ def test_a_run_whose_folder_was_moved_keeps_its_best_weights(run_command, small,
     assert_same(moved, whole)
 
 
-def test_a_sweep_started_again_skips_resumes_and_runs_what_is_missing(run_command, small, tmp_path):
-    words = ("-m", *small, "hydra.sweep.dir=sweep")
+def test_a_sweep_started_again_skips_resumes_and_runs_what_is_missing(run_command, tiny, tmp_path):
+    words = ("-m", *tiny, "hydra.sweep.dir=sweep")
     run_command("lm.train", *words, "seed=1,2")
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").glob("*/results.json")}
     broken_off = next(path for path in finished if "seed=2" in str(path))
@@ -369,8 +369,8 @@ def left_by(sweep):
     }
 
 
-def test_a_sweep_of_another_configuration_is_refused_and_left_as_it_was(run_command, small, tmp_path, capsys):
-    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+def test_a_sweep_of_another_configuration_is_refused_and_left_as_it_was(run_command, tiny, tmp_path, capsys):
+    words = ("-m", "seed=1,2", *tiny, "hydra.sweep.dir=sweep")
     assert run_command("lm.train", *words) == 0
     before = left_by(tmp_path / "sweep")
     assert run_command("lm.train", *words, "lr=0.5") == 1
@@ -380,8 +380,8 @@ def test_a_sweep_of_another_configuration_is_refused_and_left_as_it_was(run_comm
     assert left_by(tmp_path / "sweep") == before
 
 
-def test_a_sweep_of_another_corpus_is_refused_and_left_as_it_was(run_command, small, corpus_folder, tmp_path, capsys):
-    words = ("-m", "seed=1,2", *small, "hydra.sweep.dir=sweep")
+def test_a_sweep_of_another_corpus_is_refused_and_left_as_it_was(run_command, tiny, corpus_folder, tmp_path, capsys):
+    words = ("-m", "seed=1,2", *tiny, "hydra.sweep.dir=sweep")
     assert run_command("lm.train", *words) == 0
     before = left_by(tmp_path / "sweep")
     other = shutil.copytree(corpus_folder, tmp_path / "other")

@@ -15,10 +15,20 @@ from lm.evaluation.loading import load_saved_run
 from lm.run_dir import RunDir
 
 
+@pytest.fixture(scope="module")
+def trained_folders():
+    """The folder of the run, once it is trained."""
+    return []
+
+
 @pytest.fixture
-def trained(run_command, small, tmp_path):
-    assert run_command("lm.train", *small, "hydra.run.dir=run") == 0
-    return RunDir(tmp_path / "run")
+def trained(run_command, small, tmp_path_factory, trained_folders):
+    """A run that is trained once, for tests that only read it."""
+    if not trained_folders:
+        folder = tmp_path_factory.mktemp("trained") / "run"
+        assert run_command("lm.train", *small, f"hydra.run.dir={folder}") == 0
+        trained_folders.append(folder)
+    return RunDir(trained_folders[0])
 
 
 def test_a_run_leaves_everything_that_is_known_of_it(trained):
@@ -92,9 +102,9 @@ def test_a_sweep_over_sentences_and_streams_says_of_each_how_it_was_measured(run
 
 def test_a_run_on_sentences_goes_on_and_ends_as_if_never_stopped(run_command, small_sentences, tmp_path):
     words = (*small_sentences, "dropout=0.25")
-    run_command("lm.train", *words, "epochs=3", "hydra.run.dir=whole")
+    run_command("lm.train", *words, "epochs=2", "hydra.run.dir=whole")
     run_command("lm.train", *words, "epochs=1", "hydra.run.dir=parts")
-    run_command("lm.train", *words, "epochs=3", "hydra.run.dir=parts")
+    run_command("lm.train", *words, "epochs=2", "hydra.run.dir=parts")
     whole, parts = (RunDir(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
@@ -130,20 +140,21 @@ def test_tensorboard_shows_the_run(trained):
 
 def test_a_run_with_a_checkpoint_goes_on_and_ends_as_if_never_stopped(run_command, small, tmp_path):
     dropout = "dropout=0.25"
-    run_command("lm.train", *small, dropout, "epochs=4", "hydra.run.dir=whole")
+    run_command("lm.train", *small, dropout, "epochs=2", "hydra.run.dir=whole")
+    run_command("lm.train", *small, dropout, "epochs=1", "hydra.run.dir=parts")
     run_command("lm.train", *small, dropout, "epochs=2", "hydra.run.dir=parts")
-    run_command("lm.train", *small, dropout, "epochs=4", "hydra.run.dir=parts")
     whole, parts = (RunDir(tmp_path / name).checkpoint("last")["state_dict"] for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
 def test_a_folder_of_another_run_is_not_gone_on_with(run_command, small, trained, capsys):
-    assert run_command("lm.train", *small, "hidden_size=8", "hydra.run.dir=run") == 1
+    assert run_command("lm.train", *small, "hidden_size=8", f"hydra.run.dir={trained.folder}") == 1
     assert "expected hidden_size=16" in capsys.readouterr().err
 
 
-def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_path, capsys):
-    assert run_command("lm.train", "-m", "cell=lstm,gru", "dropout=0,0.25", *small, "hydra.sweep.dir=sweep") == 0
+@pytest.mark.figures
+def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, tiny, tmp_path, capsys):
+    assert run_command("lm.train", "-m", "cell=lstm,gru", "dropout=0,0.25", *tiny, "hydra.sweep.dir=sweep") == 0
     names = {path.name.split(",data=")[0] for path in (tmp_path / "sweep").iterdir() if "cell" in path.name}
     assert names == {f"cell={cell},dropout={dropout}" for cell in ("lstm", "gru") for dropout in ("0", "0.25")}
     files = {path.name for path in (tmp_path / "sweep").iterdir() if path.is_file()}
@@ -158,11 +169,11 @@ def test_a_sweep_makes_named_runs_a_table_and_a_figure(run_command, small, tmp_p
 
 
 def test_a_sweep_at_equal_parameters_compares_the_cells_at_equal_size_and_with_equally_many(
-    run_command, small, tmp_path, corpus_folder
+    run_command, tiny, tmp_path, corpus_folder
 ):
     vocabulary = load_corpus(make_source("text", dir=str(corpus_folder))).vocabulary
     sizes = (f"equal_parameters.vocabulary_size={len(vocabulary)}", "equal_parameters.hidden_size=40")
-    words = [word for word in small if not word.startswith("hidden_size")]
+    words = [word for word in tiny if not word.startswith("hidden_size")]
     preset = ("-m", "experiment=equal_parameters", "hydra.sweep.dir=sweep")
     assert run_command("lm.train", *preset, *sizes, *words) == 0
     with (tmp_path / "sweep" / "table.csv").open() as file:
@@ -177,9 +188,9 @@ def test_sizes_that_match_for_another_vocabulary_are_refused(run_command, small,
     assert "expected a corpus of 10000 words, for which the sizes match, found" in capsys.readouterr().err
 
 
-def test_a_sweep_reads_its_corpus_once(run_command, small, tmp_path, monkeypatch):
+def test_a_sweep_reads_its_corpus_once(run_command, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("LM_DATA", str(tmp_path / "cache"))
-    words = ("-m", *small, "epochs=1", "hydra.sweep.dir=sweep")
+    words = ("-m", *tiny, "hydra.sweep.dir=sweep")
     assert run_command("lm.train", *words, "seed=1") == 0
     cached = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "corpora").rglob("*")}
     assert run_command("lm.train", *words, "seed=2,3") == 0
@@ -187,8 +198,8 @@ def test_a_sweep_reads_its_corpus_once(run_command, small, tmp_path, monkeypatch
     assert cached == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "corpora").rglob("*")}
 
 
-def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, small, tmp_path, capsys):
-    assert run_command("lm.train", "-m", "dropout=1.5,0", *small, "hydra.sweep.dir=sweep") == 1
+def test_a_failing_run_of_a_sweep_does_not_stop_the_others(run_command, tiny, tmp_path, capsys):
+    assert run_command("lm.train", "-m", "dropout=1.5,0", *tiny, "hydra.sweep.dir=sweep") == 1
     results = [json.loads(path.read_text()) for path in sorted((tmp_path / "sweep").glob("*/results.json"))]
     assert sorted(result["status"] for result in results) == ["failed", "finished"]
     assert "found 1.5" in capsys.readouterr().out

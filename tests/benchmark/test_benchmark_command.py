@@ -9,10 +9,12 @@ from lm.benchmark.__main__ import startup_seconds
 from lm.benchmark.loops import BASELINE, LIGHTNING, LOOPS
 from lm.benchmark.timing import Part
 from tests.benchmark.jobs import measured, small_job
+from tests.processes import FORK_SERVER
 
 
 def test_it_prints_and_saves_what_a_step_takes(run_command, small, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(lm.benchmark.__main__, "seconds_to_first_step", lambda overrides: 4.0)
+    monkeypatch.setattr("multiprocessing.Process", FORK_SERVER.Process)  # to start Python anew would take seconds
     options = (*small, "dropout=0", "steps=3", "rounds=2", "startup_repeats=2", "hydra.run.dir=measured")
     assert run_command("lm.benchmark.__main__", *options) == 0
     printed = capsys.readouterr().out

@@ -6,8 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-import lm.sweeps.training_job  # noqa: F401  # the fork server loads what the first process needs, and sweeps need this
-
 
 def write(path, name):
     """Write a variable of the environment."""

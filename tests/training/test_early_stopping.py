@@ -24,8 +24,12 @@ def expected_epochs(values, patience):
     return len(values)
 
 
-def test_a_run_stops_after_so_many_validations_without_a_better_perplexity(run_command, small, tmp_path):
-    assert run_command("lm.train", *small, *STOPS, "hydra.run.dir=early") == 0
+def test_a_run_stops_after_so_many_validations_without_a_better_perplexity_and_is_finished(
+    run_command, small, tmp_path, capsys
+):
+    for _ in range(2):
+        assert run_command("lm.train", *small, *STOPS, "hydra.run.dir=early") == 0
+    assert "finished already" in capsys.readouterr().out
     assert run_command("lm.train", *small, *STOPS, "patience=null", "hydra.run.dir=whole") == 0
     early, whole = RunDir(tmp_path / "early"), RunDir(tmp_path / "whole")
     values = [row["valid_ppl"] for row in whole.epochs]
@@ -35,12 +39,6 @@ def test_a_run_stops_after_so_many_validations_without_a_better_perplexity(run_c
     assert (early.results["epochs"], early.results["stopped_early"]) == (expected, True)
     assert (whole.results["epochs"], whole.results["stopped_early"]) == (12, False)
     assert early.results["best_epoch"] == 1 + values.index(min(values[:expected]))
-
-
-def test_a_run_that_stopped_early_is_finished(run_command, small, tmp_path, capsys):
-    for _ in range(2):
-        assert run_command("lm.train", *small, *STOPS, "hydra.run.dir=run") == 0
-    assert "finished already" in capsys.readouterr().out
 
 
 def test_a_run_that_was_interrupted_after_it_stopped_early_trains_no_further_epoch(
