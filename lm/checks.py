@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol, get_type_hints
+from typing import Any, get_type_hints
 
 Checks = Mapping[str, Callable[[str, Any], None]]
 """The options of a choice, each with its check."""
@@ -46,6 +46,12 @@ def check_text(name: str, value: object, example: str, optional: bool = False) -
         raise unexpected(name, f"text{_or_null(optional)}", value, example)
 
 
+def check_group(name: str, value: object, example: str = "{}") -> None:
+    """Raise a ValueError unless `value` is a group of options."""
+    if not isinstance(value, Mapping):
+        raise unexpected(name, "a group of options", value, example)
+
+
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raise a ValueError unless `value` is one of the choices; the first one is the advice."""
     if not isinstance(value, str) or value not in choices:
@@ -59,18 +65,10 @@ def check_fields(config: Any, key: Callable[[str], str] = str) -> None:
             check(key(name), getattr(config, name))
 
 
-class Entry(Protocol):
-    """An entry of a registry whose choices have options of their own."""
-
-    @property
-    def options(self) -> Checks:
-        """The checks of the options."""
-
-
-def check_entry(group: str, name: object, options: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
-    """Raise a ValueError unless `name` is in a registry, and `options` has a right value for each of its options."""
+def check_entry(group: str, name: object, options: Mapping[str, Any], entries: Mapping[str, Any]) -> None:
+    """Raise a ValueError unless `name` is in a registry, and `options` has a right value for each of its `options`."""
     check_choice(group, name, entries)
-    checks = entries[str(name)].options
+    checks: Checks = entries[str(name)].options
     for option in options.keys() - checks.keys():
         raise ValueError(f"expected an option of {group}={name}, found {group}.{option}=: leave it out")
     for option, check in checks.items():
@@ -100,8 +98,9 @@ def _is_within(
     below: float = math.inf,
     most: float = math.inf,
 ) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-    return isinstance(value, int | float) and number and least <= value <= most and above < value < below
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) < math.inf and least <= value <= most and above < value < below
 
 
 def _described(limits: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.checks import check_choice, check_fields, check_flag, check_number, check_whole, unexpected
+from lm.checks import check_choice, check_fields, check_flag, check_group, check_number, check_whole
 from lm.data.sources import SOURCES
 from lm.models.cells import CELLS
 from lm.models.cutoffs import check_clusters, check_cutoffs
@@ -204,8 +204,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         ValueError: if a group of options is missing, as after `cell=null`, or another value stands in its place.
     """
     for name, example in GROUPS.items():
-        if not isinstance(found := config.get(name), DictConfig):
-            raise unexpected(name, "a group of options", found, example)
+        check_group(name, config.get(name), example)
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     return values
 

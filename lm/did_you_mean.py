@@ -76,7 +76,8 @@ def did_you_mean(config_name: str, error: Exception) -> str | None:
     match = re.match(r"Could not override '([^']+)'", str(error))
     if match is None:
         return None
-    name, known = match[1], options(config_name)
+    in_group = re.search(rf"full_key: ({re.escape(match[1])}\.\S+)", str(error.__cause__))  # as in `cache={{thta: 1}}`
+    name, known = (in_group or match)[1], options(config_name)
     if name.startswith(OPEN_PREFIXES) and (name in known or not get_close_matches(name, known, cutoff=MATCH_CUTOFF)):
         return None
     if known.get(name):
@@ -127,7 +128,7 @@ def options(config_name: str) -> dict[str, str]:
     """
     with _hydra():
         config = compose(config_name, return_hydra_config=True)
-        composed = set(option_names(config))
+        composed = list(option_names(config))
         found = dict.fromkeys(composed, "")
         for group, chosen in config.hydra.runtime.choices.items():
             if not group.startswith("hydra/"):

@@ -27,7 +27,7 @@ def main(config: DictConfig) -> None:
     """Evaluate runs and print the result."""
     options = EvaluationOptions.from_hydra(config)
     for unused in options.unused:
-        refuse_options(*unused)
+        refuse_options(overridden_names(), *unused)
     print_swept_run(options.run)
     with full_precision_matmul():
         print_results(evaluation_report(options, overridden_names()))

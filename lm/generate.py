@@ -22,7 +22,7 @@ from lm.generation.generation_report import print_texts
 from lm.generation.text_generation import GenerationOptions, generate
 from lm.models.matmul_precision import full_precision_matmul
 from lm.output import print_note, print_swept_run
-from lm.overrides import refuse_options
+from lm.overrides import overridden_names, refuse_options
 from lm.run_search import best_run
 
 
@@ -30,7 +30,7 @@ from lm.run_search import best_run
 def main(config: DictConfig) -> None:
     """Generate texts and print them."""
     options = typed(GenerationOptions, config)
-    refuse_options(*options.unused)
+    refuse_options(overridden_names(), *options.unused)
     folder = options.run
     if folder is None:
         folder = best_run("python_docs").folder

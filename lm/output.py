@@ -13,18 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 ASCII = {
-    "…": "...",
-    "±": "+-",
-    "×": "x",
-    "→": "->",
-    "–": "-",
-    "—": "-",
-    "−": "-",
-    "‘": "'",
-    "’": "'",
-    "“": '"',
-    "”": '"',
-}
+    "…": "...", "±": "+-", "×": "x", "→": "->", "–": "-", "—": "-", "−": "-", "‘": "'", "’": "'", "“": '"', "”": '"',
+}  # fmt: skip
 """What stands for a character that the terminal's encoding lacks; others become escapes, as `\\xe9`."""
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -52,14 +42,14 @@ def _to_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_results(text: str) -> None:
-    """Print to standard output at once.
+    r"""Print to standard output at once, control characters as `printable` does.
 
     Raises:
         SystemExit: if the reader has closed the pipe, as `head -1` does.
         OSError: if the disk behind it is full.
     """
     try:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     except OSError as error:
         status = discard(sys.stdout)
         if isinstance(error, BrokenPipeError):
@@ -102,10 +92,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def print_swept_run(run: str) -> None:
+def print_swept_run(run: object) -> None:
     """Print which run the next result is of, if there may be several."""
     if HydraConfig.get().mode == RunMode.MULTIRUN:
-        print_results(f"run {printable(run)}")
+        print_results(f"run {run}")
 
 
 def decimals(number: float) -> str:

@@ -1,9 +1,9 @@
 """The overrides on a command line, such as `cell=gru`: how they are read, and how commands are printed to be typed."""
 
+import os
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
@@ -112,10 +112,13 @@ def literal(override: str, names: Collection[str], multirun: bool = False) -> st
 
 
 def existing_paths(pieces: Sequence[str]) -> list[str]:
-    """Return the files and folders whose names, joined by commas, have these pieces; none if there are none."""
+    """Return the existing files or folders in a list that was split at its commas; empty if one does not exist.
+
+    A name may have commas itself.
+    """
     for end in range(1, len(pieces) + 1):
         path = ",".join(pieces[:end])
-        if path and _exists(path):
+        if path and os.path.exists(path):
             others = existing_paths(pieces[end:])
             if others or end == len(pieces):
                 return [path, *others]
@@ -130,16 +133,9 @@ def is_sweep(override: str) -> bool:
         return False
 
 
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):  # too long, or with a zero byte
-        return False
-
-
-def refuse_options(purpose: str, other_purpose: str, names: Collection[str]) -> None:
-    """Raise a ValueError if one of these options, which would not be read, is on the command line."""
-    for name in overridden_names():
+def refuse_options(typed: Collection[str], purpose: str, other_purpose: str, names: Collection[str]) -> None:
+    """Raise a ValueError if one of the options that were typed is among those that would not be read."""
+    for name in typed:
         if name in names:
             found = f"{name}=, which is for {other_purpose}"
             raise ValueError(f"expected options for {purpose}, found {found}: leave it out")

@@ -25,10 +25,15 @@ def compose_options(config_name: str, options: Mapping[str, Any]) -> DictConfig:
     """
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose(config_name)
-        for name in option_names(OmegaConf.create(dict(options))):
+        for name in names_of(options):
             if name not in option_names(config):
                 raise ValueError(unknown_option(name, config_name, f"{name}="))
     return OmegaConf.merge(config, dict(options))  # type: ignore[return-value]
+
+
+def names_of(options: Mapping[str, Any]) -> list[str]:
+    """Return the dotted names of options, such as `cache` and `cache.theta`."""
+    return list(option_names(OmegaConf.create(dict(options))))
 
 
 def run_task(config_name: str, task: Task, overrides: Sequence[str], literal: Sequence[str]) -> Path:

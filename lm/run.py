@@ -6,6 +6,7 @@ run.perplexity("test"), run.generate("the company", num_samples=3), run.score(["
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from lm.evaluation.sentence_scores import ScoredSentence, score_sentences
 from lm.evaluation.text_batches import text_batches
 from lm.generation.text_generation import GenerationOptions, generate
 from lm.models.matmul_precision import full_precision_matmul
-from lm.python_hydra import compose_options
+from lm.overrides import refuse_options
+from lm.python_hydra import compose_options, names_of
 
 
 class Run(SavedRun):
@@ -41,7 +43,7 @@ class Run(SavedRun):
 
     @property
     def results(self) -> dict[str, Any]:
-        """The content of `results.json`; empty if the run is not finished."""
+        """The content of `results.json`; empty if it is missing or damaged."""
         return self.run.results
 
     def perplexity(
@@ -69,7 +71,8 @@ class Run(SavedRun):
             method = self.method(method, **options)
         elif options:
             raise ValueError(
-                f"expected options of a method that is named, found {', '.join(options)}: add method='cache'"
+                f"expected split, text, data_dir or method, found {', '.join(options)}: leave it out, or add the name "
+                "of a method with this option, such as method='cache'"
             )
         if text is not None:
             scored = self._score(own_sentences(self, text, None), method)
@@ -88,10 +91,9 @@ class Run(SavedRun):
         Raises:
             ValueError: if there is no such method, or an option has a wrong value.
         """
-        config = compose_options("evaluate", {**options, "run": str(self.folder), "method": names})
-        chosen = EvaluationOptions.from_hydra(config)
-        if unused := [name for name in options if name not in chosen.names]:
-            raise ValueError(f"expected options of method={names}, found {', '.join(unused)}: leave it out")
+        chosen = EvaluationOptions.from_hydra(compose_options("evaluate", {**options, "method": names}))
+        for unused in chosen.unused:
+            refuse_options(names_of(options), *unused)
         return chosen.composition.method()
 
     def score(
@@ -102,7 +104,12 @@ class Run(SavedRun):
         Args:
             sentences: a text, prepared as the run's corpus was, or a list of words for each.
             method: how to score, or a name such as `mc`; static evaluation by default.
+
+        Raises:
+            ValueError: if the sentences are one text, or the method cannot score them.
         """
+        if isinstance(sentences, str):
+            raise ValueError(f"expected a list of sentences, found the text {sentences!r}: type [{sentences!r}]")
         method = self.method(method) if isinstance(method, str) else method
         splitter = SentenceSplitter.from_options(self.config.source)
         words = [splitter.words(one) if isinstance(one, str) else list(one) for one in sentences]
@@ -123,10 +130,12 @@ class Run(SavedRun):
         Raises:
             ValueError: if an option has a wrong value.
         """
-        config = compose_options("generate", {**options, "prompt": prompt})
+        chosen = replace(typed(GenerationOptions, compose_options("generate", options)), prompt=prompt)
+        refuse_options(names_of(options), "generate", "load_run", ("run", "checkpoint"))
+        refuse_options(names_of(options), *chosen.unused)
         words = own_words(self, prompt)
         with full_precision_matmul():
-            generated = generate(self.model, self.vocabulary, words, typed(GenerationOptions, config))
+            generated = generate(self.model, self.vocabulary, words, chosen)
         return [
             self.vocabulary.text([*generated.prompt, *self.vocabulary.decode(text.ids)]) for text in generated.texts
         ]

@@ -21,10 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 import lm.resolvers  # noqa: F401  # which a run's config needs
 from lm.atomic_files import write_atomically, write_json
+from lm.folders import waiting_lock
 from lm.run_files import FINISHED as FINISHED
 from lm.run_files import PRUNED as PRUNED
 from lm.run_files import (
-    append_evaluation,
     parse_epochs,
     parse_hydra,
     parse_overrides,
@@ -34,7 +34,6 @@ from lm.run_files import (
     read_checkpoint,
     read_config,
     read_evaluations,
-    write_arrays,
 )
 
 Value = str | int | float | bool | None
@@ -124,18 +123,18 @@ class RunDir:
         self._damage.pop(self.results_path, None)
         self.results = results
 
-    def write_nats(self, arrays: dict[str, Any]) -> None:
-        """Write the arrays of `nats.npz`, whole or not at all."""
-        write_arrays(self.nats_path, arrays)
-
     @property
     def evaluations(self) -> list[dict[str, Any]]:
         """The entries of `evaluations.json`. Raises ValueError if it is damaged."""
         return read_evaluations(self.evaluations_path)
 
     def append_evaluation(self, entry: dict[str, Any]) -> None:
-        """Append an entry to `evaluations.json`, as the function does and with its errors."""
-        append_evaluation(self.evaluations_path, entry)
+        """Append an entry to `evaluations.json`, whole or not at all; other processes wait meanwhile.
+
+        Raises ValueError if the file is damaged.
+        """
+        with waiting_lock(self.folder):
+            write_json(self.evaluations_path, [*self.evaluations, entry])
 
     @cached_property
     def nats(self) -> dict[str, Any]:

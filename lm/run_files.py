@@ -5,19 +5,15 @@
 
 import csv
 import json
-import lzma
 import math
-import pickle
 import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from lm.atomic_files import write_atomically, write_json
-from lm.folders import waiting_lock
+from lm.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +26,6 @@ ENDED = {FINISHED, DIVERGED, PRUNED}
 
 MAX_YAML_CHARACTERS = 1_000_000
 """The largest YAML file that is read: PyYAML needs a minute for ten times as much."""
-
-DAMAGE = (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError, OSError,
-          zipfile.BadZipFile, zlib.error, lzma.LZMAError)  # fmt: skip
-"""Errors of PyTorch and zipfile on checkpoints that are cut off, overwritten, or of another kind."""
-
 
 TRAIN_AGAIN = "delete it and train the run again, or copy it again"
 
@@ -94,7 +85,7 @@ def read_config(path: Path) -> DictConfig:
         )
     try:
         return parse_config(path.read_text(encoding="utf-8"))
-    except Exception as error:  # PyYAML and OmegaConf raise nearly everything for damaged files
+    except Exception as error:
         raise damaged(path, "config", error) from error
 
 
@@ -137,7 +128,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
                 raise zipfile.BadZipFile(f"wrong checksum of {record}")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["metadata"], checkpoint["state_dict"]
-    except DAMAGE as error:
+    except Exception as error:
         raise damaged(path, "checkpoint", error) from error
     return checkpoint
 
@@ -163,7 +154,7 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
     try:
         with path.open("rb") as file, np.load(file) as arrays:
             return dict(arrays)
-    except DAMAGE as error:
+    except Exception as error:
         raise damaged(path, "file of nats", error) from error
 
 
@@ -179,7 +170,7 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
         entries = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(entries, list) or not all(_is_evaluation(entry) for entry in entries):
             raise TypeError("no evaluation")
-    except DAMAGE as error:
+    except Exception as error:
         raise damaged(path, "file of evaluations", error, "delete it, or copy it again") from error
     return entries
 
@@ -189,19 +180,12 @@ def _is_evaluation(entry: dict[str, Any]) -> bool:
     return isinstance(entry["ppl"], int | float) and all(isinstance(text, str) for text in texts) and "tuned" in entry
 
 
-def append_evaluation(path: Path, entry: dict[str, Any]) -> None:
-    """Append an entry to `evaluations.json`, whole or not at all; other processes wait meanwhile.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
-    with waiting_lock(path.parent):
-        write_json(path, [*read_evaluations(path), entry])
-
-
 def damaged(path: Path, kind: str, error: Exception, advice: str = TRAIN_AGAIN) -> ValueError:
-    """Return the error for a file of a run that cannot be read; one that may not be read is not damaged."""
-    if isinstance(error, PermissionError):
+    """Return the error for a file that PyTorch, PyYAML or OmegaConf cannot read, which raise nearly everything.
+
+    A file is not damaged if there is no permission to read it, or no memory.
+    """
+    if isinstance(error, PermissionError | MemoryError):
         raise error
     found = f"'{path}' damaged or of another kind ({type(error).__name__})"
     return ValueError(f"expected a {kind} of this project, found {found}: {advice}")

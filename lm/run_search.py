@@ -19,7 +19,7 @@ RESULTS = (Path("multirun"), Path("outputs"))
 
 
 def find_runs(folder: Path) -> list[RunDir]:
-    """Return every run folder directly below `folder`, or `folder` itself if it is one, in the order of the sweep.
+    """Return every run folder below `folder`, or `folder` itself if it is one, in the order of the sweep.
 
     Raises:
         FileNotFoundError: if there is no such folder, or no run in it.

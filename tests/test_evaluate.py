@@ -396,7 +396,12 @@ def test_the_help_has_the_options_and_no_groups(run_command, capsys):
         (["data=text", "text=ada"], "found data=, which is for a split: leave it out"),
         (["method=dynamic,mc"], "expected method to be one that reads the text, or its composition with temperature"),
         (["method=mc,cache"], "expected method to read the text once for a cache, found mc,cache: type method=cache"),
-        (["method=cache,cache"], "found cache,cache: type method="),
+        (["method=cache,cache"], "found cache,cache: type method=cache"),
+        (
+            ["method=temperature", "temperature={a: 1}"],
+            "expected temperature to be a number of at least 0.01 and at most 100, found {'a': 1}",
+        ),
+        (["method=cache", "cache={thta: 1}"], "found cache.thta=: type cache.theta="),
         (["method=cache", "cache.weight=1"], "expected cache.weight to be a number of at least 0 and below 1, found 1"),
         (["cache.weight=0.2"], "found cache.weight=, which is for method=cache: leave it out"),
         (["tune=true"], "expected a method with options to tune, found static: type method=cache"),
@@ -408,6 +413,8 @@ def test_the_help_has_the_options_and_no_groups(run_command, capsys):
         (["run=."], "expected a checkpoint, found no file 'checkpoints/best.ckpt'"),
         (["run=multirun/cell=gru,dropout=0"], "found no file 'multirun/cell=gru,dropout=0/checkpoints/best.ckpt'"),
         (["run=null"], "expected run to be the folder of a run, found null"),
+        (["-m", "run=null", "split=valid,test"], "expected run to be the folder of a run, found null"),
+        (["-m", "run=1,2"], "expected run to be the folder of a run, found 1"),
     ],
 )
 def test_bad_input_is_one_sentence(run_command, saved_run, corpus_folder, tmp_path, capsys, words, sentence):
@@ -417,6 +424,16 @@ def test_bad_input_is_one_sentence(run_command, saved_run, corpus_folder, tmp_pa
     error = capsys.readouterr().err.strip()
     assert sentence in error
     assert "\n" not in error
+
+
+def test_what_cannot_be_used_is_refused_before_minutes_of_tuning(run_command, copy_of_run, monkeypatch, capsys):
+    monkeypatch.setattr("lm.evaluation.scoring.Tuner", None)
+    words = (f"run={copy_of_run}", "method=dynamic", "tune=true")
+    assert run_command("lm.evaluate", *words, "batch_size=2") == 1
+    assert "expected batch_size=1" in capsys.readouterr().err
+    (copy_of_run / "evaluations.json").write_text("{")
+    assert run_command("lm.evaluate", *words) == 1
+    assert "expected a file of evaluations" in capsys.readouterr().err
 
 
 def test_a_missing_run_is_one_sentence(run_command, capsys):

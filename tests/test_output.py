@@ -29,6 +29,11 @@ def test_any_text_can_be_printed_in_any_encoding(monkeypatch, encoding, expected
     assert stream.buffer.getvalue() == expected
 
 
+def test_no_text_controls_the_terminal(capsys):
+    print_results("a\x1b[31m\nb")
+    assert capsys.readouterr().out == "a\\x1b[31m\nb\n"
+
+
 def test_a_closed_stream_takes_everything(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", None)
     prepare_streams()

@@ -30,14 +30,14 @@ def test_another_split_is_refused(run):
 
 
 def test_options_without_the_name_of_their_method_are_refused(run):
-    with pytest.raises(ValueError, match="expected options of a method that is named, found splitt: add method="):
+    with pytest.raises(ValueError, match="expected split, text, data_dir or method, found splitt: leave it out"):
         run.perplexity(splitt="valid")
 
 
 @pytest.mark.parametrize("call", ["perplexity", "method"])
 def test_options_of_another_method_are_refused(run, call):
     names = {"method": "static"} if call == "perplexity" else {"names": "static"}
-    with pytest.raises(ValueError, match="expected options of method=static, found cache: leave it out"):
+    with pytest.raises(ValueError, match=r"found cache\.theta=, which is for method=cache: leave it out"):
         getattr(run, call)(**names, cache={"theta": 0.5})
 
 
@@ -80,12 +80,25 @@ def test_texts_of_a_beam_start_with_the_likeliest(run):
     assert texts[0] == run.generate("ada", beam={"width": 4})[0]
 
 
+def test_a_prompt_is_taken_literally(run):
+    assert run.generate("${x}", max_new_tokens=1)[0].startswith("${x}")
+    with pytest.raises(ValueError, match="expected prompt to be text, found 5"):
+        run.generate(5)
+
+
+def test_one_text_is_no_list_of_sentences(run):
+    with pytest.raises(ValueError, match=r"expected a list of sentences, found the text 'ada': type \['ada'\]"):
+        run.score("ada")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"num_sample": 1}, "found num_sample=: type num_samples="),
         ({"beam": {"widht": 2}}, "found beam.widht=: type beam.width="),
         ({"num_samples": 0}, "expected num_samples to be"),
+        ({"checkpoint": "last"}, "found checkpoint=, which is for load_run: leave it out"),
+        ({"beam": {"width": 4}, "temperature": 0.5}, "found temperature=, which is for sampling: leave it out"),
     ],
 )
 def test_a_wrong_option_is_refused(run, options, message):

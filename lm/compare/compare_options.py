@@ -7,7 +7,7 @@ from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
-from lm.checks import check_choice, check_fields, check_text, unexpected
+from lm.checks import check_choice, check_fields, check_group, check_text
 from lm.overrides import existing_paths
 
 
@@ -23,15 +23,13 @@ class CompareOptions:
     second: Any
     split: Annotated[str, partial(check_choice, choices=("test", "valid"))]
     to: Annotated[str | None, partial(check_text, example="FOLDER", optional=True)]
-    data: Mapping[str, Any]
+    data: Annotated[Mapping[str, Any], check_group]
 
     def __post_init__(self) -> None:
         if any(not isinstance(side, str) or side in ("", "???") for side in (self.first, self.second)):
             found = [side for side in (self.first, self.second) if side not in (None, "", "???")]
             raise ValueError(f"expected the folders of two runs, found {len(found)}: type python -m lm.compare RUN RUN")
         check_fields(self)
-        if not isinstance(self.data, Mapping):
-            raise unexpected("data", "a group of options", self.data, "{}")
         check_text("data.dir", self.data_dir, "FOLDER", optional=True)
 
     @property

@@ -50,12 +50,13 @@ def _draw_classes(axes: Axes, classes: pd.DataFrame, title: str) -> None:
 
 def _draw_words(axes: Axes, words: pd.DataFrame, title: str, colour: str) -> None:
     axes.barh(range(len(words)), words["total"].abs(), color=colour, height=0.7)
-    axes.set_yticks(range(len(words)), [_label(word) for word in words["class"]], fontsize=7.5, parse_math=False)
+    axes.set_yticks(range(len(words)), [label(word) for word in words["class"]], fontsize=7.5, parse_math=False)
     axes.set_ylim(max(len(words), 1) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     axes.set_title(title)
     axes.set_xlabel("difference in nats, all tokens of the word", fontsize=8)
 
 
-def _label(word: str) -> str:
-    return textwrap.shorten(word, 24) or word[:24]
+def label(word: str) -> str:
+    """Return a word as a label of at most 24 characters."""
+    return word if len(word) <= 24 else f"{word[:21]}..."

@@ -57,30 +57,30 @@ def write_differences(pair: RunPair, folder: Path, data_dir: str | None) -> str:
 
     corpus = read_corpus(pair.first.runs[0], data_dir)
     differences = class_differences(pair, classify_tokens(corpus, pair.split, pair.nats[0].shape[1], pair.text))
-    figure = draw_differences(pair, differences)
+    figure, found = draw_differences(pair, differences), tables(differences)
     files: dict[str, str | bytes] = {
         "differences.csv": str(differences.to_csv(index=False, lineterminator="\n")),
-        "differences.md": page(pair, differences),
+        "differences.md": page(pair, found),
         "differences.png": image(figure, "png"),
         "differences.svg": image(figure, "svg"),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write_file(folder / name, content)
-    shown = [f"\n{HEADINGS[name]}\n{table.terminal()}" for name, table in tables(pair, differences).items()]
+    shown = [f"\n{HEADINGS[name]}\n{table.terminal()}" for name, table in found.items()]
     return "\n".join(
         [*shown, "", NOTE, f"Figure: {folder / 'differences.png'}", f"Tables: {folder / 'differences.md'}"]
     )
 
 
-def page(pair: RunPair, differences: pd.DataFrame) -> str:
+def page(pair: RunPair, found: dict[str, Table]) -> str:
     """Return the comparison in Markdown."""
-    sections = [f"## {HEADINGS[name]}\n\n{table.markdown()}" for name, table in tables(pair, differences).items()]
+    sections = [f"## {HEADINGS[name]}\n\n{table.markdown()}" for name, table in found.items()]
     head = ["# Comparison", overall_sentence(pair), NOTE, "![Differences by class and word](differences.png)"]
     return "\n\n".join([*head, *sections]) + "\n"
 
 
-def tables(pair: RunPair, differences: pd.DataFrame) -> dict[str, Table]:
+def tables(differences: pd.DataFrame) -> dict[str, Table]:
     """Return the tables of the classes and of the words that differ most; nats are means per token."""
     gains, losses = largest_words(differences)
     frames = {kind: differences[differences["kind"] == kind] for kind in KINDS} | {"gain": gains, "loss": losses}
@@ -92,9 +92,7 @@ def _table(frame: pd.DataFrame, words: bool) -> Table:
     count = Column("tokens", text="{:,.0f}".format)
     last = Column("total", "total nats", text="{:+.1f}".format) if words else Column("percent", "difference")
     columns = [Column("class", "word" if words else "class"), count, *nats, last]
-    rows = frame.to_dict("records")
     if not words:
-        rows = [
-            {**row, "percent": interval_text(row["percent"], row["percent_low"], row["percent_high"])} for row in rows
-        ]
-    return Table.from_rows(columns, [{column.name: row[column.name] for column in columns} for row in rows])
+        ends = frame[["percent", "percent_low", "percent_high"]].itertuples(index=False)
+        frame = frame.assign(percent=[interval_text(*found) for found in ends])
+    return Table.from_rows(columns, frame.to_dict("records"))

@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     targets_TB: Tensor
 
 
-class BPTTBatches(Resumable):
+class BPTTBatches(Resumable[Batch]):
     """A sized, resumable iterable over the batches of a stream, in which every target occurs exactly once.
 
     Args:
@@ -106,12 +106,9 @@ class BPTTBatches(Resumable):
         """Return the number of batches, the same in every epoch."""
         return len(self._edges) - 1
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield the epoch's batches in order; the first time after `load_state_dict`, from its position on."""
-        first, self._resume_at = self._resume_at, 0
-        for index in range(first, len(self)):
-            self._next_batch = index + 1
-            yield self.batch(index)
+    def batches_from(self, first: int) -> Iterator[Batch]:
+        """Yield the batches of the epoch from this one on."""
+        return map(self.batch, range(first, len(self)))
 
     def batch(self, index: int) -> Batch:
         """Return batch `index` of the epoch, counted from 0."""

@@ -63,11 +63,11 @@ class Corpus:
     @cached_property
     def unk(self) -> dict[str, dict[str, float]]:
         """The `count` of `<unk>` in each split, and the `fraction` of its tokens."""
-        return {split: self._unk(ids) for split, ids in self.splits.items()}
-
-    def _unk(self, ids: torch.Tensor) -> dict[str, float]:
-        count = sum(int(np.count_nonzero(block.numpy() == self.vocabulary.unk_id)) for block in torch.split(ids, 2**20))
-        return {"count": count, "fraction": round(count / len(ids), 6)}
+        unk_id, found = self.vocabulary.unk_id, {}
+        for split, ids in self.splits.items():
+            count = sum(int(np.count_nonzero(block.numpy() == unk_id)) for block in torch.split(ids, 2**20))
+            found[split] = {"count": count, "fraction": round(count / len(ids), 6)}
+        return found
 
     def text_sha256(self, split: str, tokens: int) -> str:
         """Return the SHA-256 of the ids of a split's last tokens, as little-endian int64."""
@@ -187,13 +187,4 @@ def map_ids(path: Path) -> torch.Tensor:
 
 def checksums(folder: Path) -> dict[str, int]:
     """Return the CRC-32 of each split's file."""
-    return {split: checksum(folder / f"{split}.int32") for split in SPLITS}
-
-
-def checksum(path: Path) -> int:
-    """Return the CRC-32 of a file."""
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            value = zlib.crc32(block, value)
-    return value
+    return {split: zlib.crc32(np.memmap(folder / f"{split}.int32", mode="r").data) for split in SPLITS}

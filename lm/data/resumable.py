@@ -1,17 +1,28 @@
 """The position in the batches of an epoch, as Lightning sets, saves and restores it."""
 
-from collections.abc import Sized
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sized
+from typing import Any, Generic, Self, TypeVar
+
+Item = TypeVar("Item")
 
 
-class Resumable(Sized):
-    """An iterable over batches that can continue within an epoch.
-
-    An iteration starts at `_resume_at`, sets that to 0, and sets `_next_batch` before it yields a batch.
-    """
+class Resumable(Sized, ABC, Generic[Item]):
+    """An iterable over batches that can continue within an epoch."""
 
     batch_sampler = None  # Lightning reads it if there is a `sampler`
     _epoch = _next_batch = _resume_at = 0
+
+    @abstractmethod
+    def batches_from(self, first: int) -> Iterator[Item]:
+        """Yield the batches of the epoch that is set, from this one on, counted from 0."""
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the epoch's batches in order; the first time after `load_state_dict`, from its position on."""
+        first, self._resume_at = self._resume_at, 0
+        for index, batch in enumerate(self.batches_from(first), first):
+            self._next_batch = index + 1
+            yield batch
 
     @property
     def sampler(self) -> Self:

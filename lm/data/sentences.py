@@ -40,7 +40,7 @@ class SentenceBatch(NamedTuple):
     remaining_TB: Tensor
 
 
-class Sentences(Resumable):
+class Sentences(Resumable[SentenceBatch]):
     """A sized, resumable iterable over batches of sentences, each of which is in one batch of an epoch.
 
     Args:
@@ -82,12 +82,9 @@ class Sentences(Resumable):
         """Return the number of batches."""
         return -(-len(self._lengths_S) // self.batch_size)
 
-    def __iter__(self) -> Iterator[SentenceBatch]:
-        """Yield the epoch's batches; the first time after `load_state_dict`, from its position on."""
-        first, self._resume_at = self._resume_at, 0
-        for index, sentences_B in list(enumerate(self.batches(self._epoch)))[first:]:
-            self._next_batch = index + 1
-            yield self._own(sentences_B)
+    def batches_from(self, first: int) -> Iterator[SentenceBatch]:
+        """Yield the batches of the epoch from this one on."""
+        return map(self._own, self.batches(self._epoch)[first:])
 
     def batches(self, epoch: int) -> list[Tensor]:
         """Return the indices of the sentences in each batch of an epoch."""

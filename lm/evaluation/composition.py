@@ -27,22 +27,18 @@ class Composition:
     def __post_init__(self) -> None:
         for name in self.names:
             check_choice("method", name, METHODS)
-        readers = [name for name in self.names if not issubclass(METHODS[name], Wrapper)]
+        readers = [name for name in self.names if name not in wrappers()]
+        wrapping = [name for name in wrappers() if name in self.names]
         if len(readers) > 1 or len(set(self.names)) < len(self.names):
             raise ValueError(
                 f"expected method to be one that reads the text, or its composition with {' and '.join(wrappers())}, "
-                f"found {','.join(self.names)}: type method={','.join(((readers or [Static.name])[0], *wrappers()))}"
+                f"found {','.join(self.names)}: type method={','.join([*readers[:1], *wrapping])}"
             )
         self.method().check()
         if self.method().needs_hidden and not self.reader().has_hidden:
             raise ValueError(
                 f"expected method to read the text once for a cache, found {','.join(self.names)}: type method=cache"
             )
-
-    @property
-    def name(self) -> str:
-        """The name of the composed method."""
-        return str(self.method().protocol()["method"])
 
     def reader(self) -> Method:
         """Return the method that reads the text."""
@@ -66,10 +62,9 @@ class Composition:
 
     def grid(self, fixed: Collection[str] = ()) -> dict[str, dict[str, Sequence[float]]]:
         """Return the values that `tune=true` tries for each option, by method, without those that are `fixed`."""
-        grids = {name: METHODS[name].grid for name in self.names}
         return {
-            name: {option: values for option, values in grid.items() if option_key(name, option) not in fixed}
-            for name, grid in grids.items()
+            name: {key: values for key, values in METHODS[name].grid.items() if option_key(name, key) not in fixed}
+            for name in self.names
         }
 
 

@@ -5,7 +5,7 @@
 Each run has a method and a state of its own, such as its own cache, or weights that adapt.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lm.data.batching import Batches
@@ -37,13 +37,13 @@ def load_members(runs: Any, checkpoint: str) -> list[SavedRun]:
 
 def check_combinable(one: SavedRun, other: SavedRun) -> None:
     """Raise a ValueError unless two runs predict the same words from the same text."""
-    facts: dict[str, Callable[[SavedRun], Any]] = {
-        "one vocabulary": lambda run: run.vocabulary.words,
-        "one data.batching": lambda run: run.config.batching,
-        "length_conditioning=false": lambda run: run.config.length_conditioning or None,
+    differences = {
+        "one vocabulary": one.vocabulary.words != other.vocabulary.words,
+        "one data.batching": one.config.batching != other.config.batching,
+        "length_conditioning=false": one.config.length_conditioning or other.config.length_conditioning,
     }
-    for wanted, fact in facts.items():
-        if fact(one) != fact(other) or (fact(one) is True):
+    for wanted, differs in differences.items():
+        if differs:
             found = f"'{one.run.folder}' ({len(one.vocabulary):,} words, data.batching={one.config.batching})"
             found += f" and '{other.run.folder}' ({len(other.vocabulary):,} words, {other.config.batching})"
             raise ValueError(f"expected an ensemble of runs with {wanted}, found {found}: type run= with one of them")
@@ -56,14 +56,9 @@ def evaluate_ensemble(
     progress: str = "",
     per_token: bool = False,
 ) -> EvalResult:
-    """Score a text with the mean of the probabilities of several models; of one model, as `evaluate`.
+    """Score a text with the mean of the probabilities of several models, each with its method.
 
-    Args:
-        models: of one vocabulary, without length conditioning.
-        batches: as for `evaluate`.
-        methods: one for each model.
-        progress: as for `evaluate`.
-        per_token: as for `evaluate`.
+    The other arguments are those of `evaluate`. Several models have one vocabulary and no length conditioning.
     """
     if len(models) == 1:
         return evaluate(models[0], batches, methods[0], progress, per_token)

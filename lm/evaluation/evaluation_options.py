@@ -1,4 +1,4 @@
-"""The options of `conf/evaluate.yaml` besides the run, typed and checked."""
+"""The options of `conf/evaluate.yaml`, typed and checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.checks import check_choice, check_fields, check_flag, check_text, check_whole, unexpected
+from lm.checks import check_choice, check_fields, check_flag, check_group, check_text, check_whole
 from lm.config import field_names
 from lm.data.sources import SPLITS
 from lm.data.text_reader import PREPARATION
@@ -49,8 +49,7 @@ class EvaluationOptions:
         check_fields(self)
         groups = {name: found for name, found in self.method_options.items() if name != Temperature.name}
         for name, found in {"data": self.data, **groups}.items():
-            if not isinstance(found, Mapping):
-                raise unexpected(name, "a group of options", found, "{}")
+            check_group(name, found)
         check_text("data.dir", self.data_dir, "FOLDER", optional=True)
         if self.per is not None:
             check_choice("per", self.per, ROWS)
@@ -82,7 +81,7 @@ class EvaluationOptions:
     def _group(self, name: str) -> Mapping[str, Any]:
         """Return the options of a method; one that is missing is None, as after `~cache.theta`, which is refused."""
         found = self.method_options.get(name, {})
-        typed = found if isinstance(found, Mapping) else {name: found}
+        typed = {name: found} if name == Temperature.name else found
         return {**dict.fromkeys(METHODS[name].option_names()), **typed}
 
     @property

@@ -11,6 +11,7 @@ from lm.evaluation.own_text import own_sentences
 from lm.evaluation.scoring import prepare_scoring
 from lm.evaluation.sentence_report import STANDARD_OUTPUT, sentence_report
 from lm.evaluation.split_report import split_report
+from lm.evaluation.text_batches import text_batches
 
 
 def evaluation_report(options: EvaluationOptions, typed_names: Collection[str] = ()) -> str:
@@ -38,8 +39,12 @@ def evaluation_report(options: EvaluationOptions, typed_names: Collection[str] =
             else load_corpus_of(first, options.data_dir)
         )
         carried = first.config.batching == "streams"
+        # What refuses to be used does so before minutes of tuning.
+        batches = text_batches(first, corpus, options.split, options.composition.method(), options.batch_size)
+        for member in members:
+            _ = member.run.evaluations
     methods, data_dir = options.composition, options.own_data_dir
     scoring = prepare_scoring(members, methods, carried, data_dir, options.tune, typed_names)
     if text is not None:
         return sentence_report(scoring, text, options.state, options.rows, options.csv)
-    return split_report(scoring, corpus, options.split, options.batch_size, options.nats)
+    return split_report(scoring, corpus, options.split, batches, options.nats)

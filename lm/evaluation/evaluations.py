@@ -1,36 +1,13 @@
-"""A score of a saved run -> its entry in `evaluations.json`, and in words.
+"""The entries of `evaluations.json`: written, read, and in words.
 
 Reports import this module without PyTorch.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from lm.run_dir import RunDir
-
-if TYPE_CHECKING:
-    from lm.data.corpus import Corpus
-    from lm.evaluation.evaluation_loop import EvalResult
-    from lm.evaluation.loading import SavedRun
-
-
-def evaluation_entry(
-    members: "Sequence[SavedRun]", corpus: "Corpus", split: str, found: "EvalResult", tuned: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Return what `evaluations.json` keeps of a score: the perplexity and all that it depends on."""
-    return {
-        "split": split,
-        "ppl": found.ppl,
-        "nats": found.nats,
-        "protocol": found.protocol,
-        "tuned": None if tuned is None else dict(tuned),
-        "checkpoint": members[0].checkpoint,
-        "corpus": {"name": corpus.name, "sha256": corpus.sha256},
-        "runs": [member.run.name for member in members],
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
@@ -52,17 +29,17 @@ def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
 def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the newest entry of a run for each split and label, of the best weights on the corpus of the training.
 
-    A damaged file counts as missing: it must not hide the results of a sweep.
+    A file that cannot be read counts as missing: it must not hide the results of a sweep.
     """
     try:
         entries = run.evaluations
-    except ValueError:
+    except (OSError, ValueError):
         return {}
-    own = {"checkpoint": "best", "sha256": run.result("corpus.sha256")}
+    sha256 = run.result("corpus.sha256")
     return {
         (entry["split"], evaluation_label(entry)): entry
         for entry in entries
-        if {"checkpoint": entry["checkpoint"], "sha256": entry["corpus"]["sha256"]} == own
+        if entry["checkpoint"] == "best" and entry["corpus"]["sha256"] == sha256
     }
 
 

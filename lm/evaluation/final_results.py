@@ -12,6 +12,7 @@ from lm.data.sources import SPLITS
 from lm.evaluation.evaluation_loop import EvalResult, evaluate
 from lm.evaluation.loading import load_saved_run
 from lm.run_dir import RunDir
+from lm.run_files import write_arrays
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
     """
     epochs, best_epoch = run.epochs, run.checkpoint("best")["epoch"] + 1
     best = score_run(run, corpus, device, "best", score_train)
-    run.write_nats(nats_arrays(best, corpus))
+    write_arrays(run.nats_path, nats_arrays(best, corpus))
     last = best if best_epoch == len(epochs) else score_run(run, corpus, device, "last", score_train)
     return {
         "epochs": len(epochs),

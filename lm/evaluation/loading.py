@@ -20,7 +20,7 @@ from lm.data.text_reader import PREPARATION
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
-from lm.run_files import DAMAGE, damaged
+from lm.run_files import damaged
 
 CHECKPOINTS = ("best", "last")
 
@@ -70,7 +70,7 @@ def load_saved_run(folder: object, checkpoint: str = "best", device: torch.devic
         model, vocabulary, config = build_model(saved["metadata"])
         model.load_state_dict(_without_prefix(saved["state_dict"], "model."))
         corpus = {name: saved["metadata"]["corpus"][name] for name in ("name", "sha256")}
-    except DAMAGE as error:
+    except Exception as error:
         raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus)
@@ -97,7 +97,12 @@ def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:
         ValueError: if the corpus there is another one.
         FileNotFoundError: if its files, or the saved config, are missing.
     """
-    return load_known_corpus(make_source(**_source_options(saved, data_dir)), saved.corpus)
+    options = dict(saved.config.source)
+    if data_dir is not None:
+        options["dir"] = data_dir
+    elif reads_folder(options["name"]):
+        options["dir"] = OmegaConf.select(saved.run.saved_config(), "data.dir")
+    return load_known_corpus(make_source(**options), saved.corpus)
 
 
 def load_known_corpus(source: Source, expected: Mapping[str, str]) -> Corpus:
@@ -147,15 +152,6 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
     for sentence in source.sentences(split):
         ids.extend(saved.vocabulary.encode([*sentence, EOS]))
     return Corpus(name, sha256, saved.vocabulary, {split: torch.tensor(ids, dtype=torch.int32)}, None)
-
-
-def _source_options(saved: SavedRun, data_dir: str | None) -> dict[str, Any]:
-    options = saved.config.source
-    if reads_folder(options["name"]):
-        return options | {"dir": data_dir or OmegaConf.select(saved.run.saved_config(), "data.dir")}
-    if data_dir is not None:
-        raise ValueError(f"expected no data.dir for data={options['name']}, found {data_dir}: leave data.dir out")
-    return options
 
 
 def reads_folder(name: str) -> bool:

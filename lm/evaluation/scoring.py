@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from lm.data.batching import Batches
@@ -9,7 +10,7 @@ from lm.data.corpus import Corpus
 from lm.evaluation.composition import Composition
 from lm.evaluation.ensembles import evaluate_ensemble
 from lm.evaluation.evaluation_loop import EvalResult, check_suited
-from lm.evaluation.evaluations import describe_method, describe_tuning, evaluation_entry, save_evaluation
+from lm.evaluation.evaluations import describe_method, describe_tuning, save_evaluation
 from lm.evaluation.loading import SavedRun, load_corpus_of
 from lm.evaluation.methods import Method
 from lm.evaluation.tuning import Tuner
@@ -18,12 +19,9 @@ from lm.models.language_model import LanguageModel
 
 @dataclass(frozen=True)
 class Scoring:
-    """One run, or an ensemble.
+    """One run, or an ensemble. Each of `members` has one of `methods`.
 
-    Args:
-        members: the runs.
-        methods: one for each run.
-        tuned: how the options of the methods were chosen, as plain values; None if they were not tuned.
+    `tuned` says in plain values how the options of the methods were chosen; None if they were not.
     """
 
     members: Sequence[SavedRun]
@@ -52,8 +50,18 @@ class Scoring:
         return [describe_method(protocol), *([describe_tuning(self.tuned)] if self.tuned else [])]
 
     def save(self, found: EvalResult, corpus: Corpus, split: str) -> list[str]:
-        """Append a score to the `evaluations.json` of each run, and return the names of the files."""
-        entry = evaluation_entry(self.members, corpus, split, found, self.tuned)
+        """Append a score, and all that it depends on, to the `evaluations.json` of each run; return their names."""
+        entry = {
+            "split": split,
+            "ppl": found.ppl,
+            "nats": found.nats,
+            "protocol": found.protocol,
+            "tuned": self.tuned,
+            "checkpoint": self.first.checkpoint,
+            "corpus": {"name": corpus.name, "sha256": corpus.sha256},
+            "runs": [member.run.name for member in self.members],
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
         return [save_evaluation(member.run, entry) for member in self.members]
 
 
@@ -65,22 +73,17 @@ def prepare_scoring(
     tuned: bool = False,
     fixed: Collection[str] = (),
 ) -> Scoring:
-    """Let the methods study the training text, and choose their options on the validation split if asked for.
+    """Let the methods study the training text, and choose their options on the validation split if `tuned`.
 
-    Args:
-        members: the runs.
-        composition: of the methods.
-        carried: whether the state is carried through the text that will be scored.
-        data_dir: the folder of the corpus of the training, if that is in another one now.
-        tuned: whether to choose options.
-        fixed: keys of options that are not chosen.
+    Options whose keys are `fixed` are not chosen. `carried` says whether the text that will be scored is one stream.
 
     Raises:
         ValueError, FileNotFoundError: as `load_corpus_of`, or if the methods do not suit the runs.
     """
     check_suited(composition.method(), members[0].model, carried)
     if tuned and not any(composition.grid(fixed).values()):
-        raise ValueError(f"expected an option of method={composition.name} to choose, found all typed: leave tune out")
+        names = ",".join(composition.names)
+        raise ValueError(f"expected an option of method={names} to choose, found all typed: leave tune out")
     readers = [composition.reader() for _ in members]
     record = None
     if tuned or readers[0].needs_study:

@@ -7,7 +7,7 @@ from lm.atomic_files import write_file
 from lm.evaluation.scoring import Scoring
 from lm.evaluation.sentence_scores import score_sentences
 from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary
-from lm.output import print_note, printable
+from lm.output import print_note
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
 
@@ -35,7 +35,7 @@ def sentence_report(scoring: Scoring, sentences: Sequence[Sequence[str]], state:
         totals += "\nconditioned on the length of each sentence: not comparable with other models"
     if csv in STANDARD_OUTPUT:
         print_note(totals)
-        return printable(csv_text(table).rstrip("\n"))
+        return csv_text(table).rstrip("\n")
     if csv is not None:
         write_file(Path(csv), csv_text(table))
     return f"{plain_text(table)}\n\n{totals}"

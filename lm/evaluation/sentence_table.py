@@ -43,7 +43,7 @@ def sentence_rows(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -
             "unknown": sum(word not in vocabulary for word in sentence.words),
             "log_probability": sentence.log_probability,
             "ppl": sentence.ppl,
-            "text": " ".join(sentence.words[:-1]),
+            "text": vocabulary.text(sentence.words[:-1]),
         }
         for number, sentence in enumerate(sentences, 1)
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lm.data.batching import Batches
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import UNK
 from lm.evaluation.evaluation_loop import EvalResult
@@ -15,7 +16,6 @@ from lm.evaluation.final_results import nats_arrays
 from lm.evaluation.loading import SavedRun
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.scoring import Scoring
-from lm.evaluation.text_batches import text_batches
 from lm.output import decimals
 from lm.run_files import write_arrays
 
@@ -28,28 +28,22 @@ BF16_NOTE = (
 )
 
 
-def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int | None, nats: str | None = None) -> str:
-    """Score a split, record the score in `evaluations.json`, and describe it.
+def split_report(scoring: Scoring, corpus: Corpus, split: str, batches: Batches, nats: str | None = None) -> str:
+    """Score the batches of a split, record the score in `evaluations.json`, and describe it.
 
-    Args:
-        scoring: the runs and their methods.
-        corpus: with the split.
-        split: a name in `SPLITS`.
-        batch_size: parallel streams, each from a zero state, or sentences per batch; None: as in `results.json`.
-        nats: a file for the nats of every token.
+    The nats of every token are written to the file `nats`.
 
     Raises:
-        ValueError: if the split is too short for the batch size, the methods do not suit the runs, or an
-            `evaluations.json` is damaged.
+        ValueError: if the methods do not suit the runs.
         OSError: if `nats` cannot be written.
     """
-    saved, _ = scoring.first, [member.run.evaluations for member in scoring.members]
-    batches = text_batches(saved, corpus, split, scoring.methods[0], batch_size)
+    saved = scoring.first
     is_unk = corpus.splits[split][-batches.num_targets :] == corpus.vocabulary.unk_id
     found = scoring.evaluate(batches, split, per_token=bool(is_unk.any()) or nats is not None)
     if nats is not None:
         write_arrays(Path(nats), nats_arrays({split: found}, corpus))
     own = corpus.sha256 == saved.corpus["sha256"]
+    first = "" if found.protocol["state"] == "reset" else ", except the first"
     lines = {
         f"{split} perplexity": decimals(found.ppl),
         "bits per char": f"{found.bits_per_token:.4f}" if saved.vocabulary.is_characters else "",
@@ -57,7 +51,7 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batch_size: int |
         f"without {UNK}": _without_unk(found, is_unk),
         "weights": "; ".join(describe_weights(member) for member in scoring.members),
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}",
-        "protocol": f"{found.tokens:,} tokens, each scored once{_first(found)}; {describe_protocol(found.protocol)}",
+        "protocol": f"{found.tokens:,} tokens, each scored once{first}; {describe_protocol(found.protocol)}",
         "tuning": describe_tuning(scoring.tuned) if scoring.tuned else "",
         "results.json": "; ".join(compare(found, *recorded(one, split)) for one in scoring.members) if own else "",
         "evaluations.json": "; ".join(scoring.save(found, corpus, split)),
@@ -69,10 +63,6 @@ def describe_weights(saved: SavedRun) -> str:
     """Return in words which weights were scored."""
     config = saved.config
     return f"{saved.checkpoint} of {config.cell}, dropout {config.dropout:g}, seed {config.seed}"
-
-
-def _first(found: EvalResult) -> str:
-    return "" if found.protocol["state"] == "reset" else ", except the first"
 
 
 def _given_lengths(found: EvalResult) -> str:

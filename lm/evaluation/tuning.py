@@ -63,7 +63,7 @@ class Tuner:
         """
         grid = self.composition.grid(self.fixed)
         found = self.composition
-        record: dict[str, Any] = {"split": SPLIT, "grid": {name: _plain(one) for name, one in grid.items() if one}}
+        record: dict[str, Any] = {"split": SPLIT, "grid": {name: one for name, one in grid.items() if one}}
         reader = found.reader().name
         if tried := grid.pop(reader, {}):
             found, record["reader_tokens"], record["reader_ppl"] = self._tune_reader(found, tried)
@@ -133,10 +133,6 @@ class Tuner:
             if text.hidden_NH is not None:
                 cache_PN += cache_probabilities(text.hidden_NH, text.targets_N, pairs, "cache") / len(self.members)
         return words_KN, cache_PN, text.length_nats
-
-
-def _plain(grid: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    return {option: list(values) for option, values in grid.items()}
 
 
 def points(grid: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:

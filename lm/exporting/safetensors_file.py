@@ -47,5 +47,6 @@ def load_safetensors(path: Path | str, device: torch.device | str = "cpu") -> Ru
         load_model(model, str(path))
         corpus, checkpoint = dict(found["corpus"]), str(found["checkpoint"])
     except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
-        raise damaged(Path(path), "safetensors file", error) from error
+        advice = "type python -m lm.export run=RUN format=safetensors again, or copy it again"
+        raise damaged(Path(path), "safetensors file", error, advice) from error
     return Run(RunDir(Path(path).parent), checkpoint, model.eval().to(device), vocabulary, config, corpus)

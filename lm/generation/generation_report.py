@@ -10,13 +10,13 @@ from lm.data.vocabulary import Vocabulary
 from lm.generation.beam_search import Beam
 from lm.generation.decoder import Continuation
 from lm.generation.text_generation import GeneratedTexts, GenerationOptions
-from lm.output import plural, print_note, print_results, printable
+from lm.output import plural, print_note, print_results
 
 
 def print_texts(generated: GeneratedTexts, vocabulary: Vocabulary, options: GenerationOptions, seconds: float) -> None:
     """Print each text as one line of standard output, with the prompt; everything else goes to standard error."""
     for text in generated.texts:
-        print_results(printable(vocabulary.text([*generated.prompt, *vocabulary.decode(text.ids)])))
+        print_results(vocabulary.text([*generated.prompt, *vocabulary.decode(text.ids)]))
         print_note(describe_text(generated, text, options))
     print_note("\n".join(["", *describe_lengths(generated, options), describe_speed(generated, seconds)]))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from tqdm import tqdm
 
-from lm.checks import check_fields, check_flag, check_whole, unexpected
+from lm.checks import check_fields, check_flag, check_group, check_whole, unexpected
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.generation.beam_search import Beam, beam_search
 from lm.generation.decoder import Continuation, Decode
@@ -44,14 +44,12 @@ class GenerationOptions:
     top_p: float | None
     seed: Annotated[int, partial(check_whole, example=1, least=0, most=2**63 - 1)]
 
-    beam: Mapping[str, Any]
+    beam: Annotated[Mapping[str, Any], check_group]
 
     def __post_init__(self) -> None:
         check_fields(self)
         if not isinstance(self.prompt, str):
             raise unexpected("prompt", "text", self.prompt, "'the company'")
-        if not isinstance(self.beam, Mapping):
-            raise unexpected("beam", "a group of options", self.beam, "{}")
         if isinstance(self.strategy, Beam) and self.num_samples > self.strategy.width:
             raise ValueError(
                 f"expected num_samples to be at most beam.width={self.strategy.width}, found {self.num_samples}: "

@@ -21,7 +21,7 @@ def allow_bf16_matmul(allowed: bool) -> None:
 
 
 def bf16_matmul_allowed() -> bool:
-    """Return whether it does."""
+    """Return whether this process computes its float32 matrix products on a CPU in bfloat16."""
     return _allowed
 
 

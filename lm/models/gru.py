@@ -44,9 +44,6 @@ class GRU(nn.GRU):
     than float32, in which the differences here would lose digits. It is differentiable once.
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
-
     def forward(  # type: ignore[override]
         self, input_TBE: Tensor, state_1BH: Tensor | None = None, weights: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:

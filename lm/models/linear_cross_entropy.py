@@ -178,7 +178,10 @@ def _exponentiate(
     gradients: "_Gradients | None",
     subtract_max: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return the same from logits without the bias, in the dtype of the weights; m = 0 unless `subtract_max`."""
+    """Return the sums of E and the nats of the targets from logits without the bias; m = 0 unless `subtract_max`.
+
+    Both are in the dtype of the weights.
+    """
     nats_C, sums_C = torch.empty_like(weights_C), torch.empty_like(weights_C)
     for block, logits_RV in _blocks(logits_CV, weights_C.dtype):
         of_targets = torch.arange(len(logits_RV), device=targets_C.device), targets_C[block]

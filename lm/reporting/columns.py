@@ -18,10 +18,10 @@ from lm.run_dir import RunDir, Value
 PERPLEXITIES = {"train_ppl": "train", "valid_ppl": "valid", "test_ppl": "test"}
 
 NEAR_BEST = 1.01
-"""How near to the best perplexity a run has converged, as a ratio."""
+"""A run has converged when its perplexity is at most this many times its best."""
 
 MAX_CHARACTERS = 8
-"""The longest text of a perplexity."""
+"""The most characters of a perplexity."""
 
 
 def format_value(value: Value) -> str:
@@ -43,7 +43,7 @@ def format_count(value: float) -> str:
 
 
 def mean(values: Sequence[Any]) -> Value:
-    """Return the mean over the seeds, or None if a value is missing: the mean of the others would mislead."""
+    """Return the mean over the seeds, NaN if a value is missing: the mean of the others would mislead."""
     return float(pd.Series(values, dtype=float).mean(skipna=False))
 
 

@@ -15,7 +15,10 @@ from lm.reporting.statistics import Array, Estimate, block_means, estimate_contr
 from lm.run_dir import RunDir, Value
 
 SAME_NATS = 1e-4
-"""How far the mean of a run's nats may be from its log-perplexity: with length conditioning they leave out lengths."""
+"""Nats belong to a run's results if their mean is at most this far from its log-perplexity.
+
+With length conditioning it is farther, because the nats leave out the lengths.
+"""
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ def recorded_nats(run: RunDir, split: str) -> tuple[str, Array]:
     try:
         text, nats_N = str(run.nats[f"{split}_sha256"]), run.nats[split].astype(np.float64)
         recorded = math.log(run.result(f"best.{split}_ppl"))
-    except (LookupError, TypeError, ValueError):  # no or damaged nats, of which the results are worth a report
+    except (OSError, LookupError, TypeError, ValueError):  # no or damaged nats; the results are worth a report
         return "", np.empty(0)
     return (text, nats_N) if abs(nats_N.mean() - recorded) < SAME_NATS else ("", np.empty(0))
 

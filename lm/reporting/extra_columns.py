@@ -1,8 +1,10 @@
 """The options of the table, in `conf/report.yaml` and `hydra.callbacks.report`. This module does not import pandas."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
 
-from lm.checks import check_flag, check_number
+from lm.checks import check_fields, check_flag, check_number
 
 
 @dataclass(frozen=True)
@@ -19,13 +21,10 @@ class ExtraColumns:
         ValueError: if `epochs_to` is not a positive number, or another one is not true or false.
     """
 
-    parameters: bool = False
-    speed: bool = False
-    epochs_to: float | None = None
-    evaluations: bool = False
+    parameters: Annotated[bool, check_flag] = False
+    speed: Annotated[bool, check_flag] = False
+    epochs_to: Annotated[float | None, partial(check_number, example=120, above=0, optional=True)] = None
+    evaluations: Annotated[bool, check_flag] = False
 
     def __post_init__(self) -> None:
-        check_flag("parameters", self.parameters)
-        check_flag("speed", self.speed)
-        check_flag("evaluations", self.evaluations)
-        check_number("epochs_to", self.epochs_to, example=120, above=0, optional=True)
+        check_fields(self)

@@ -16,7 +16,7 @@ from lm.run_dir import DAMAGED, RunDir, Value
 SAME_EXPERIMENT = frozenset(
     {"cell", "cell.name", "dropout", "seed", "resume", "num_threads", "trainer.enable_progress_bar"}
 )
-"""Options that make no column: the first three have one, seeds are averaged, the others change no result."""
+"""Options that add no column: cell and dropout always have one, seeds are averaged, the others change no result."""
 
 
 MAX_GROUPS = 30

@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,23 +61,21 @@ class ReportCallback(Callback):
         Hydra catches every exception of a callback except `SystemExit`. It does not call this method if a job has
         raised an exception, so the jobs record their failure and return.
         """
-        from lm.reporting.tensorboard import log_report_to_tensorboard
-
-        report = self._write(Path(config.hydra.sweep.dir), log_report_to_tensorboard)
+        report = self._write(Path(config.hydra.sweep.dir), last=True)
         if report is not None:
             print(f"\n{report.terminal_text()}", flush=True)
         if report is None or report.unfinished:
             raise SystemExit(1)
 
-    def _write(
-        self, folder: Path, then: "Callable[[Report], Any]" = lambda report: None, figures: bool = True
-    ) -> "Report | None":
+    def _write(self, folder: Path, figures: bool = True, last: bool = False) -> "Report | None":
         """Return the report, or None if it cannot be written, which must not stop the sweep."""
         try:
             from lm.reporting.sweep_report import write_report
+            from lm.reporting.tensorboard import log_report_to_tensorboard
 
             report = write_report(folder, self.extras, figures=figures)
-            then(report)
+            if last:
+                log_report_to_tensorboard(report)
         except Exception as error:
             log.warning("the sweep's report could not be written: %s: %s", type(error).__name__, error)
             return None

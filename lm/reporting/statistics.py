@@ -30,11 +30,11 @@ LEVEL = 0.95
 RESAMPLES = 2000
 
 BLOCKS = 100
-"""The blocks of a text: as few, and so as long, as leaves their standard deviation known to 7 %.
+"""The number of blocks of a text. With fewer, their standard deviation would be uncertain by more than 7 %.
 
-Nats are correlated over a few tokens through the state, and over hundreds through the subject of the text, and shorter
-blocks would hide that. On the Penn Treebank a block has 800 tokens, about an article. In short runs there, the standard
-error was a third smaller with blocks of 100 tokens, and 8 to 17 % larger with 1,600.
+More blocks would be shorter, and hide correlations: nats are correlated over a few tokens through the state, and over
+hundreds through the subject of the text. On the Penn Treebank a block has 800 tokens, about an article. In short runs
+there, the standard error was a third smaller with blocks of 100 tokens, and 8 to 17 % larger with 1,600.
 """
 
 MIN_BLOCK_TOKENS, MIN_BLOCKS = 50, 20

@@ -99,8 +99,9 @@ def runs_of(sweeps: Sequence[Path]) -> list[RunDir]:
     runs = [find_runs(sweep) for sweep in sweeps]
     if len(sweeps) == 1:
         return runs[0]
-    unique = len({sweep.name for sweep in sweeps}) == len(sweeps)
-    for sweep, found in zip(sweeps, runs, strict=True):
+    resolved = [sweep.resolve() for sweep in sweeps]  # the name of `.` is empty
+    unique = len({sweep.name for sweep in resolved}) == len(sweeps)
+    for sweep, found in zip(resolved, runs, strict=True):
         for run in found:
             run.sweep = sweep.name if unique else str(sweep)
             run.name = f"{run.sweep}/{run.name}"

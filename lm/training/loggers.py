@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from lm.checks import check_choice, unexpected
+from lm.checks import check_choice, check_group, unexpected
 from lm.run_dir import RunDir
 
 Options = dict[str, Any]
@@ -74,8 +74,7 @@ def check_loggers(name: str, value: object) -> None:
         raise unexpected(name, "loggers with their options", value, "tensorboard")
     for logger, options in value.items():
         check_choice(name, logger, LOGGERS)
-        if not isinstance(options, Mapping):
-            raise unexpected(f"{name}.{logger}", "a group of options", options, "{}")
+        check_group(f"{name}.{logger}", options)
         package = LOGGERS[logger].package
         if package and find_spec(package) is None:
             raise ValueError(

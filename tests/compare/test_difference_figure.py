@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from lm.compare.class_differences import class_differences
-from lm.compare.difference_figure import draw_differences
+from lm.compare.difference_figure import draw_differences, label
 from lm.compare.run_pair import RunPair
 from lm.reporting.figures import image
 from lm.reporting.groups import RunGroup
@@ -33,3 +33,8 @@ def test_runs_without_a_difference_have_empty_panels_of_words() -> None:
 
     assert all(not axes.patches for axes in figure.axes[2:])
     assert image(figure, "svg")
+
+
+def test_a_long_word_is_cut() -> None:
+    assert label("x" * 24) == "x" * 24
+    assert label("x" * 25) == "x" * 21 + "..."

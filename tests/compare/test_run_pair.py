@@ -6,6 +6,7 @@ import pytest
 
 from lm.compare.run_pair import find_seeds, load_pair
 from lm.run_dir import RunDir
+from lm.run_files import write_arrays
 from tests.compare.pairs import make_better
 from tests.run_folders import MakeRun
 
@@ -52,7 +53,7 @@ def test_runs_without_nats_are_refused(saved_run: Path, copy_of_run: Path) -> No
 
 def test_runs_of_different_texts_are_refused(saved_run: Path, copy_of_run: Path, tmp_path: Path) -> None:
     run = RunDir(Path(shutil.copytree(copy_of_run, tmp_path / "other")))
-    run.write_nats({**run.nats, "test_sha256": np.array("0" * 64)})
+    write_arrays(run.nats_path, {**run.nats, "test_sha256": np.array("0" * 64)})
 
     with pytest.raises(ValueError, match="expected runs of one corpus, found 2 different test texts"):
         load_pair(str(saved_run), str(run.folder), "test")

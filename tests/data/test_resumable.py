@@ -7,11 +7,8 @@ class Letters(Resumable):
     def __len__(self):
         return 3
 
-    def __iter__(self):
-        first, self._resume_at = self._resume_at, 0
-        for index in range(first, len(self)):
-            self._next_batch = index + 1
-            yield "abc"[index] * (self._epoch + 1)
+    def batches_from(self, first):
+        return (letter * (self._epoch + 1) for letter in "abc"[first:])
 
 
 def test_an_iteration_continues_at_a_saved_position_once():

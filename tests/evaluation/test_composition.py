@@ -17,7 +17,7 @@ def test_methods_are_composed_in_one_order_whatever_was_typed():
 
 
 def test_a_wrapper_alone_is_around_static_evaluation():
-    assert composition("method=cache").name == "cache"
+    assert composition("method=cache").method().protocol()["method"] == "cache"
     assert composition("method=static").method().protocol() == {"method": "static"}
 
 

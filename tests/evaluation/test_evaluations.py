@@ -75,6 +75,15 @@ def test_a_damaged_file_hides_no_run_and_is_not_overwritten(tmp_path, text):
     assert newest_evaluations(run) == {}
 
 
+def test_a_file_that_may_not_be_read_hides_no_run(tmp_path, monkeypatch):
+    def refuse(path, **_):
+        raise PermissionError(path)
+
+    (tmp_path / "evaluations.json").write_text("[]")
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    assert newest_evaluations(RunDir(tmp_path)) == {}
+
+
 @pytest.mark.parametrize("ppl", [math.inf, math.nan])
 def test_a_perplexity_that_is_not_finite_is_not_kept(tmp_path, ppl):
     run = RunDir(tmp_path)

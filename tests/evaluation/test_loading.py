@@ -50,7 +50,7 @@ def test_a_folder_for_a_corpus_without_files_is_refused(saved_run):
     saved = load_saved_run(saved_run)
     saved.config.source.clear()
     saved.config.source.update(name="synthetic", words=5, branching=2)
-    with pytest.raises(ValueError, match=r"expected no data\.dir for data=synthetic, found somewhere"):
+    with pytest.raises(ValueError, match=r"expected an option of data=synthetic, found data\.dir=: leave it out"):
         load_corpus_of(saved, "somewhere")
     with pytest.raises(ValueError, match=r"expected the corpus of the training \(text, .* the Python of the training"):
         load_corpus_of(saved)

@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from lm.data.vocabulary import EOS, UNK, Vocabulary
+from lm.data.vocabulary import EOS, SPACE, UNK, Vocabulary
 from lm.evaluation.sentence_scores import ScoredSentence
 from lm.evaluation.sentence_table import csv_text, plain_text, sentence_rows, summary, word_rows
 
@@ -27,6 +27,12 @@ def test_a_row_per_sentence_has_its_sum_and_perplexity():
     assert [row["log_probability"] for row in rows] == [-4.0, -3.3734567890123]
     assert [(row["tokens"], row["unknown"], row["text"]) for row in rows] == [(3, 1, 'a b,"'), (2, 0, "1e5")]
     assert rows[0]["ppl"] == pytest.approx(3.79366789)
+
+
+def test_a_sentence_of_characters_is_shown_as_text():
+    vocabulary = Vocabulary(["a", SPACE, EOS, UNK])
+    [row] = sentence_rows([ScoredSentence(("a", SPACE, "a", EOS), (-1.0,) * 4)], vocabulary)
+    assert row["text"] == "a a"
 
 
 def test_the_terminal_shows_words_that_look_like_numbers_as_words():

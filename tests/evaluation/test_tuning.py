@@ -83,7 +83,7 @@ def test_options_that_were_typed_keep_their_values(saved, corpus):
     chosen = composition("method=cache", "cache.theta=0.123")
     found, record = Tuner([saved], corpus, [chosen.reader()], chosen, ["cache.theta"]).tune()
     assert found.options["cache"]["theta"] == 0.123
-    assert record["grid"] == {"cache": {"weight": [0.0, 0.1, 0.5], "window": [20, 60]}}
+    assert record["grid"] == {"cache": {"weight": (0.0, 0.1, 0.5), "window": (20, 60)}}
     assert record["split"] == "valid"
 
 

