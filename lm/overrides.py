@@ -1,6 +1,5 @@
 """The overrides on a command line, such as `cell=gru`: how they are read, and how commands are printed to be typed."""
 
-import os
 import re
 import shlex
 from collections.abc import Collection, Sequence
@@ -10,6 +9,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+
+from lm.path_lists import exists, split_paths
 
 HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 """Folders that are taken literally, except for interpolations such as `${now:%H-%M-%S}`."""
@@ -104,25 +105,11 @@ def literal(override: str, names: Collection[str], multirun: bool = False) -> st
         return override
     if name in HYDRA_FOLDERS:
         return f"{name}={QuotedString(value, Quote.single).with_quotes()}"
-    if multirun and (paths := existing_paths(value.split(","))):
+    if multirun and all(map(exists, paths := split_paths(value))):
         return f"{name}={','.join(map(quote_value, paths))}"
     if multirun and is_sweep(override):
         return override
     return f"{name}={quote_value(value)}"
-
-
-def existing_paths(pieces: Sequence[str]) -> list[str]:
-    """Return the existing files or folders in a list that was split at its commas; empty if one does not exist.
-
-    A name may have commas itself.
-    """
-    for end in range(1, len(pieces) + 1):
-        path = ",".join(pieces[:end])
-        if path and os.path.exists(path):
-            others = existing_paths(pieces[end:])
-            if others or end == len(pieces):
-                return [path, *others]
-    return []
 
 
 def is_sweep(override: str) -> bool:

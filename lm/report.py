@@ -16,10 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from lm.cli import command
 from lm.config import typed
 from lm.output import print_results
+from lm.path_lists import split_paths
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.sweep_report import write_report
 from lm.reporting.tensorboard import log_report_to_tensorboard
-from lm.run_search import split_folders
 
 
 @command("report", literal=("sweep",))
@@ -31,7 +31,7 @@ def main(config: DictConfig) -> None:
         FileNotFoundError: if the sweep's folder does not exist, or holds no run.
     """
     sweep = "" if OmegaConf.is_missing(config, "sweep") or config.sweep is None else str(config.sweep)
-    folders = split_folders(sweep)
+    folders = split_paths(sweep)
     if not all(folder.strip() for folder in folders):
         raise ValueError("expected a sweep's folder, found none: type python -m lm.report sweep=multirun/FOLDER")
     extras = typed(ExtraColumns, config)

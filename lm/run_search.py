@@ -5,6 +5,7 @@ from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
+from lm.path_lists import exists, split_paths
 from lm.run_dir import RunDir
 
 MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
@@ -69,18 +70,6 @@ def is_run(folder: Path) -> bool:
     return any((folder / mark).is_file() for mark in MARKS)
 
 
-def split_folders(text: str) -> list[str]:
-    """Split `A,B` into folders. Commas belong to a name if a folder has that name, such as `cell=gru,dropout=0.25`.
-
-    A part may be a pattern, such as `cell=gru,*`.
-    """
-    parts = text.split(",")
-    names = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    first = next((name for name in names if name and (Path(name).is_dir() or glob(name))), parts[0])
-    rest = text[len(first) + 1 :]
-    return [first, *split_folders(rest)] if len(first) < len(text) else [first]
-
-
 def runs_in(text: str) -> list[Path]:
     """Return the run folders that a text names: folders, sweeps' folders and patterns, separated by commas.
 
@@ -89,8 +78,8 @@ def runs_in(text: str) -> list[Path]:
     Raises:
         ValueError: if there is nothing before or after a comma.
     """
-    names = split_folders(text)
-    if not any(Path(name).is_dir() or glob(name) for name in names):
+    names = split_paths(text)
+    if not any(map(exists, names)):
         return [Path(text)]
     if not all(names):
         named = ",".join(filter(None, names))

@@ -16,6 +16,7 @@ with suppress(ImportError):
     import lm.sweeps.pruning
 
 make_lighter()
+write_figures = lm.reporting.sweep_report._write_figures
 lm.reporting.sweep_report._write_figures = lambda *_: None  # to draw and to encode them takes a second per sweep
 gc.collect()
 gc.freeze()

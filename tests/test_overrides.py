@@ -113,6 +113,7 @@ def test_in_a_sweep_a_comma_separates_values_unless_a_folder_has_that_name(tmp_p
     assert as_hydra_reads(literal("data.dir=x=it's", NAMES, multirun=True)) == "x=it's"
     (tmp_path / "x=c,d").mkdir()
     assert literal("data.dir=a,b,x=c,d,a,b", NAMES, multirun=True) == "data.dir='a,b','x=c,d','a,b'"
+    assert literal("data.dir=x=c,*", NAMES, multirun=True) == "data.dir='x=c,*'"
 
 
 @pytest.mark.parametrize(

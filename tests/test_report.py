@@ -5,9 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from lm.report import split_folders
-from tests.run_folders import MakeRun
-
 RunCommand = Callable[..., int]
 
 
@@ -39,16 +36,6 @@ def test_the_command_compares_sweeps(
     assert {"sweep", "b=1,c=2"} < set(output.split())
     assert (grid / "comparison" / "report.md").is_file()
     assert not (grid / "report.md").exists()
-
-
-def test_a_comma_belongs_to_a_folder_of_that_name(
-    make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    make_run("cell=gru", "dropout=0")
-    monkeypatch.chdir(sweep)
-
-    assert split_folders("cell=gru,dropout=0") == ["cell=gru,dropout=0"]
-    assert split_folders("a,cell=gru,dropout=0,b") == ["a", "cell=gru,dropout=0", "b"]
 
 
 BAD = {

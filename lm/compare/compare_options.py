@@ -1,5 +1,6 @@
 """The options of `conf/compare.yaml`, typed and checked, and the folders on the command line."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from lm.checks import check_choice, check_fields, check_group, check_text
-from lm.overrides import existing_paths
+from lm.path_lists import exists, split_paths
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ def name_folders(arguments: Sequence[str]) -> list[str]:
 
 def matching_folders(text: str) -> list[Path]:
     """Return the folders that a text names: one folder, several with commas between them, or a pattern."""
-    pieces = text.split(",")
-    found = existing_paths(pieces) or sorted(glob(text))
+    names = split_paths(text)
+    if not all(map(exists, names)):
+        return []
+    found = [path for name in names for path in ([name] if os.path.exists(name) else sorted(glob(name)))]
     return [Path(path) for path in found if Path(path).is_dir()]

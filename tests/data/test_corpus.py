@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import tracemalloc
 
 import pytest
@@ -9,6 +7,7 @@ from lm.data.corpus import load_corpus
 from lm.data.sources.source import SPLITS, Source, digest
 from lm.data.sources.text import TextSource
 from tests.conftest import no_file_larger_than
+from tests.processes import FORK_SERVER
 
 
 class Sentences(Source):
@@ -224,16 +223,20 @@ def test_the_cache_folder_is_the_one_of_lm_data(tmp_path, monkeypatch):
 def test_processes_that_start_at_once_agree(tmp_path):
     for split in SPLITS:
         (tmp_path / f"{split}.txt").write_text("the cat sat\n" * 20_000)
-    command = (
-        "from lm.data.sources.text import TextSource; from lm.data.corpus import load_corpus; "
-        "from pathlib import Path; "
-        f"print(int(load_corpus(TextSource({str(tmp_path)!r}), Path({str(tmp_path)!r})).splits['train'].sum()))"
-    )
-    processes = [subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) for _ in range(4)]
-    outputs = [process.communicate(timeout=120)[0].strip() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4
-    corpus = load_corpus(TextSource(tmp_path), tmp_path)
-    assert outputs == [str(int(corpus.splits["train"].sum())).encode()] * 4
+    sums = [tmp_path / name for name in "abcd"]
+    processes = [FORK_SERVER.Process(target=write_sum, args=(tmp_path, path)) for path in sums]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0] * 4
+    write_sum(tmp_path, tmp_path / "expected")
+    assert {path.read_text() for path in sums} == {(tmp_path / "expected").read_text()}
+
+
+def write_sum(folder, path):
+    """Write the sum of the ids of the training split."""
+    path.write_text(str(int(load_corpus(TextSource(folder), folder).splits["train"].sum())))
 
 
 class Endless(Source):

@@ -1,5 +1,4 @@
 import csv
-import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from lm.reporting import sweep_report as module
 from lm.reporting.effect_sentences import NOTE, effect_sentence
 from lm.reporting.sweep_report import runs_of, write_report
+from tests.processes import FORK_SERVER
 from tests.run_folders import MakeRun
 
 FILES = [
@@ -165,8 +165,7 @@ def test_two_workers_may_write_at_once(grid: Path) -> None:
     write_report(grid)
     expected = {name: (grid / name).read_bytes() for name in FILES + EFFECT_FILES}
 
-    context = multiprocessing.get_context("forkserver")
-    workers = [context.Process(target=write_report, args=(grid,)) for _ in range(2)]
+    workers = [FORK_SERVER.Process(target=write_with_figures, args=(grid,)) for _ in range(2)]
     for worker in workers:
         worker.start()
     seen = {name: set[bytes]() for name in FILES + EFFECT_FILES}
@@ -180,6 +179,13 @@ def test_two_workers_may_write_at_once(grid: Path) -> None:
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert seen == {name: {content} for name, content in expected.items()}
     assert files_in(grid) == sorted(FILES + EFFECT_FILES)
+
+
+def write_with_figures(folder: Path) -> None:
+    from tests.preload import write_figures  # without which the fork server writes reports
+
+    module._write_figures = write_figures
+    write_report(folder)
 
 
 def test_the_terminal_shows_the_table_and_what_to_do_next(grid: Path) -> None:
