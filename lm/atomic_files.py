@@ -3,10 +3,10 @@
 import errno
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any, Literal
 
 
@@ -59,25 +59,18 @@ def write_json(path: Path, values: Any) -> None:
 
 @contextmanager
 def _beside(path: Path, mode: Literal["w", "wb"]) -> Iterator[IO[Any]]:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
-        with _open(descriptor, mode) as file:
+        with _open(temporary, mode.replace("w", "x")) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())  # or a power cut could leave the new name with nothing behind it
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _open(file: Path | int, mode: Literal["w", "wb"]) -> IO[Any]:
-    encoding, newline = ("utf-8", "") if mode == "w" else (None, None)
+def _open(file: Path, mode: str) -> IO[Any]:
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "")
     return open(file, mode, encoding=encoding, newline=newline)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,7 +14,7 @@ from inspect import cleandoc
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
@@ -115,6 +115,8 @@ def one_line(error: BaseException) -> str:
         return f"expected to use {place}, found: {error.strerror}; {advice}"
     if str(error).startswith("Error merging override") and error.__cause__:
         return one_line(error.__cause__)  # Hydra's own message does not say what is wrong
+    if isinstance(error, InstantiationException) and isinstance(error.__cause__, ValueError):
+        return one_line(error.__cause__)  # what a launcher or a sweeper refuses
     if isinstance(error, InterpolationResolutionError) and isinstance(error.__context__, Exception):
         return one_line(error.__context__)  # the error of a resolver, without the way to it through the config
     text = re.split(r"Config search path|\s+full_key:", str(error))[0]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from lm.checks import as_typed, check_fields, check_flag, check_number, check_whole
+from lm.checks import as_typed, check_fields, check_flag, check_number, check_whole, unexpected
 from lm.config import field_names, plain
 from lm.run_dir import RunDir
 from lm.trainer_config import TrainerConfig
@@ -36,6 +36,8 @@ class MachineConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.precision is None:
+            raise unexpected("precision", "a precision of Lightning's, or auto", None, "auto")
 
     @property
     def scores_train(self) -> bool:

@@ -22,9 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 import lm.resolvers  # noqa: F401  # which a run's config needs
 from lm.atomic_files import write_atomically, write_json
 from lm.folders import waiting_lock
-from lm.run_files import FINISHED as FINISHED
-from lm.run_files import PRUNED as PRUNED
 from lm.run_files import (
+    FINISHED,
     parse_epochs,
     parse_hydra,
     parse_overrides,

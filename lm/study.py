@@ -28,11 +28,7 @@ def has_study(sweep: Path) -> bool:
 
 
 def check_installed() -> None:
-    """Check that Optuna is installed.
-
-    Raises:
-        ValueError: if it is not.
-    """
+    """Raise a ValueError unless Optuna is installed."""
     if find_spec("optuna") is None:
         raise ValueError(f"expected the package optuna for a search, found none: type {NEEDED}")
 

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Annotated, Any
 
-from lm.checks import check_choice, check_fields, check_flag, check_whole, unexpected
+from lm.checks import check_choice, check_fields, check_flag, check_text, check_whole, unexpected
 
 
 def check_devices(name: str, value: object) -> None:
@@ -62,7 +62,7 @@ class TrainerConfig:
         ValueError: as `Config`.
     """
 
-    accelerator: Annotated[str, partial(check_choice, choices=("auto", "cpu", "gpu", "cuda", "mps", "tpu"))]
+    accelerator: Annotated[str, partial(check_choice, choices=("auto", "cpu", "gpu", "cuda"))]
     devices: Annotated[int | str | list[int], check_devices]
     strategy: str
     limit_train_batches: Annotated[int | float, check_limit]
@@ -71,7 +71,7 @@ class TrainerConfig:
     enable_progress_bar: Annotated[bool, check_flag]
     max_time: Annotated[str | None, check_duration]
     check_val_every_n_epoch: Annotated[int, partial(check_whole, example=1)] = 1
-    profiler: str | None = None
+    profiler: Annotated[str | None, partial(check_text, example="simple", optional=True)] = None
     deterministic: Annotated[bool | None, partial(check_flag, optional=True)] = None
     benchmark: Annotated[bool | None, partial(check_flag, optional=True)] = None
     detect_anomaly: Annotated[bool, check_flag] = False

@@ -180,6 +180,13 @@ def test_values_at_the_limits_are_taken(override):
     assert refusal(override) is None
 
 
+def test_no_precision_is_refused():
+    assert (
+        refusal("precision=null")
+        == "expected precision to be a precision of Lightning's, or auto, found null: type precision=auto"
+    )
+
+
 def test_a_decay_that_no_float_can_hold_is_refused():
     sentence = refusal("epochs=6000")
     assert sentence is not None

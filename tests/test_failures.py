@@ -124,7 +124,7 @@ def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command
     assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
     assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
     run = run_of(tmp_path / "sweep", "hidden_size=4000000")
-    assert "found it too tiny for 256000000000000 bytes: type a smaller" in run.results["error"]
+    assert "found no room for 256000000000000 bytes: type a smaller" in run.results["error"]
     assert "Traceback" not in (run.folder / "train.log").read_text()
 
 

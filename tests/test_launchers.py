@@ -155,6 +155,16 @@ def test_slurm_gets_a_job_with_a_gpu_for_each_run_and_queues_it_again(corpus_fol
     assert f"{sys.executable} -u -m submitit.core._submit" in script
 
 
+def test_a_wrong_number_of_runs_at_a_time_is_one_sentence(run_command, small, capsys):
+    words = ("-m", "cell=lstm,gru", *small, "hydra/launcher=local", "hydra.launcher.n_jobs=0")
+    assert run_command("lm.train", *words) == 1
+    error = capsys.readouterr().err.strip()
+    assert error == (
+        "error: expected hydra.launcher.n_jobs to be a whole number of at least 1 or null, found 0: "
+        "type hydra.launcher.n_jobs=2"
+    )
+
+
 @pytest.mark.parametrize(
     ("launcher", "plugin", "extra"),
     [

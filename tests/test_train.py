@@ -185,7 +185,7 @@ def test_a_sweep_at_equal_parameters_compares_the_cells_at_equal_size_and_with_e
 
 def test_sizes_that_match_for_another_vocabulary_are_refused(run_command, small, capsys):
     assert run_command("lm.train", "experiment=equal_parameters", *small) == 1
-    assert "expected a corpus of 10000 words, for which the sizes match, found" in capsys.readouterr().err
+    assert "expected a vocabulary of 10000 words, for which sizes were matched, found" in capsys.readouterr().err
 
 
 def test_a_sweep_reads_its_corpus_once(run_command, tiny, tmp_path, monkeypatch):

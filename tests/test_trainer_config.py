@@ -13,7 +13,8 @@ DEFAULTS = {
 @pytest.mark.parametrize(
     ("name", "values"),
     {
-        "accelerator": [None, "", 0, "abacus", ["cpu"]],
+        "accelerator": [None, "", 0, "abacus", "mps", ["cpu"]],
+        "profiler": ["", 0, True, ["simple"]],
         "devices": [None, 0, -1, 1.5, True, "", "abc", [], [0.5], ["a"]],
         "limit_train_batches": [None, 0, 0.0, -1, -0.5, 1.5, math.nan, math.inf, True, "abc", []],
         "limit_val_batches": [None, 0, 0.0, -1, -0.5, 1.5, math.nan, math.inf, True, "abc", []],
@@ -36,7 +37,7 @@ def test_a_value_of_the_wrong_kind_is_refused_with_the_name_of_the_option(name, 
 @pytest.mark.parametrize(
     ("name", "values"),
     {
-        "accelerator": ["auto", "cpu", "gpu", "cuda", "mps"],
+        "accelerator": ["auto", "cpu", "gpu", "cuda"],
         "devices": [1, 2, "auto", [0], [0, 3]],
         "limit_train_batches": [1, 10, 1.0, 0.5],
         "max_time": [None, "00:00:00:05", "10:00:00:00"],

@@ -146,7 +146,7 @@ def seconds_to_first_step(overrides: Sequence[str]) -> float:
     """
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
-        limits = ("epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", f"hydra.run.dir={run}")
+        limits = ("trainer.limit_train_batches=1", "trainer.limit_val_batches=1", f"hydra.run.dir={run}")
         command = [sys.executable, "-m", "lm.train", *overrides, *limits]
         path = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # the modules of this process
         started = time.time()

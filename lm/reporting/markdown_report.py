@@ -17,8 +17,8 @@ from lm.reporting.effects import Effect
 from lm.reporting.groups import RunGroup, figure_note
 from lm.reporting.search_results import SearchResults, search_section
 from lm.reporting.table import MARK, Table, build_interval_table, build_last_table, escape_markdown
-from lm.run_dir import FINISHED, PRUNED, RunDir, Value
-from lm.run_files import ENDED, parse_yaml
+from lm.run_dir import RunDir, Value
+from lm.run_files import ENDED, FINISHED, PRUNED, parse_yaml
 
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 """Options that name a folder of one machine. The page says FOLDER, and knows the corpus by its checksum."""

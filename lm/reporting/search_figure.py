@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lm.reporting.columns import format_value
 from lm.reporting.figures import COLOURS, STYLE, logarithmic_axis, perplexity_axis
 from lm.reporting.search_results import SearchResults
-from lm.run_dir import FINISHED, PRUNED
+from lm.run_files import FINISHED, PRUNED
 
 STATUSES: dict[str, tuple[str, dict[str, Any]]] = {
     FINISHED: ("finished", {"marker": "o", "color": COLOURS[0]}),

@@ -5,8 +5,6 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -17,6 +15,7 @@ from lm.did_you_mean import unread_option
 from lm.machine_config import MachineConfig, resumed
 from lm.models.cutoffs import vocabulary_cutoffs
 from lm.run_dir import RunDir
+from lm.sweeps.sweep_options import parse_options
 from lm.training.averaging import check_averaging
 from lm.training.optimizers import WITHOUT_CELL_LR, check_optimizer
 from lm.training.schedules import check_schedule, schedules_without
@@ -72,8 +71,8 @@ class ConfigCheck(Callback):
     def on_run_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
         """Check the options of a single run."""
         options = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        for sentence in self.check_run(config_name, options, config.hydra.overrides.task, config.hydra).values():
-            raise ValueError(sentence)
+        if unread := self.check_run(config_name, options, config.hydra.overrides.task, config.hydra):
+            raise ValueError(next(iter(unread.values())))
 
     @exit_on_user_error()
     def on_multirun_start(self, config: DictConfig, config_name: str = "train", **kwargs: Any) -> None:
@@ -92,8 +91,8 @@ class ConfigCheck(Callback):
             unread = {name: found[name] for name in unread or found if name in found}
             if not unread:
                 return
-        for refusal in [*map(ValueError, unread.values()), *errors]:
-            raise refusal
+        if refusals := [*map(ValueError, unread.values()), *errors]:
+            raise refusals[0]
 
     def check_run(
         self, config_name: str, config: DictConfig, overrides: Sequence[str], hydra: DictConfig
@@ -121,11 +120,9 @@ class ConfigCheck(Callback):
 
 def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
     """Yield the overrides of each run of a sweep; of an interval, those with its ends."""
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    lines = [*(f"{key}={values}" for key, values in (params or {}).items()), *overrides]
-    parsed = {override.get_key_element(): override for override in parser.parse_overrides(lines)}
     choices = []
-    for key, override in parsed.items():
+    for override in parse_options(overrides, params).values():
+        key = override.get_key_element()
         if override.is_discrete_sweep():
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         elif override.is_interval_sweep():
@@ -137,11 +134,7 @@ def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
 
 
 def check_config(config: DictConfig) -> None:
-    """Check every option of a composed config.
-
-    Raises:
-        ValueError, OSError: if one is wrong.
-    """
+    """Raise a ValueError or an OSError if an option of a composed config is wrong."""
     run = Config.from_hydra(config)
     MachineConfig.from_hydra(config)
     check_optimizer(run.optimizer, run.optimizer_options)
@@ -158,7 +151,7 @@ def check_for_vocabulary(config: DictConfig) -> None:
     """
     run, size = Config.from_hydra(config), OmegaConf.select(config, "equal_parameters.vocabulary_size")
     if size and run.softmax != "full":
-        raise ValueError(f"expected softmax=full, for which the sizes match, found {run.softmax}: type softmax=full")
+        raise ValueError(f"expected softmax=full with equal_parameters, found {run.softmax}: type softmax=full")
     if not size and run.cutoffs is None:
         return
     from lm.data.corpus import load_corpus  # imports PyTorch, which other checks do not need
@@ -173,24 +166,19 @@ def unread_options(config: DictConfig, hydra: DictConfig, overrides: Sequence[st
     values = {"hydra.mode": hydra.mode.name, "hydra/launcher": hydra.runtime.choices["hydra/launcher"]}
     sentences = {}
     for name in (override.lstrip("+~").partition("=")[0] for override in overrides):
-        for unread in (unread for unread in UNREAD if name.startswith(unread.prefix)):
+        for unread in UNREAD:
             value = values.get(unread.key, OmegaConf.select(config, unread.key))
-            if value in unread.values:
+            if name.startswith(unread.prefix) and value in unread.values:
                 found = f"{name}= with {unread.key}={value}" if unread.key != "hydra.mode" else f"{name}="
-                sentence = f"expected an option that is read, found {found}: {unread.instead}, or leave it out"
-                sentences[name] = sentence
+                sentences[name] = f"expected an option that is read, found {found}: {unread.instead}, or leave it out"
     return sentences
 
 
 def check_vocabulary_size(expected: int | None, corpus: "Corpus") -> None:
-    """Check that sizes matched for equal parameters (`conf/experiment/`) were matched for this corpus.
-
-    Raises:
-        ValueError: if they were not.
-    """
+    """Raise a ValueError if sizes were matched for equal parameters with a vocabulary of another size."""
     found = len(corpus.vocabulary)
     if expected not in (None, found):
         raise ValueError(
-            f"expected a corpus of {expected} words, for which the sizes match, found {found} in {corpus.name}: "
+            f"expected a vocabulary of {expected} words, for which sizes were matched, found {found} in {corpus.name}: "
             f"type equal_parameters.vocabulary_size={found}"
         )

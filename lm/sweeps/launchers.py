@@ -13,13 +13,12 @@ from hydra._internal.callbacks import Callbacks
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, configure_log, env_override, run_job, setup_globals
-from hydra.errors import HydraException
 from hydra.plugins.plugin import Plugin
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict
 
 from lm.checks import check_whole
-from lm.sweeps.cores import cores, num_workers
+from lm.sweeps.cores import cores
 from lm.sweeps.sweep_job import SweepJob, wait_for_any
 
 
@@ -37,15 +36,12 @@ class LocalLauncher(BasicLauncher):
     def __init__(self, n_jobs: int | None = None) -> None:
         super().__init__()
         self.n_jobs = n_jobs
-        try:
-            check_whole("hydra.launcher.n_jobs", n_jobs, example=2, optional=True)
-        except ValueError as error:
-            raise HydraException(str(error)) from error
+        check_whole("hydra.launcher.n_jobs", n_jobs, example=2, optional=True)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Train the runs of these overrides; return what Hydra's sweeper wants to know of them, in their order."""
         setup_globals()
-        at_once = min(self.n_jobs or num_workers(None), len(job_overrides))
+        at_once = min(self.n_jobs or cores(), len(job_overrides))
         returns: dict[int, JobReturn] = {}
         with env_override({"OMP_NUM_THREADS": _threads(at_once)}):
             self._launch(job_overrides, initial_job_idx, at_once, returns)

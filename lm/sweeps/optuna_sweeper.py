@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -52,10 +51,7 @@ class OptunaSweeper(Sweeper):
     def __init__(self, n_trials: int, sampler: DictConfig, pruner: DictConfig, params: Any = None) -> None:
         super().__init__()
         self.n_trials, self.sampler, self.pruner, self.params = n_trials, sampler, pruner, params or {}
-        try:
-            check_whole("hydra.sweeper.n_trials", n_trials, example=20)
-        except ValueError as error:
-            raise HydraException(str(error)) from error
+        check_whole("hydra.sweeper.n_trials", n_trials, example=20)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what Hydra has composed, and make the launcher."""
@@ -73,10 +69,8 @@ class OptunaSweeper(Sweeper):
         """
         assert self.config is not None
         assert self.launcher is not None
-        assert self.hydra_context is not None
-        lines = [*(f"{key}={values}" for key, values in self.params.items()), *arguments]
-        space = SearchSpace.parse(lines, self.hydra_context.config_loader)
-        workers = num_workers(self.config.hydra.launcher)
+        space = SearchSpace.parse(arguments, self.params)
+        workers = workers_of(self.config.hydra.launcher)
         make_sampler, _ = self.sampler_of(0), instantiate(self.pruner)  # wrong options end here
         sweep = Path(self.config.hydra.sweep.dir)
         remove_torn_line(sweep)
@@ -96,11 +90,7 @@ class OptunaSweeper(Sweeper):
 
 
 def check_space(study: Study, space: SearchSpace, sweep: Path) -> None:
-    """Check that a study that is continued searches the same; a new one records what it searches.
-
-    Raises:
-        ValueError: if it searches something else.
-    """
+    """Raise a ValueError if a study is continued that searches something else; a new one records what it searches."""
     asked = {key: str(found) for key, found in space.distributions.items()}
     known = study.user_attrs.get(SPACE)
     if known is None:
@@ -113,7 +103,7 @@ def check_space(study: Study, space: SearchSpace, sweep: Path) -> None:
         )
 
 
-def num_workers(launcher: DictConfig) -> Callable[[], int] | None:
+def workers_of(launcher: DictConfig) -> Callable[[], int] | None:
     """Return a function that returns how many runs a launcher trains at a time.
 
     None if it takes the next run only when a worker is free. Ray's workers are known only after the launcher starts.

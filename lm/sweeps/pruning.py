@@ -12,12 +12,13 @@ from optuna.trial import TrialState
 
 from lm.output import short
 from lm.study import open_study
-from lm.sweeps.trials import options_key, trial_key
+from lm.sweeps.sweep_options import options_key
+from lm.sweeps.trials import trial_key
 from lm.training.lightning_module import LanguageModelModule
 from lm.training.signals import Interrupted
 
 REASON = "pruned"
-"""The attribute of a trial that says why its run ends. It outlives a kill between the decision and the end."""
+"""The attribute of a trial that says why its run ends. It is stored, so a run that is killed then ends when resumed."""
 
 
 class TrialReport(pl.Callback):

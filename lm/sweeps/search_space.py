@@ -13,12 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lm.sweeps.sweep_options import option_name
+from lm.sweeps.sweep_options import parse_options
 
 DIGITS = 4
 """The significant digits of a number from an interval, so that the names of runs can be read."""
@@ -37,15 +35,14 @@ class SearchSpace:
     distributions: dict[str, BaseDistribution]
 
     @classmethod
-    def parse(cls, lines: Sequence[str], config_loader: ConfigLoader | None = None) -> "SearchSpace":
-        """Return the space of these overrides; a later one replaces an earlier one of the same option.
+    def parse(cls, overrides: Sequence[str], params: Mapping[str, Any] | None = None) -> "SearchSpace":
+        """Return the space of these overrides, which replace what the config's `params` sweep.
 
         Raises:
             HydraException: if Hydra cannot parse them.
             ValueError: if nothing is searched, or nothing can be drawn.
         """
-        parser = OverridesParser.create(config_loader=config_loader)
-        options = {option_name(one.input_line or ""): one for one in parser.parse_overrides(list(lines))}
+        options = parse_options(overrides, params)
         found = {key: distribution(key, one) for key, one in options.items() if one.is_sweep_override()}
         if not found:
             raise ValueError("expected an option to search over, found none: add 'lr=interval(0.3,2)'")

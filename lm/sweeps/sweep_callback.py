@@ -17,7 +17,7 @@ from lm.folders import create_folder, locked, remove_unused
 from lm.output import plural
 from lm.overrides import escape_interpolations, quote_override, quote_value
 from lm.study import check_installed
-from lm.sweeps.cores import cores_per_run, num_workers
+from lm.sweeps.cores import cores
 from lm.sweeps.launchers import LocalLauncher, register
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_dir import check_folder, names_by_options
@@ -186,7 +186,7 @@ def describe_sweep(config: DictConfig, sweep: Path, options: SweepOptions) -> st
     verb = "resuming" if (sweep / "multirun.yaml").exists() else "training"
     line = f"{verb} {count} in {sweep}"
     if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
-        each = cores_per_run(config.hydra.overrides.task, OmegaConf.select(config, "hydra.sweeper.params"))
-        workers = num_workers(num_runs)
+        each = config.hydra.launcher.ray.remote.num_cpus
+        workers = min(max(1, cores() // each), num_runs or cores())
         line += f"\nno GPU found here: {plural(workers, 'run')} at a time, {plural(each, 'core')} each"
     return line

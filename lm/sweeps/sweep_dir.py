@@ -12,10 +12,10 @@ from yaml import YAMLError
 from lm.run_dir import RunDir
 from lm.run_files import ENDED, parse_yaml
 from lm.run_search import find_runs
-from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, run_name, run_options
+from lm.sweeps.sweep_options import EXCLUDED_FROM_RUN_NAME, SweepOptions, options_key, run_name, run_options
 
 
-def runs_in(sweep: Path) -> list[RunDir]:
+def runs_of_sweep(sweep: Path) -> list[RunDir]:
     """Return the runs in a sweep's folder, which need not exist."""
     try:
         return find_runs(sweep)
@@ -29,7 +29,7 @@ def check_folder(sweep: Path, options: SweepOptions) -> None:
     Raises:
         ValueError: if they differ in something else.
     """
-    finished = [run for run in runs_in(sweep) if run.finished]
+    finished = [run for run in runs_of_sweep(sweep) if run.finished]
     free = options.swept.keys() | _varied(finished)
     for run in finished:
         found = run_options(run.overrides)
@@ -56,13 +56,13 @@ def _difference(run: RunDir, key: str, trained: str | None, asked: str | None) -
 
 def name_in_sweep(overrides: Sequence[str], swept: Collection[str] | None, sweep: str) -> str:
     """Return the folder of a run in its sweep: that of the run with the same options, or else a new name."""
-    return names_by_options(sweep).get(frozenset(run_options(overrides).items())) or run_name(overrides, swept)
+    return names_by_options(sweep).get(options_key(overrides)) or run_name(overrides, swept)
 
 
 @cache
 def names_by_options(sweep: str) -> dict[frozenset[tuple[str, str]], str]:
     """Return the names of the runs that are in a sweep's folder when this process first looks."""
-    return {frozenset(run_options(run.overrides).items()): run.name for run in runs_in(Path(sweep))}
+    return {options_key(run.overrides): run.name for run in runs_of_sweep(Path(sweep))}
 
 
 def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None) -> str:
@@ -75,7 +75,7 @@ def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None)
     configs = sorted(Path("multirun").glob("*/multirun.yaml"), key=lambda path: path.stat().st_mtime, reverse=True)
     for config in configs:
         saved = saved_options(config)
-        ended = sum(run.status in ENDED for run in runs_in(config.parent))
+        ended = sum(run.status in ENDED for run in runs_of_sweep(config.parent))
         if saved and saved.same_runs(options) and ended < (options.num_runs or ended + 1):
             return str(config.parent)
     raise FileNotFoundError(

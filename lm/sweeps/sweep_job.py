@@ -19,7 +19,7 @@ from lm.cli import USER_ERRORS, one_line
 from lm.run_dir import RunDir
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import ignore_terminal_signals, start_process
-from lm.sweeps.sweep_dir import runs_in
+from lm.sweeps.sweep_dir import runs_of_sweep
 from lm.training.loggers import has_logged
 
 log = logging.getLogger(__name__)
@@ -117,12 +117,19 @@ def announcement(hydra: HydraConf, run: RunDir) -> str:
 
 def time_left(sweep: Path, num_runs: int, started: float) -> timedelta | None:
     """Return the time until the sweep ends, as the runs that have ended since it started predict it."""
-    runs = [run for run in runs_in(sweep) if run.results_path.exists()]
-    new = [run for run in runs if run.results_path.stat().st_mtime >= started]
+    runs = [run for run in runs_of_sweep(sweep) if run.results_path.exists()]
+    new = [run for run in runs if _ended_at(run) >= started]
     if not new:
         return None
     remaining = num_runs - sum(run.finished or run in new for run in runs)
     return timedelta(seconds=round((time.time() - started) / len(new) * remaining))
+
+
+def _ended_at(run: RunDir) -> float:
+    try:
+        return run.results_path.stat().st_mtime
+    except FileNotFoundError:  # it has just resumed
+        return 0.0
 
 
 def job_logging(hydra: HydraConf, run: RunDir) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -35,10 +36,7 @@ class SweepOptions:
         Raises:
             HydraException: if Hydra cannot parse them.
         """
-        lines = [f"{key}={values}" for key, values in (params or {}).items()] + list(overrides)
-        hydra = GlobalHydra.instance()
-        parser = OverridesParser.create(config_loader=hydra.config_loader() if hydra.is_initialized() else None)
-        parsed = {option_name(one.input_line or ""): one for one in parser.parse_overrides(lines)}
+        parsed = parse_options(overrides, params)
         constants = {key: one for key, one in parsed.items() if not one.is_sweep_override()}
         return cls(
             {key: canonical(one.get_value_element_as_str()) for key, one in constants.items()},
@@ -67,6 +65,18 @@ class SweepOptions:
         return {key: values for key, values in found.items() if key not in EXCLUDED_FROM_RUN_NAME}
 
 
+def parse_options(overrides: Sequence[str], params: Mapping[str, Any] | None = None) -> dict[str, Override]:
+    """Return the parsed overrides by option; one of the command line replaces what the config sweeps.
+
+    Raises:
+        HydraException: if Hydra cannot parse them.
+    """
+    lines = [*(f"{key}={values}" for key, values in (params or {}).items()), *overrides]
+    hydra = GlobalHydra.instance()
+    parser = OverridesParser.create(config_loader=hydra.config_loader() if hydra.is_initialized() else None)
+    return {option_name(one.input_line or ""): one for one in parser.parse_overrides(lines)}
+
+
 def option_name(override: str) -> str:
     """Return the option of an override, without the plus that adds it."""
     return override.lstrip("+").partition("=")[0]
@@ -91,6 +101,11 @@ def run_options(overrides: Sequence[str]) -> dict[str, str]:
     """Return the options by which a run is known, with one spelling for equal values."""
     values = {option_name(override): override.partition("=")[2] for override in overrides}
     return {key: canonical(value) for key, value in values.items() if key not in EXCLUDED_FROM_RUN_NAME}
+
+
+def options_key(overrides: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Return what runs with equal options have in common."""
+    return frozenset(run_options(overrides).items())
 
 
 def canonical(value: str) -> str:

@@ -52,7 +52,7 @@ from lm.training.trainer import check_limits, fit, trainer_arguments
 
 log = logging.getLogger(__name__)
 
-Job = tuple[Config, MachineConfig, RunDir, int | None]
+TrainArguments = tuple[Config, MachineConfig, RunDir, int | None]
 """The arguments of `train`."""
 
 
@@ -101,7 +101,7 @@ def train(
     check_limits(machine, batches)
     with closing_loggers():
         with on_stop_signals(stop):
-            stop.deferred = True  # a run that is announced stops with a checkpoint, after its first step or later
+            stop.deferred = True  # from here on a signal waits for a step, after which a checkpoint is written
             log.info(f"{announcement}\n{describe_start(corpus, run, device, precision)}".lstrip())
             trainer = fit(config, batches, run, machine, arguments, [LogSamples(corpus.vocabulary), *callbacks], stop)
             if not trainer.is_global_zero:
@@ -170,7 +170,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def train_arguments(composed: DictConfig, run: RunDir) -> Job:
+def train_arguments(composed: DictConfig, run: RunDir) -> TrainArguments:
     """Return the arguments of `train`, checked."""
     size = OmegaConf.select(composed, "equal_parameters.vocabulary_size")
     return Config.from_hydra(composed), MachineConfig.from_hydra(composed), run, size
@@ -240,7 +240,7 @@ def train_in_sweep(
         record(run, DIVERGED if diverged else "failed", message if diverged else f"{type(error).__name__}: {message}")
 
 
-def train_rank(job: Job) -> float:
+def train_rank(job: TrainArguments) -> float:
     """Train in the process of a further device. Only that of the first device writes and logs."""
     logging.disable()
     with suppress(Interrupted, Diverged):

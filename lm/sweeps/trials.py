@@ -14,18 +14,19 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from lm.folders import FolderInUse, locked
-from lm.run_dir import FINISHED, PRUNED, RunDir
+from lm.run_dir import RunDir
+from lm.run_files import DIVERGED, FINISHED, PRUNED
 from lm.study import OVERRIDES
 from lm.sweeps.search_space import SearchSpace
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.sweep_dir import runs_in
+from lm.sweeps.sweep_dir import runs_of_sweep
 from lm.sweeps.sweep_job import POLL_SECONDS, record
-from lm.sweeps.sweep_options import run_options
+from lm.sweeps.sweep_options import options_key
 
 LOCK_SECONDS = 60
 """How long a run of a sweep that was killed may take for its last checkpoint."""
 
-STATES = {PRUNED: TrialState.PRUNED, "diverged": TrialState.PRUNED, "failed": TrialState.FAIL}
+STATES = {PRUNED: TrialState.PRUNED, DIVERGED: TrialState.PRUNED, "failed": TrialState.FAIL}
 """The state of a trial by the status of its run: Optuna keeps away from what diverged, and learns nothing of failures.
 
 A run that is interrupted or has not started resumes, so its trial is still running.
@@ -81,8 +82,8 @@ class Trials(Sequence[list[str]]):
     def ask(self) -> FrozenTrial:
         """Draw the next trial, and add it to the study.
 
-        Each trial has a sampler of its own, so that a search that is resumed draws what it would have drawn. It is
-        drawn from a copy of the study, and added as one line of the journal, so that a kill leaves no half of it.
+        Each trial has its own sampler, so a search that is resumed draws the same trials. The draw is made in a copy.
+        The study then gets one line, so a kill leaves no half of a trial.
         """
         trials = self._all()
         copy = optuna.create_study(sampler=self.sampler(len(trials)), direction="minimize")
@@ -122,7 +123,7 @@ class Trials(Sequence[list[str]]):
         """Tell Optuna which runs have ended, and how."""
         running = self._all(TrialState.RUNNING)
         if any(trial_key(trial) not in self._folders for trial in running):
-            self._folders |= {options_key(run.overrides): run.folder for run in runs_in(self.sweep)}
+            self._folders |= {options_key(run.overrides): run.folder for run in runs_of_sweep(self.sweep)}
         for trial in running:
             if (folder := self._folders.get(trial_key(trial))) is not None:
                 self._tell(trial, RunDir(folder))
@@ -150,11 +151,6 @@ class Trials(Sequence[list[str]]):
 def trial_key(trial: FrozenTrial) -> frozenset[tuple[str, str]]:
     """Return what equal trials have in common."""
     return options_key(trial.user_attrs[OVERRIDES])
-
-
-def options_key(overrides: Sequence[str]) -> frozenset[tuple[str, str]]:
-    """Return the options by which a run is known."""
-    return frozenset(run_options(overrides).items())
 
 
 def wait_until_unlocked(folder: Path) -> None:

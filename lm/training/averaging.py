@@ -47,11 +47,7 @@ OF_OPTIMIZER = "lm.training.averaged_weights:OptimizerAverage"
 
 
 def check_averaging(config: "Config") -> None:
-    """Check the name of the average and its options.
-
-    Raises:
-        ValueError: if no average has that name, an option is missing, unknown or wrong, or the optimiser averages too.
-    """
+    """Raise a ValueError if the average or one of its options is wrong, or the optimiser averages too."""
     check_entry("averaging", config.averaging, config.averaging_options, AVERAGING)
     if OPTIMIZERS[config.optimizer].averages and config.averaging != "none":
         raise ValueError(

@@ -6,12 +6,13 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
+from lm.data.bptt import IGNORE_INDEX
 from lm.output import short
 from lm.training.distributed import all_reduce_sum
 from lm.training.lightning_module import LanguageModelModule
 
 FIRST_EPOCH_FACTOR = 2
-"""A first epoch may include steps that are worse than the uniform distribution, and still end well."""
+"""Early steps of the first epoch may be worse than the uniform distribution, and the run may still end well."""
 
 
 class Diverged(Exception):
@@ -35,7 +36,7 @@ class StopOnNonFiniteLoss(pl.Callback):
     def __init__(self, every: int) -> None:
         self.every = every
         self.previous_ppl: float | None = None
-        self._last_finite: tuple[float, Tensor] | None = None
+        self._last_finite: tuple[float, Tensor, Tensor] | None = None
 
     def state_dict(self) -> dict[str, float | None]:
         """Return the training perplexity of the previous epoch."""
@@ -53,16 +54,18 @@ class StopOnNonFiniteLoss(pl.Callback):
         every = 1 if outputs["loss"].device.type == "cpu" else self.every
         if trainer.global_step % every and not trainer.is_last_batch:
             return
-        nats = float(all_reduce_sum(outputs["loss"])) / trainer.world_size / len(batch.targets_TB)
-        if not math.isfinite(nats):
-            found = f"found {nats} at step {trainer.global_step} ({self._before()})"
+        loss = float(all_reduce_sum(outputs["loss"])) / trainer.world_size
+        if not math.isfinite(loss):
+            found = f"found {loss} at step {trainer.global_step} ({self._before(pl_module, trainer.world_size)})"
             raise Diverged(f"expected a finite loss, {found}: {_advice(pl_module)}")
-        self._last_finite = nats, pl_module.last_norm
+        self._last_finite = loss, pl_module.last_norm, batch.targets_TB
 
-    def _before(self) -> str:
+    def _before(self, module: LanguageModelModule, devices: int) -> str:
         if self._last_finite is None:
             return "no step was finite"
-        nats, norm = self._last_finite
+        loss, norm, targets_TB = self._last_finite
+        tokens = devices * max(1, int((targets_TB != IGNORE_INDEX).sum()))
+        nats = loss * module.config.batch_size / tokens
         return f"last finite: perplexity {short(math.exp(min(nats, 700)))}, gradient norm {norm:.4g}"
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -91,11 +94,7 @@ def _advice(module: LanguageModelModule) -> str:
 
 
 def check_finite(scored: dict[str, Any]) -> None:
-    """Check that all perplexities are finite.
-
-    Raises:
-        Diverged: if one is not.
-    """
+    """Raise `Diverged` unless all perplexities are finite."""
     for weights in ("best", "last"):
         for name, value in scored[weights].items():
             if value is not None and not math.isfinite(value):

@@ -24,7 +24,7 @@ METRIC_NAMES = {
     "grad_norm": "optimiser/gradient_norm",
     "tokens_per_second": "speed/tokens_per_second",
 }
-"""Their x axis is the step, as that of `loss/train`, so that TensorBoard hides what a killed run logged too far."""
+"""They are logged against the step, so that TensorBoard hides points after the step from which a run resumed."""
 
 
 class ProgressBar(TQDMProgressBar):

@@ -40,7 +40,7 @@ def explain_out_of_memory() -> Iterator[None]:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
-        found = f"it too small for {asked[1]}" if asked else "it used up"
+        found = f"no room for {asked[1]}" if asked else "it full"
         raise MemoryError(
             f"expected the model and its batches to fit into memory, found {found}: "
             "type a smaller hidden_size or batch_size"

@@ -29,8 +29,7 @@ class OptimizerEntry:
         options: its options, each with its check.
         arguments: its fixed arguments. A fused implementation needs fewest passes over the weights.
         sparse: whether it takes sparse gradients of the embedding on a CPU.
-        grad_scale: whether its step divides gradients by `grad_scale` as it reads them. Other optimisers get gradients
-            that have been scaled before.
+        grad_scale: whether its step divides the gradients by `grad_scale`. For the others they are scaled before.
         averages: whether it averages the weights, so that the averages are validated.
         reads_cell_lr: whether `lr` is that of the cell by default, as in its file in `conf/optimizer/`.
     """
@@ -73,11 +72,7 @@ WITHOUT_CELL_LR = tuple(name for name, entry in OPTIMIZERS.items() if not entry.
 
 
 def check_optimizer(name: str, options: Mapping[str, Any]) -> None:
-    """Check the name of an optimiser and its options.
-
-    Raises:
-        ValueError: if no optimiser has that name, or one of the options is missing, unknown or wrong.
-    """
+    """Raise a ValueError if no optimiser has that name, or an option is missing, unknown or wrong."""
     check_entry("optimizer", name, options, OPTIMIZERS)
 
 

@@ -111,11 +111,7 @@ def schedules_without(option: str) -> tuple[str, ...]:
 
 
 def check_schedule(config: "Config") -> None:
-    """Check the name of the schedule, its options, and that they fit the number of epochs.
-
-    Raises:
-        ValueError: if no schedule has that name, or an option is missing, unknown or wrong.
-    """
+    """Raise a ValueError if the schedule or one of its options is wrong, or does not fit the number of epochs."""
     check_entry("schedule", config.schedule, config.schedule_options, SCHEDULES)
     if (warmup := config.schedule_options.get("warmup_epochs", 0)) >= config.epochs:
         raise ValueError(

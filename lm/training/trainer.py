@@ -39,15 +39,13 @@ log = logging.getLogger(__name__)
 ACCEPTED = {"accelerator": "auto", "devices": 1, "strategy": "auto", "precision": "auto", "profiler": "simple"}
 """Arguments that only Lightning can check, with a value that it accepts everywhere."""
 
-NOTHING: AbstractContextManager[None] = nullcontext()
-
 
 class NoOpProfiler(PassThroughProfiler):
     """`PassThroughProfiler`, which also records nothing, without its generator for each of some sixty hooks a step."""
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
         """Return a context in which nothing is recorded."""
-        return NOTHING
+        return nullcontext()
 
 
 def fit(
@@ -137,11 +135,7 @@ def trainer_arguments(machine: MachineConfig, precision: str) -> dict[str, Any]:
 
 
 def check_limits(machine: MachineConfig, batches: CorpusDataModule) -> None:
-    """Check that the limits leave at least one batch of training and one of validation.
-
-    Raises:
-        ValueError: if they do not.
-    """
+    """Raise a ValueError unless the limits leave a batch of training and one of validation."""
     for split, found in (("train", len(batches.train)), ("val", len(batches.valid))):
         limit = getattr(machine.trainer, f"limit_{split}_batches")
         if isinstance(limit, float) and int(limit * found) == 0:
@@ -150,11 +144,7 @@ def check_limits(machine: MachineConfig, batches: CorpusDataModule) -> None:
 
 
 def check_devices(devices: int, strategy: str, batch_size: int) -> None:
-    """Check that a batch can be split across the devices.
-
-    Raises:
-        ValueError: if it cannot.
-    """
+    """Raise a ValueError unless a batch can be split across the devices."""
     if devices > batch_size:
         raise ValueError(
             f"expected at most batch_size={batch_size} devices, found {devices}: "

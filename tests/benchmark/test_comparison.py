@@ -80,7 +80,7 @@ def test_running_out_of_memory_is_explained(in_threads, monkeypatch):
         raise torch.OutOfMemoryError("Tried to allocate 20 GiB")
 
     monkeypatch.setattr(comparison, "LOOPS", {"baseline": hungry})
-    with pytest.raises(MemoryError, match="too small for 20 GiB: type a smaller hidden_size or batch_size"):
+    with pytest.raises(MemoryError, match="no room for 20 GiB: type a smaller hidden_size or batch_size"):
         compare(small_job())
 
 

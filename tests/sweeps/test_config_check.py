@@ -134,7 +134,7 @@ def test_sizes_are_matched_for_one_vocabulary():
     corpus = SimpleNamespace(vocabulary=range(13), name="text")
     for size in (None, 13):
         check_vocabulary_size(size, corpus)
-    with pytest.raises(ValueError, match=r"expected a corpus of 10000 words, .* found 13 in text: type .*size=13$"):
+    with pytest.raises(ValueError, match=r"expected a vocabulary of 10000 words, .* found 13 in text: type .*size=13$"):
         check_vocabulary_size(10_000, corpus)
 
 

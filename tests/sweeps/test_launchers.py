@@ -1,6 +1,5 @@
 import pytest
 import torch
-from hydra.errors import HydraException
 
 from lm.sweeps import launchers
 from lm.sweeps.launchers import LocalLauncher, recommended_launcher
@@ -19,7 +18,7 @@ def test_the_recommended_launcher_uses_all_of_the_machine(monkeypatch, gpus, cor
 
 @pytest.mark.parametrize("n_jobs", [0, -1, 1.5, "two"])
 def test_a_number_of_runs_at_a_time_that_is_none_is_refused(n_jobs):
-    with pytest.raises(HydraException, match=r"expected hydra\.launcher\.n_jobs to be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"expected hydra\.launcher\.n_jobs to be a whole number of at least 1"):
         LocalLauncher(n_jobs=n_jobs)
 
 

@@ -1,6 +1,5 @@
 import pytest
 from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 
 pytest.importorskip("optuna", reason="needs the extra search")
 
@@ -33,8 +32,7 @@ def test_each_kind_of_sweep_has_a_distribution(override, expected):
 
 def test_a_glob_is_a_choice_of_the_files_of_its_group():
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        found = SearchSpace.parse(["cell=glob(rnn*)"], loader).distributions["cell"]
+        found = SearchSpace.parse(["cell=glob(rnn*)"]).distributions["cell"]
     assert set(found.choices) == {"rnn_tanh", "rnn_relu"}
 
 

@@ -33,7 +33,7 @@ def default_handlers():
 
 def sweep_config(folder, *task, launcher="basic", typed=True, params=None, resume=None, devices=1):
     overrides = {"task": list(task or ["seed=1,2"]), "hydra": [f"hydra.sweep.dir='{folder}'"] if typed else []}
-    ray = {"ray": {"remote": {"num_gpus": 0}}}
+    ray = {"ray": {"remote": {"num_gpus": 0, "num_cpus": 2}}}
     runtime = {"choices": {"hydra/launcher": launcher, "hydra/sweeper": "basic"}}
     hydra = {"sweep": {"dir": str(folder)}, "overrides": overrides, "runtime": runtime, "sweeper": {"params": params}}
     trainer = {"devices": devices}
@@ -193,11 +193,12 @@ def test_equal_values_are_trained_once(capsys):
 
 
 @pytest.mark.parametrize(("launcher", "noted"), [("gpus", True), ("basic", False)])
-def test_a_machine_without_a_gpu_is_named(tmp_path, capsys, launcher, noted):
+def test_a_machine_without_a_gpu_is_named(tmp_path, capsys, monkeypatch, launcher, noted):
+    monkeypatch.setattr("lm.sweeps.sweep_callback.cores", lambda: 3)
     start(sweep_config(tmp_path, launcher=launcher))
     output = capsys.readouterr().out
     assert f"training 2 runs in {tmp_path}" in output
-    assert ("no GPU found here: " in output) == noted
+    assert ("no GPU found here: 1 run at a time, 2 cores each" in output) == noted
 
 
 @pytest.mark.parametrize("name", ["sweep", "a b", "cell=gru,dropout=0", "it's", "${x}"])

@@ -4,6 +4,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 
+from lm.data.bptt import IGNORE_INDEX
 from lm.models.language_model import LanguageModel
 from lm.training.divergence import Diverged, StopOnNonFiniteLoss
 from lm.training.lightning_module import LanguageModelModule
@@ -49,6 +50,17 @@ def test_the_limit_survives_a_resume(module):
     resumed.load_state_dict(callback.state_dict())
     with pytest.raises(Diverged):
         end_epoch(resumed, module, 41, epoch=1)
+
+
+def test_the_last_finite_perplexity_is_that_of_the_words_of_the_last_batch(module):
+    """Of four columns two are padding; the loss is the sum of the nats over the batch size."""
+    callback, targets_TB = StopOnNonFiniteLoss(every=1), torch.zeros(5, 4, dtype=torch.int64)
+    targets_TB[:, 2:] = IGNORE_INDEX
+    module.config, module.last_norm = config_with(batch_size=4), torch.tensor(2.0)
+    trainer, batch = Mock(global_step=1, world_size=1), Mock(targets_TB=targets_TB)
+    callback.on_train_batch_end(trainer, module, {"loss": torch.tensor(10 * math.log(7) / 4)}, batch, 0)
+    with pytest.raises(Diverged, match=r"found nan at step 1 \(last finite: perplexity 7\.00, gradient norm 2\)"):
+        callback.on_train_batch_end(trainer, module, {"loss": torch.tensor(math.nan)}, batch, 1)
 
 
 @pytest.mark.parametrize("valid_ppl", [math.inf, math.nan])

@@ -71,14 +71,14 @@ def test_scaled_gradients_are_refused():
     [
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has"),
-            "too small for 20.00 MiB",
+            "no room for 20.00 MiB",
         ),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
-            "small for 8 bytes",
+            "room for 8 bytes",
         ),
-        (MemoryError("Unable to allocate 7.11 PiB for an array"), "too small for 7.11 PiB"),
-        (MemoryError(), "it used up"),
+        (MemoryError("Unable to allocate 7.11 PiB for an array"), "no room for 7.11 PiB"),
+        (MemoryError(), "it full"),
     ],
 )
 def test_whoever_finds_the_memory_used_up_it_is_one_sentence(error, found):

@@ -23,8 +23,6 @@ def machine():
     ("changes", "sentence"),
     [
         ({"accelerator": "gpu"}, "expected trainer.accelerator to be what Lightning accepts here"),
-        ({"accelerator": "mps"}, "expected trainer.accelerator to be what Lightning accepts here"),
-        ({"accelerator": "tpu"}, "expected trainer.accelerator to be what Lightning accepts here"),
         ({"devices": [0]}, "expected trainer.devices to be what Lightning accepts here"),
         ({"strategy": "foo"}, "expected trainer.strategy to be what Lightning accepts here"),
         ({"strategy": None}, "expected trainer.strategy to be what Lightning accepts here"),
