@@ -186,7 +186,7 @@ def describe_sweep(config: DictConfig, sweep: Path, options: SweepOptions) -> st
     verb = "resuming" if (sweep / "multirun.yaml").exists() else "training"
     line = f"{verb} {count} in {sweep}"
     if config.hydra.runtime.choices["hydra/launcher"] == "gpus" and config.hydra.launcher.ray.remote.num_gpus == 0:
-        each = config.hydra.launcher.ray.remote.num_cpus
-        workers = min(max(1, cores() // each), num_runs or cores())
+        each = config.hydra.launcher.ray.remote.num_cpus or 1
+        workers = min(max(1, int(cores() / each)), num_runs or cores())
         line += f"\nno GPU found here: {plural(workers, 'run')} at a time, {plural(each, 'core')} each"
     return line
