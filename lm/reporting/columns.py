@@ -42,6 +42,11 @@ def format_count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def format_epochs(value: float) -> str:
+    """Return a mean number of epochs: `6` or `5.7`."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
 def mean(values: Sequence[Any]) -> Value:
     """Return the mean over the seeds, NaN if a value is missing: the mean of the others would mislead."""
     return float(pd.Series(values, dtype=float).mean(skipna=False))
@@ -137,7 +142,7 @@ COLUMNS = [
         Column(f"{split}_bpc", f"{split} bits/char", result(f"best.{split}_bpc"), text="{:.3f}".format)
         for split in SPLITS
     ),
-    Column("epochs_to_1_percent", "epochs to 1 %", first_epoch_near_best, text="{:.4g}".format),
+    Column("epochs_to_1_percent", "epochs to 1 %", first_epoch_near_best, text=format_epochs),
     Column("floor_ppl", "floor", result("corpus.floor_ppl"), text=format_ppl),
     Column("part_of_corpus", "part of corpus", part_of_corpus, first),
     *(
@@ -155,7 +160,7 @@ def extra_columns(extras: ExtraColumns, runs: Sequence[RunDir] = ()) -> list[Col
     columns = {
         "parameters": Column("parameters", "", result("parameters.total"), first, format_count),
         "speed": Column("tokens_per_second", "tokens/second", result("tokens_per_second"), text=format_count),
-        "epochs_to": Column(name, name.replace("_", " "), value, text="{:.4g}".format, missing="-", always=True),
+        "epochs_to": Column(name, name.replace("_", " "), value, text=format_epochs, missing="-", always=True),
     }
     asked = [column for option, column in columns.items() if getattr(extras, option)]
     return [*asked, *(evaluation_columns(runs) if extras.evaluations else [])]

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from lm.reporting import table as table_module
-from lm.reporting.columns import COLUMNS, Column, format_ppl, format_value, mean, result
+from lm.reporting.columns import COLUMNS, Column, format_epochs, format_ppl, format_value, mean, result
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import group_runs
 from lm.reporting.table import build_interval_table
@@ -31,6 +31,10 @@ def test_a_grid_of_another_configuration_has_no_published_columns(make_run: Make
         "test_ppl",
         "epochs_to_1_percent",
     ]
+
+
+def test_a_mean_number_of_epochs_has_one_decimal_at_most() -> None:
+    assert [format_epochs(value) for value in (6.0, 17 / 3, 250.0)] == ["6", "5.7", "250"]
 
 
 def test_the_deviation_is_the_samples_and_not_the_populations(seeds: Path) -> None:
