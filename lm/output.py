@@ -42,7 +42,7 @@ def _to_ascii(error: UnicodeError) -> tuple[str, int]:
 
 
 def print_results(text: str) -> None:
-    r"""Print to standard output at once, control characters as `printable` does.
+    """Print to standard output at once, control characters as `printable` does.
 
     Raises:
         SystemExit: if the reader has closed the pipe, as `head -1` does.

@@ -9,13 +9,19 @@ def split_paths(text: str) -> list[str]:
 
     A part may be a pattern, such as `cell=gru,*`. Of several readings that with the longest first part is taken.
     """
-    parts = text.split(",")
-    names = [",".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    first = next((name for name in names if exists(name)), parts[0])
-    rest = text[len(first) + 1 :]
-    return [first, *split_paths(rest)] if len(first) < len(text) else [first]
+    parts, names = text.split(","), []
+    while parts:
+        count = next((count for count in range(len(parts), 0, -1) if exists(",".join(parts[:count]))), 1)
+        names.append(",".join(parts[:count]))
+        parts = parts[count:]
+    return names
 
 
 def exists(name: str) -> bool:
     """Return whether there is a file or a folder of that name, or of that pattern."""
-    return os.path.exists(name) or bool(glob(name))
+    return bool(matches(name))
+
+
+def matches(name: str) -> list[str]:
+    """Return the file or the folder of that name, or else those of that pattern in the order of their names."""
+    return [name] if os.path.exists(name) else sorted(glob(name))

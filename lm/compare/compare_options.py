@@ -1,15 +1,13 @@
 """The options of `conf/compare.yaml`, typed and checked, and the folders on the command line."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
 from lm.checks import check_choice, check_fields, check_group, check_text
-from lm.path_lists import exists, split_paths
+from lm.path_lists import matches, split_paths
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,5 @@ def name_folders(arguments: Sequence[str]) -> list[str]:
 
 def matching_folders(text: str) -> list[Path]:
     """Return the folders that a text names: one folder, several with commas between them, or a pattern."""
-    names = split_paths(text)
-    if not all(map(exists, names)):
-        return []
-    found = [path for name in names for path in ([name] if os.path.exists(name) else sorted(glob(name)))]
-    return [Path(path) for path in found if Path(path).is_dir()]
+    found = [matches(name) for name in split_paths(text)]
+    return [Path(path) for paths in found for path in paths if Path(path).is_dir()] if all(found) else []
