@@ -11,7 +11,7 @@ Several sweeps are compared in one report, in the folder `comparison` of the fir
 
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from lm.cli import command
 from lm.config import typed
@@ -30,8 +30,7 @@ def main(config: DictConfig) -> None:
         ValueError: if no sweep is named, or an option has a wrong value.
         FileNotFoundError: if the sweep's folder does not exist, or holds no run.
     """
-    sweep = "" if OmegaConf.is_missing(config, "sweep") or config.sweep is None else str(config.sweep)
-    folders = split_paths(sweep)
+    folders = split_paths("" if config.sweep is None else str(config.sweep))
     if not all(folder.strip() for folder in folders):
         raise ValueError("expected a sweep's folder, found none: type python -m lm.report sweep=multirun/FOLDER")
     extras = typed(ExtraColumns, config)

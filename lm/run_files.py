@@ -18,7 +18,8 @@ from lm.atomic_files import write_atomically
 if TYPE_CHECKING:
     import numpy as np
 
-FINISHED, DIVERGED = "finished", "diverged"
+FINISHED, DIVERGED, FAILED = "finished", "diverged", "failed"
+INTERRUPTED, NOT_STARTED = "interrupted", "not started"
 PRUNED = "pruned"
 """The status of a run that a search has stopped early."""
 ENDED = {FINISHED, DIVERGED, PRUNED}

@@ -15,7 +15,7 @@ MAX_DEPTH = 4
 """How many folders below its sweep a run is looked for, so that `sweep=/` ends."""
 
 
-RESULTS = (Path("multirun"), Path("outputs"))
+RESULT_FOLDERS = (Path("multirun"), Path("outputs"))
 """Where commands leave their results, if they are not given a folder."""
 
 
@@ -45,11 +45,11 @@ def best_run(corpus: str) -> RunDir:
     Raises:
         FileNotFoundError: if there is none in `multirun/` and `outputs/`.
     """
-    found = [RunDir(path) for folder in RESULTS if folder.is_dir() for path in _run_folders(folder)]
+    found = [RunDir(path) for folder in RESULT_FOLDERS if folder.is_dir() for path in _run_folders(folder)]
     runs = [run for run in found if run.finished and run.best.is_file() and run.result("corpus.name") == corpus]
     if not runs:
         raise FileNotFoundError(
-            f"expected a run on {corpus} in {' or '.join(f'{folder}/' for folder in RESULTS)}, found none: "
+            f"expected a run on {corpus} in {' or '.join(f'{folder}/' for folder in RESULT_FOLDERS)}, found none: "
             "type make demo, or python -m lm.train experiment=demo for one model, or run=RUN for another run"
         )
     return min(runs, key=lambda run: float(run.results["best"]["valid_ppl"]))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optuna import Study
 
-STUDY, NAME = "study.journal", "search"
+STUDY, STUDY_NAME = "study.journal", "search"
 """The study's file in the sweep's folder, and its name in the file."""
 
 OVERRIDES = "overrides"
@@ -47,8 +47,8 @@ def open_study(sweep: Path, **options: Any) -> "Study":
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # the runs have lines of their own
     storage = JournalStorage(JournalFileBackend(str(sweep / STUDY)))
     if storage.get_all_studies():
-        return optuna.load_study(study_name=NAME, storage=storage, **options)
-    return optuna.create_study(study_name=NAME, storage=storage, direction="minimize", **options)
+        return optuna.load_study(study_name=STUDY_NAME, storage=storage, **options)
+    return optuna.create_study(study_name=STUDY_NAME, storage=storage, direction="minimize", **options)
 
 
 def remove_torn_line(sweep: Path) -> None:

@@ -29,9 +29,9 @@ def save_config(folder: Path, *options: str) -> DictConfig:
 @cache
 def train_run(folder: Path, *options: str) -> Path:
     """Train a run as `python -m lm.train` with these options does, once per folder, and return the folder."""
-    from lm.sweeps.training_job import train, train_arguments  # slow to import
+    from lm.sweeps.training_job import train_arguments, train_run  # slow to import
 
-    train(*train_arguments(save_config(folder, *options), RunDir(folder)))
+    train_run(*train_arguments(save_config(folder, *options), RunDir(folder)))
     return folder
 
 

@@ -5,7 +5,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm.did_you_mean import CONFIGS, did_you_mean, options, unknown_addition, wrong_choice
 
-COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+COMMANDS = sorted(path.stem for path in CONFIGS.glob("*.yaml") if path.stem != "command")
 
 
 def composed(command: str, *overrides: str) -> DictConfig:

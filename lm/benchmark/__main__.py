@@ -17,8 +17,8 @@ from omegaconf import DictConfig
 
 from lm.atomic_files import write_file, write_json
 from lm.benchmark.benchmark_job import OWN_OPTIONS, Job
-from lm.benchmark.benchmark_report import page, results_of
-from lm.benchmark.comparison import compare
+from lm.benchmark.benchmark_report import benchmark_page, results_of
+from lm.benchmark.comparison import run_variants
 from lm.benchmark.timing import seconds_to_first_step
 from lm.cli import command
 from lm.sweeps.sweep_options import option_name
@@ -41,10 +41,10 @@ def main(composed: DictConfig) -> None:
     job, folder = Job.from_hydra(composed), Path(hydra.runtime.output_dir)
     corpus = job.corpus()
     startup = startup_seconds(job, hydra.overrides.task)
-    results = results_of(job, corpus, compare(job), startup)
+    results = results_of(job, corpus, run_variants(job), startup)
     write_json(folder / "benchmark.json", results)
-    write_file(folder / "benchmark.md", page(results))
-    print(page(results), f"all of it: {folder / 'benchmark.json'}", sep="\n")
+    write_file(folder / "benchmark.md", benchmark_page(results))
+    print(benchmark_page(results), f"all of it: {folder / 'benchmark.json'}", sep="\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from lm.data.corpus import Corpus
 from lm.models.language_model import LanguageModel
 from lm.models.softmax import AdaptiveSoftmax
 
-Results = dict[str, Any]
+BenchmarkResults = dict[str, Any]
 
 LABELS = {
     BASELINE: "baseline (plain PyTorch, float32, SGD)",
@@ -33,7 +33,9 @@ TRAINER_PARTS = tuple(part for part in Part if part not in (Part.RECURRENT, Part
 """The parts in which the Trainer works. The other two do the same without it, and vary by more than it costs."""
 
 
-def results_of(job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], startup_seconds: list[float]) -> Results:
+def results_of(
+    job: Job, corpus: Corpus, measured: dict[str, dict[str, Any]], startup_seconds: list[float]
+) -> BenchmarkResults:
     """Return everything that a benchmark reports, in plain values: times in ms, rates per second, memory in bytes."""
     with torch.device("meta"):  # shapes without memory
         model = LanguageModel(len(corpus.vocabulary), **job.config.model_arguments())
@@ -67,7 +69,7 @@ def step_flops(model: LanguageModel, tokens: int) -> int:
     return 6 * tokens * factors
 
 
-def _variant(rounds: list[Round], tokens: int, flops: int, peak: float) -> Results:
+def _variant(rounds: list[Round], tokens: int, flops: int, peak: float) -> BenchmarkResults:
     steps = [step for one in rounds for step in one["steps"]]
     seconds = median(sum(step.values()) for step in steps) / 1000
     return {
@@ -96,7 +98,7 @@ def _medians(rounds: list[Round], parts: Collection[Part]) -> list[float]:
     return [median(sum(step[part] for part in parts) for step in one["steps"]) for one in rounds]
 
 
-def page(results: Results) -> str:
+def benchmark_page(results: BenchmarkResults) -> str:
     """Return the page."""
     sections = (_heading, _variants, _differences, _parts, _evaluation, _startup)
     return "\n\n".join(filter(None, (section(results) for section in sections))) + "\n"
@@ -107,7 +109,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return tabulate(rows, head, "pipe", colalign=["left", *["right"] * (len(head) - 1)], disable_numparse=True)
 
 
-def model_in_words(results: Results) -> str:
+def model_in_words(results: BenchmarkResults) -> str:
     """Return what distinguishes the model in a sweep."""
     config = results["config"]
     return (
@@ -116,7 +118,7 @@ def model_in_words(results: Results) -> str:
     )
 
 
-def _heading(results: Results) -> str:
+def _heading(results: BenchmarkResults) -> str:
     versions, peak = results["versions"], results["peak_flops"]
     return (
         f"# {model_in_words(results)}, dropout {results['config']['dropout']:g}, {results['corpus']['name']}\n\n"
@@ -127,7 +129,7 @@ def _heading(results: Results) -> str:
     )
 
 
-def _variants(results: Results) -> str:
+def _variants(results: BenchmarkResults) -> str:
     rows = (
         (LABELS[name], f"{found['step_ms']:.2f}", f"{found['tokens_per_second']:,.0f}",
          f"{found['flops_per_second'] / GIGA:,.0f}", f"{found['mfu']:.0%}", f"{found['peak_memory'] / MEGA:,.0f}")
@@ -138,7 +140,7 @@ def _variants(results: Results) -> str:
     return table(("", "ms per step", "tokens/s", "GFLOP/s", "MFU", "peak memory, MB"), rows) + note
 
 
-def _differences(results: Results) -> str:
+def _differences(results: BenchmarkResults) -> str:
     baseline, lightning = (median(results["variants"][name]["nats"][-20:]) for name in (BASELINE, LIGHTNING))
     return (
         f"lm.train takes {results['speedup']['median']:.2f} times as many steps per second as the baseline "
@@ -149,27 +151,27 @@ def _differences(results: Results) -> str:
     )
 
 
-def _range(results: Results, name: str, no_difference: float) -> str:
+def _range(results: BenchmarkResults, name: str, no_difference: float) -> str:
     """Return the range of the rounds; if they contradict each other, the difference is within noise."""
     least, most = results[name]["min"], results[name]["max"]
     noise = ", within noise" if least <= no_difference <= most else ""
     return f"{least:.2f} to {most:.2f} by round{noise}" if results["rounds"] > 1 else "one round: noise unknown"
 
 
-def _parts(results: Results) -> str:
+def _parts(results: BenchmarkResults) -> str:
     baseline, lightning = (results["variants"][name]["parts_ms"] for name in (BASELINE, LIGHTNING))
     labels = {part: str(part) for part in Part} | {Part.LOOP: "loop (lm.train: Trainer)"}
     rows = ((labels[part], f"{baseline[part]:.2f}", f"{lightning[part]:.2f}") for part in Part)
     return table(("part of a step", "baseline, ms", "lm.train, ms"), rows)
 
 
-def _evaluation(results: Results) -> str:
+def _evaluation(results: BenchmarkResults) -> str:
     training = results["variants"][LIGHTNING]["tokens_per_second"]
     rows = ((kind, f"{speed:,.0f}", f"{speed / training:.1f}") for kind, speed in results["evaluation"].items())
     return table(("evaluation", "tokens/s", "times training"), rows)
 
 
-def _startup(results: Results) -> str:
+def _startup(results: BenchmarkResults) -> str:
     seconds = results["startup_seconds"]
     if not seconds:
         return ""

@@ -23,7 +23,7 @@ from lm.benchmark.loops import LOOPS, Recorder, Round
 from lm.training.hardware import explain_out_of_memory
 
 
-def compare(job: Job) -> dict[str, dict[str, Any]]:
+def run_variants(job: Job) -> dict[str, dict[str, Any]]:
     """Run all variants; return the `rounds` of each and what its loop returns.
 
     Raises:

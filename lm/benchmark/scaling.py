@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from lm.atomic_files import write_file
 from lm.benchmark.benchmark_job import Job
-from lm.benchmark.benchmark_report import GIGA, MEGA, Results, model_in_words, table
+from lm.benchmark.benchmark_report import GIGA, MEGA, BenchmarkResults, model_in_words, table
 from lm.benchmark.loops import BASELINE, LIGHTNING
 from lm.benchmark.timing import Part
 from lm.sweeps.config_check import ConfigCheck
@@ -35,7 +35,7 @@ def write_scaling(folder: Path) -> str:
     return text
 
 
-def _row(results: Results) -> list[str]:
+def _row(results: BenchmarkResults) -> list[str]:
     baseline, lightning = (results["variants"][name] for name in (BASELINE, LIGHTNING))
     return [
         model_in_words(results),

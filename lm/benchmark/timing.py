@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import to_matmul_dtype
+from lm.models.matmul_precision import to_matmul_dtype
 
 
 class Part(StrEnum):

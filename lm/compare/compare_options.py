@@ -25,9 +25,9 @@ class CompareOptions:
     data: Annotated[Mapping[str, Any], check_group]
 
     def __post_init__(self) -> None:
-        if any(not isinstance(side, str) or side in ("", "???") for side in (self.first, self.second)):
-            found = [side for side in (self.first, self.second) if side not in (None, "", "???")]
-            raise ValueError(f"expected the folders of two runs, found {len(found)}: type python -m lm.compare RUN RUN")
+        sides = [side for side in (self.first, self.second) if side and isinstance(side, str)]
+        if len(sides) < 2:
+            raise ValueError(f"expected the folders of two runs, found {len(sides)}: type python -m lm.compare RUN RUN")
         check_fields(self)
         check_text("data.dir", self.data_dir, "FOLDER", optional=True)
 

@@ -9,12 +9,12 @@ from lm.compare.class_differences import KINDS, class_differences, largest_words
 from lm.compare.run_pair import RunPair
 from lm.compare.token_classes import classify_tokens, read_corpus
 from lm.reporting.columns import Column
-from lm.reporting.effect_sentences import OVER, SPLITS, interval_text, percent_text, seeds_text, size_text
+from lm.reporting.effect_sentences import OVER, PERPLEXITY_NAMES, interval_text, percent_text, seeds_text, size_text
 from lm.reporting.effects import Change, Effect
 from lm.reporting.statistics import block_means, estimate_contrast
 from lm.reporting.table import Table
 
-NOTE = (
+DIFFERENCES_NOTE = (
     "Percent is of the perplexity on the tokens of a class, with 95 % intervals. Frequency is that of the word in the "
     "training split. Total is the difference in nats of all tokens of a word."
 )
@@ -30,7 +30,7 @@ def overall_sentence(pair: RunPair) -> str:
     """Return by how much the second perplexity is lower or higher than the first one."""
     first, second = pair.titles
     effect = overall_effect(pair)
-    start, perplexity = f"{second} against {first}", SPLITS[pair.split]
+    start, perplexity = f"{second} against {first}", PERPLEXITY_NAMES[pair.split]
     if not effect.estimate.is_clear:
         finding = f"no difference in {perplexity} can be told: {percent_text(effect)}"
     else:
@@ -60,7 +60,7 @@ def write_differences(pair: RunPair, folder: Path, data_dir: str | None) -> str:
     figure, found = draw_differences(pair, differences), tables(differences)
     files: dict[str, str | bytes] = {
         "differences.csv": str(differences.to_csv(index=False, lineterminator="\n")),
-        "differences.md": page(pair, found),
+        "differences.md": comparison_page(pair, found),
         "differences.png": image(figure, "png"),
         "differences.svg": image(figure, "svg"),
     }
@@ -69,14 +69,19 @@ def write_differences(pair: RunPair, folder: Path, data_dir: str | None) -> str:
         write_file(folder / name, content)
     shown = [f"\n{HEADINGS[name]}\n{table.terminal()}" for name, table in found.items()]
     return "\n".join(
-        [*shown, "", NOTE, f"Figure: {folder / 'differences.png'}", f"Tables: {folder / 'differences.md'}"]
+        [*shown, "", DIFFERENCES_NOTE, f"Figure: {folder / 'differences.png'}", f"Tables: {folder / 'differences.md'}"]
     )
 
 
-def page(pair: RunPair, found: dict[str, Table]) -> str:
+def comparison_page(pair: RunPair, found: dict[str, Table]) -> str:
     """Return the comparison in Markdown."""
     sections = [f"## {HEADINGS[name]}\n\n{table.markdown()}" for name, table in found.items()]
-    head = ["# Comparison", overall_sentence(pair), NOTE, "![Differences by class and word](differences.png)"]
+    head = [
+        "# Comparison",
+        overall_sentence(pair),
+        DIFFERENCES_NOTE,
+        "![Differences by class and word](differences.png)",
+    ]
     return "\n\n".join([*head, *sections]) + "\n"
 
 

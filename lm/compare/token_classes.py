@@ -73,10 +73,8 @@ def classify_tokens(corpus: Corpus, split: str, tokens: int, text: str) -> pd.Da
 
 def positions_in_sentences(ids: Ids, eos_id: int) -> Ids:
     """Return the position of each token in its sentence, from 1; `<eos>` is the last one of its sentence."""
-    numbers = np.arange(len(ids))
-    starts = np.zeros(len(ids), dtype=np.int64)
-    starts[1:] = np.where(ids[:-1] == eos_id, numbers[1:], 0)
-    positions: Ids = numbers - np.maximum.accumulate(starts) + 1
+    sentences = pd.Series(np.cumsum(np.append(False, ids[:-1] == eos_id)))
+    positions: Ids = sentences.groupby(sentences).cumcount().to_numpy() + 1
     return positions
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lm.data.bptt import IGNORE_INDEX
+from lm.data.bptt import IGNORE_INDEX, Batch
 from lm.data.resumable import Resumable
 from lm.data.shard import UNSHARDED, Shard
 
@@ -38,6 +38,10 @@ class SentenceBatch(NamedTuple):
     inputs_TB: Tensor
     targets_TB: Tensor
     remaining_TB: Tensor
+
+
+AnyBatch = Batch | SentenceBatch
+"""A batch of streams, or of sentences."""
 
 
 class Sentences(Resumable[SentenceBatch]):

@@ -93,11 +93,6 @@ PREPARATION = (*(option.name for option in fields(SentenceSplitter) if option.in
 """The options of a corpus that decide which words a text becomes."""
 
 
-def lines_of_text(text: str) -> Iterator[str]:
-    """Return the lines of a text in memory."""
-    return io.StringIO(text, newline=None)
-
-
 @contextmanager
 def open_text(path: Path | str) -> Iterator[Any]:
     """Open a file, a named pipe or, for `-`, standard input to be read as bytes, uncompressed if it is a gzip file.

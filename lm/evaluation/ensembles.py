@@ -28,8 +28,8 @@ def load_members(runs: Any, checkpoint: str) -> list[SavedRun]:
         ValueError: as `load_saved_run`, or if the runs cannot be combined.
         FileNotFoundError: as `load_saved_run`.
     """
-    named = isinstance(runs, str) and runs not in ("", "???")
-    members = [load_saved_run(folder, checkpoint) for folder in (runs_in(runs) if named else [runs])]
+    folders = runs_in(runs) if runs and isinstance(runs, str) else [runs]
+    members = [load_saved_run(folder, checkpoint) for folder in folders]
     for other in members[1:]:
         check_combinable(members[0], other)
     return members

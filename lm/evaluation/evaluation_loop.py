@@ -11,8 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lm.data.batching import Batches
-from lm.data.bptt import Batch
-from lm.data.sentences import SentenceBatch, Sentences, right_pad
+from lm.data.sentences import AnyBatch, SentenceBatch, Sentences, right_pad
 from lm.evaluation.methods import Method, Nats, Static, TextNats
 from lm.evaluation.perplexity import perplexity
 from lm.models.language_model import LanguageModel
@@ -124,7 +123,7 @@ def _scores(model: LanguageModel, batches: Batches, method: Method, progress: st
     check_suited(method, model, carried=not isinstance(batches, Sentences))
     state, device = None, model.device
     with method.prepare(model):
-        bar: Iterable[Batch | SentenceBatch]
+        bar: Iterable[AnyBatch]
         bar = tqdm(batches, desc=progress, disable=None if progress else True, leave=False)
         for batch in bar:
             found, state = method.score(model, _on_device(batch, device), state, per_token)
@@ -146,7 +145,7 @@ def check_suited(method: Method, model: LanguageModel, carried: bool) -> None:
         )
 
 
-def _on_device(batch: Batch | SentenceBatch, device: torch.device) -> Batch | SentenceBatch:
+def _on_device(batch: AnyBatch, device: torch.device) -> AnyBatch:
     batch = right_pad(batch) if isinstance(batch, SentenceBatch) else batch
     return type(batch)(*(part_TB.to(device) for part_TB in batch))
 

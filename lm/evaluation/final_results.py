@@ -16,13 +16,13 @@ from lm.run_files import write_arrays
 
 log = logging.getLogger(__name__)
 
-Results = dict[str, EvalResult | None]
+EvalResults = dict[str, EvalResult | None]
 """One result per split; None for a split that was not scored."""
 
 
 def score_run(
     run: RunDir, corpus: Corpus, device: torch.device, checkpoint: str = "best", score_train: bool = True
-) -> Results:
+) -> EvalResults:
     """Score the splits with the weights of a checkpoint, `best` or `last`; validation and test token by token."""
     saved = load_saved_run(run.folder, checkpoint, device)
     model, batching = saved.model, saved.config.batches()
@@ -60,7 +60,7 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
     }
 
 
-def nats_arrays(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
+def nats_arrays(results: EvalResults, corpus: Corpus) -> dict[str, np.ndarray]:
     """Return what `nats.npz` holds.
 
     `valid` and `test` are the nats of every scored token in the order of the text, [tokens] in float32. The
@@ -75,7 +75,7 @@ def nats_arrays(results: Results, corpus: Corpus) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _perplexities(results: Results, characters: bool) -> dict[str, float | None]:
+def _perplexities(results: EvalResults, characters: bool) -> dict[str, float | None]:
     given_length = {
         f"{split}_ppl_given_length": result.ppl_given_length
         for split, result in results.items()

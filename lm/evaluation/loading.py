@@ -61,14 +61,15 @@ def load_saved_run(folder: object, checkpoint: str = "best", device: torch.devic
         ValueError: if there is no such checkpoint name, or the file is damaged.
         FileNotFoundError: if there is no such file.
     """
-    if not isinstance(folder, str | Path) or str(folder) in ("", "???"):
-        raise unexpected("run", "the folder of a run", None if folder == "???" else folder, "outputs/DATE/TIME")
+    if not isinstance(folder, str | Path) or not str(folder):
+        raise unexpected("run", "the folder of a run", folder, "outputs/DATE/TIME")
     check_choice("checkpoint", checkpoint, CHECKPOINTS)
     run = RunDir(Path(folder))
     saved = run.checkpoint(checkpoint)
     try:
         model, vocabulary, config = build_model(saved["metadata"])
-        model.load_state_dict(_without_prefix(saved["state_dict"], "model."))
+        weights = saved["state_dict"].items()
+        model.load_state_dict({key.removeprefix("model."): one for key, one in weights if key.startswith("model.")})
         corpus = {name: saved["metadata"]["corpus"][name] for name in ("name", "sha256")}
     except Exception as error:
         raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
@@ -80,10 +81,6 @@ def build_model(metadata: dict[str, Any]) -> tuple[LanguageModel, Vocabulary, Co
     """Return an untrained model as a checkpoint's metadata records it, with its vocabulary and its config."""
     config, vocabulary = Config(**metadata["config"]), Vocabulary(metadata["words"])
     return LanguageModel(len(vocabulary), **config.model_arguments()), vocabulary, config
-
-
-def _without_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    return {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
 
 
 def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:

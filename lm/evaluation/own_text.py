@@ -1,8 +1,9 @@
 """Your own text -> words as the run's corpus has them, and a warning about those that the model does not know."""
 
 from collections.abc import Iterable
+from io import StringIO
 
-from lm.data.text_reader import SentenceSplitter, lines_of_text, open_text, read_lines
+from lm.data.text_reader import SentenceSplitter, open_text, read_lines
 from lm.data.vocabulary import UNK, Vocabulary
 from lm.evaluation.loading import SavedRun
 from lm.output import print_note
@@ -22,7 +23,7 @@ def own_sentences(saved: SavedRun, text: str | None, file: str | None) -> list[l
     """
     splitter = SentenceSplitter.from_options(saved.config.source)
     if text is not None:
-        sentences = list(splitter.split(lines_of_text(text)))
+        sentences = list(splitter.split(StringIO(text, newline=None)))
     else:
         assert file is not None
         with open_text(file) as opened:

@@ -6,7 +6,7 @@ from pathlib import Path
 from lm.atomic_files import write_file
 from lm.evaluation.scoring import Scoring
 from lm.evaluation.sentence_scores import score_sentences
-from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, summary
+from lm.evaluation.sentence_table import ROWS, csv_text, plain_text, total_text
 from lm.output import print_note
 
 STANDARD_OUTPUT = ("-", "/dev/stdout")
@@ -29,7 +29,7 @@ def sentence_report(scoring: Scoring, sentences: Sequence[Sequence[str]], state:
     """
     vocabulary = scoring.first.vocabulary
     scored = score_sentences(scoring.models, vocabulary, sentences, state == "carried", scoring.methods)
-    table, totals = ROWS[per](scored, vocabulary), summary(scored, vocabulary)
+    table, totals = ROWS[per](scored, vocabulary), total_text(scored, vocabulary)
     totals += "".join(f"\n{note}" for note in scoring.notes())
     if scoring.first.model.lengths is not None:
         totals += "\nconditioned on the length of each sentence: not comparable with other models"

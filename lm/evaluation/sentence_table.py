@@ -67,7 +67,7 @@ def csv_text(rows: Sequence[Row]) -> str:
     return str(DataFrame(rows).to_csv(index=False, lineterminator="\n"))
 
 
-def summary(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> str:
+def total_text(sentences: Sequence[ScoredSentence], vocabulary: Vocabulary) -> str:
     """Return the totals over all sentences, and the perplexity without targets that are read as `<unk>`."""
     values = [pair for one in sentences for pair in zip(one.words, one.log_probabilities, strict=True)]
     known = [value for word, value in values if word in vocabulary and word != UNK]

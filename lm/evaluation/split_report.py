@@ -53,7 +53,11 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batches: Batches,
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}",
         "protocol": f"{found.tokens:,} tokens, each scored once{first}; {describe_protocol(found.protocol)}",
         "tuning": describe_tuning(scoring.tuned) if scoring.tuned else "",
-        "results.json": "; ".join(compare(found, *recorded(one, split)) for one in scoring.members) if own else "",
+        "results.json": "; ".join(
+            compare_with_recorded(found, *recorded_perplexity(one, split)) for one in scoring.members
+        )
+        if own
+        else "",
         "evaluations.json": "; ".join(scoring.save(found, corpus, split)),
     }
     return "\n".join(f"{name:18}{text}" for name, text in lines.items() if text)
@@ -79,7 +83,7 @@ def _without_unk(found: EvalResult, is_unk: Tensor) -> str:
     return f"{decimals(ppl)} over {found.tokens - count:,} tokens; {count:,} ({count / found.tokens:.2%}) are {UNK}"
 
 
-def recorded(saved: SavedRun, split: str) -> tuple[float | None, Mapping[str, Any]]:
+def recorded_perplexity(saved: SavedRun, split: str) -> tuple[float | None, Mapping[str, Any]]:
     """Return the perplexity in `results.json`, or None if there is none, and its protocol."""
     try:
         results = saved.run.results
@@ -89,7 +93,7 @@ def recorded(saved: SavedRun, split: str) -> tuple[float | None, Mapping[str, An
     return (ppl, protocol) if ppl > 0 and isinstance(protocol, Mapping) else (None, {})
 
 
-def compare(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -> str:
+def compare_with_recorded(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -> str:
     """Return in words how a perplexity differs from the recorded one."""
     if ppl is None:
         return "holds no perplexity of this split"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from lm.models.language_model import LanguageModel, State
@@ -67,10 +68,5 @@ class Decoder:
 
 def reorder(states: States, indices_B: Tensor) -> States:
     """Return the states of the texts with these indices, in this order; an index may be repeated or left out."""
-    return [_select(state, indices_B) for state in states]
-
-
-def _select(state: State, indices_B: Tensor) -> State:
-    if isinstance(state, tuple):
-        return tuple(_select(part, indices_B) for part in state)
-    return state.index_select(1, indices_B.to(state.device))
+    reordered: States = apply_to_collection(states, Tensor, lambda x: x.index_select(1, indices_B.to(x.device)))
+    return reordered

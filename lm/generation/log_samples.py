@@ -11,7 +11,7 @@ from lm.models.language_model import LanguageModel
 from lm.training.averaged_weights import averaged
 from lm.training.lightning_module import LanguageModelModule
 
-MAX_NEW_TOKENS = 30
+SAMPLE_TOKENS = 30
 
 
 class LogSamples(pl.Callback):
@@ -41,5 +41,5 @@ def sample_sentences(model: LanguageModel, vocabulary: Vocabulary, num_samples: 
     eos_id = vocabulary.eos_id
     with evaluation_mode(model):
         decoder = make_decoder(model, [eos_id], [vocabulary.unk_id], length=None, seed=1)
-        texts = sample(decoder, [eos_id], eos_id, MAX_NEW_TOKENS, num_samples)
+        texts = sample(decoder, [eos_id], eos_id, SAMPLE_TOKENS, num_samples)
     return [vocabulary.text(vocabulary.decode(text.ids)) for text in texts]

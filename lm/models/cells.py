@@ -44,13 +44,6 @@ class Cell:
     recurrent: bool = True
     further_parameters: Callable[[int, int], int] = lambda input_size, hidden_size: 0
 
-    def num_parameters(self, input_size: int, hidden_size: int, biases: int) -> int:
-        """Return the number of parameters of a layer with this many biases of each recurrent gate."""
-        inputs = input_size + hidden_size if self.recurrent else input_size
-        biases = biases if self.recurrent else 1
-        gates = self.gates * (biases * hidden_size + hidden_size * inputs)
-        return gates + self.further_parameters(input_size, hidden_size)
-
     def layer(self, input_size: int, hidden_size: int) -> "nn.Module":
         """Return a new layer."""
         layer: nn.Module = resolve_name(self.layer_class)(input_size, hidden_size, **self.options)

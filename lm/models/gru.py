@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from lm.models.bf16_matmul import to_matmul_dtype
+from lm.models.matmul_precision import to_matmul_dtype
 
 
 class GRU(nn.GRU):

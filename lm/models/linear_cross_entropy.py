@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lm.models.bf16_matmul import add_matmul, to_matmul_dtype, uses_bf16
+from lm.models.matmul_precision import add_matmul, to_matmul_dtype, uses_bf16
 
 MAX_LOGITS = 2**22
 """Logits of a chunk: 16 MB of float32, enough for 20 sequences of 20 steps at 10,000 words in one large product."""

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import to_matmul_dtype
+from lm.models.matmul_precision import to_matmul_dtype
 
 
 class LSTM(nn.LSTM):
     """`torch.nn.LSTM(input_size, hidden_size)` of one layer.
 
-    With bf16 matrix multiplication (`lm.models.bf16_matmul`) its outputs are rounded to bfloat16, because the next step
-    reads them. The cell state is carried from call to call in float32.
+    With bf16 (`lm.models.matmul_precision`) its outputs are rounded to bfloat16, because the next step reads
+    them. The cell state is carried from call to call in float32.
     """
 
     def forward(  # type: ignore[override]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from lm.models.bf16_matmul import to_matmul_dtype
+from lm.models.matmul_precision import to_matmul_dtype
 from lm.models.scan import linear_recurrence
 
 

@@ -31,12 +31,14 @@ def layer_parameters(cell: str, input_size: int, hidden_size: int, biases: int =
         cell: a name in `lm.models.cells.CELLS`.
         input_size: E.
         hidden_size: H.
-        biases: of each gate.
+        biases: of each gate of a recurrent cell; the others have one.
 
     Raises:
         ValueError: if no cell has that name.
     """
-    return get_cell(cell).num_parameters(input_size, hidden_size, biases)
+    entry = get_cell(cell)
+    inputs = input_size + hidden_size + biases if entry.recurrent else input_size + 1
+    return entry.gates * hidden_size * inputs + entry.further_parameters(input_size, hidden_size)
 
 
 def model_parameters(

@@ -40,7 +40,7 @@ def output_penalty(
 
 
 @contextmanager
-def recorded(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+def record_calls(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Record the input and the output of each call of a module within the block."""
     calls: list[tuple[Tensor, Tensor]] = []
     handle = module.register_forward_hook(lambda _, inputs, output: calls.append((inputs[0], output)))

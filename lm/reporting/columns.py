@@ -37,9 +37,8 @@ def format_ppl(value: float) -> str:
     return next((text for text in texts if len(text) <= MAX_CHARACTERS), "inf")
 
 
-def format_count(value: float) -> str:
-    """Return a count with its thousands separated: `4,653,200`."""
-    return f"{value:,.0f}"
+format_count = "{:,.0f}".format
+"""A count with its thousands separated: `4,653,200`."""
 
 
 def format_epochs(value: float) -> str:
@@ -62,7 +61,7 @@ def interval_end(values: Sequence[Any], end: int) -> Value:
     return t_interval(pd.Series(values, dtype=float).to_list())[end]
 
 
-def interval_text(values: Sequence[Any]) -> Value:
+def t_interval_text(values: Sequence[Any]) -> Value:
     """Return both ends of the interval, as `91.25 to 93.10`."""
     low, high = t_interval(pd.Series(values, dtype=float).to_list())
     return f"{format_ppl(low)} to {format_ppl(high)}" if math.isfinite(low) else None

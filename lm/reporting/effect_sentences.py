@@ -5,9 +5,11 @@ from lm.reporting.columns import format_value
 from lm.reporting.effects import Change, Effect
 from lm.run_dir import Value
 
-SPLITS = {"valid": "validation perplexity", "test": "test perplexity"}
+PERPLEXITY_NAMES = {"valid": "validation perplexity", "test": "test perplexity"}
 
-NOTE = "Brackets are 95 % intervals. If there is no difference, about one interval in twenty still excludes zero."
+EFFECTS_NOTE = (
+    "Brackets are 95 % intervals. If there is no difference, about one interval in twenty still excludes zero."
+)
 
 OVER = {
     "seeds and text": "",
@@ -24,7 +26,7 @@ def effect_sentence(effect: Effect) -> str:
     words = (_no_difference if unclear else _interaction if effect.by else _difference)(effect)
     others = [f"on average over {effect.num_settings} settings of the other options"] if effect.num_settings > 1 else []
     text = " ".join([*words, *_setting(effect), *others])
-    size = f", by {size_text(effect)} of {SPLITS[effect.split]}" if effect.by else ""
+    size = f", by {size_text(effect)} of {PERPLEXITY_NAMES[effect.split]}" if effect.by else ""
     numbers = f": {percent_text(effect)}" if unclear else size
     start = text if "=" in text.split()[0] else text[0].upper() + text[1:]
     return f"{start}{numbers}, {seeds_text(effect)}{OVER[effect.over]}."
@@ -74,7 +76,7 @@ def noun(option: str, value: Value) -> str:
 
 
 def _no_difference(effect: Effect) -> list[str]:
-    change, perplexity = effect.change, SPLITS[effect.split]
+    change, perplexity = effect.change, PERPLEXITY_NAMES[effect.split]
     if effect.by is None:
         values = f"{noun(change.option, change.after)} and {noun(change.option, change.before)}"
         return ["no difference in", perplexity, "can be told between", values]
@@ -84,7 +86,7 @@ def _no_difference(effect: Effect) -> list[str]:
 
 def _difference(effect: Effect) -> list[str]:
     verb = "lowers" if effect.estimate.value < 0 else "raises"
-    return [subject(effect.change), verb, SPLITS[effect.split], "by", size_text(effect)]
+    return [subject(effect.change), verb, PERPLEXITY_NAMES[effect.split], "by", size_text(effect)]
 
 
 def _interaction(effect: Effect) -> list[str]:

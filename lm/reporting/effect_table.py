@@ -7,7 +7,7 @@ from lm.reporting.effects import Effect
 from lm.reporting.table import Table
 from lm.run_dir import Value
 
-COLUMNS = (
+EFFECT_COLUMNS = (
     "split", "option", "before", "after", "by", "by_before", "by_after", "setting", "settings", "seeds",
     "interval_over", "log_difference", "standard_error", "degrees_of_freedom", "p_value",
     "percent", "percent_low", "percent_high",
@@ -16,7 +16,7 @@ COLUMNS = (
 
 def effect_table(effects: Sequence[Effect]) -> Table:
     """Return a row per effect; `by` is the second option of an interaction, `settings` of how many it is the mean."""
-    return Table.from_rows(COLUMNS, [_row(effect) for effect in effects])
+    return Table.from_rows(EFFECT_COLUMNS, [_row(effect) for effect in effects])
 
 
 def _row(effect: Effect) -> list[Value]:

@@ -9,11 +9,11 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lm.reporting.effect_sentences import SPLITS, effect_label, percent_text
+from lm.reporting.effect_sentences import PERPLEXITY_NAMES, effect_label, percent_text
 from lm.reporting.effects import Effect
 from lm.reporting.figures import COLOURS, MARKERS, REFERENCE, STYLE
 
-MAX_EFFECTS = 40
+MAX_DRAWN = 40
 """The most effects that the figure shows."""
 
 LABEL_WIDTH = 44
@@ -30,7 +30,7 @@ def draw_effects(effects: Sequence[Effect]) -> Figure | None:
     """
     if not effects:
         return None
-    drawn = effects[:MAX_EFFECTS]
+    drawn = effects[:MAX_DRAWN]
     names = [textwrap.fill(effect_label(effect), LABEL_WIDTH) for effect in drawn]
     ends = list(accumulate(max(1, 0.75 * (name.count("\n") + 1)) for name in names))
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
@@ -72,7 +72,7 @@ def _label(axes: Axes, rows: Sequence[float], drawn: Sequence[Effect], count: in
     numbers.tick_params(axis="y", length=0)
     numbers.spines["right"].set_visible(False)
     note = textwrap.fill(_note(drawn, count), NOTE_WIDTH)
-    axes.set_xlabel(f"change of {SPLITS[drawn[0].split]} in percent, with 95 % interval\n{note}")
+    axes.set_xlabel(f"change of {PERPLEXITY_NAMES[drawn[0].split]} in percent, with 95 % interval\n{note}")
     axes.xaxis.label.set_fontsize(8)
 
 

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lm.did_you_mean import CONFIGS
 from lm.run_dir import RunDir, Value
 
-FIGURES = Path(__file__).with_name("published.yaml")
+PUBLISHED_FILE = Path(__file__).with_name("published.yaml")
 
 WHOLE_CORPUS = {
     "limit_train_batches": 1.0,
@@ -50,7 +50,7 @@ class Published:
 
 @cache
 def _page() -> dict[str, Any]:
-    page: Any = OmegaConf.to_container(OmegaConf.load(FIGURES))
+    page: Any = OmegaConf.to_container(OmegaConf.load(PUBLISHED_FILE))
     return dict(page)
 
 

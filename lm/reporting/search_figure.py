@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from lm.reporting.columns import format_value
 from lm.reporting.figures import COLOURS, STYLE, logarithmic_axis, perplexity_axis
-from lm.reporting.search_results import SearchResults
+from lm.reporting.search_results import SearchResults, Trial
 from lm.run_files import FINISHED, PRUNED
 
 STATUSES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -21,7 +21,7 @@ STATUSES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def draw_search(search: SearchResults | None) -> Figure | None:
     """Draw validation perplexity by the value of each option; None if no trial has one."""
-    drawn = [] if search is None else [place for place, run in enumerate(search.runs) if run.status in STATUSES]
+    drawn = [] if search is None else [trial for trial in search.trials if trial.run.status in STATUSES]
     if search is None or not drawn:
         return None
     with matplotlib.rc_context(STYLE):
@@ -30,23 +30,26 @@ def draw_search(search: SearchResults | None) -> Figure | None:
         panels = figure.subplots(1, count, sharey=True, squeeze=False).flatten()
         for panel, option in zip(panels, search.options, strict=True):
             _draw_option(panel, search, option, drawn)
-        perplexities = [search.perplexities[place] for place in drawn]
+        perplexities = [trial.valid_ppl for trial in drawn]
         perplexity_axis(panels[0], min(perplexities), max(perplexities))
         figure.supylabel("validation perplexity", fontsize=9)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _draw_option(panel: Axes, search: SearchResults, option: str, drawn: Sequence[int]) -> None:
-    values: dict[int, Any] = {place: search.runs[place].value(option) for place in drawn}
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values.values())
+def _draw_option(panel: Axes, search: SearchResults, option: str, drawn: Sequence[Trial]) -> None:
+    values: list[Any] = [trial.run.value(option) for trial in drawn]
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     for status, (label, style) in STATUSES.items():
-        chosen = [place for place in drawn if search.runs[place].status == status]
-        across = [values[place] if numeric else format_value(values[place]) for place in chosen]
-        panel.scatter(across, [search.perplexities[place] for place in chosen], s=20, label=label, **style)
+        chosen = [
+            (value if numeric else format_value(value), trial.valid_ppl)
+            for value, trial in zip(values, drawn, strict=True)
+            if trial.run.status == status
+        ]
+        panel.scatter([x for x, _ in chosen], [y for _, y in chosen], s=20, label=label, **style)
     if not numeric:
         panel.margins(x=0.3)
     elif option in search.logarithmic:
-        logarithmic_axis(panel, "x", min(values.values()), max(values.values()))
+        logarithmic_axis(panel, "x", min(values), max(values))
     importance = search.importances.get(option)
     panel.set_title(option if importance is None else f"{option}\nimportance {importance:.2f}")

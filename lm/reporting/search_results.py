@@ -7,12 +7,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lm.reporting.columns import Column, format_ppl
 from lm.reporting.table import Table
-from lm.run_dir import RunDir, Value
+from lm.run_dir import RunDir
 from lm.study import NEEDED, OVERRIDES, check_installed, has_study, open_study
 
 if TYPE_CHECKING:
@@ -27,28 +28,33 @@ LEAST_TRIALS = 4
 """The fewest finished trials from which importances are estimated."""
 
 
+class Trial(NamedTuple):
+    """A trial's run and its validation perplexity; of a pruned run, the last one that it reported."""
+
+    run: RunDir
+    valid_ppl: float
+
+
 @dataclass(frozen=True)
 class SearchResults:
     """The trials of a search that have a run.
 
     Args:
         options: the searched options.
-        runs: the runs of the trials, in the order in which they were drawn.
-        perplexities: their validation perplexities; of a pruned run the last one that it reported.
+        trials: in the order in which they were drawn.
         importances: how much each option explains of the perplexities of the finished trials; they sum to 1.
         logarithmic: the options that were drawn on a logarithmic scale.
     """
 
     options: list[str]
-    runs: list[RunDir]
-    perplexities: list[float]
+    trials: list[Trial]
     importances: dict[str, float] = field(default_factory=dict)
     logarithmic: frozenset[str] = frozenset()
 
     def summary(self) -> str:
         """Return how many trials there are, by status."""
-        counts = Counter(run.status for run in self.runs)
-        return f"{len(self.runs)} trials: {', '.join(f'{count} {status}' for status, count in counts.items())}."
+        counts = Counter(trial.run.status for trial in self.trials)
+        return f"{len(self.trials)} trials: {', '.join(f'{count} {status}' for status, count in counts.items())}."
 
     def terminal(self) -> str:
         """Return the counts and the importances in two lines."""
@@ -57,21 +63,19 @@ class SearchResults:
 
     def best_table(self) -> Table:
         """Return the best trials."""
-        finished = [pair for pair in zip(self.perplexities, self.runs, strict=True) if pair[1].finished]
-        best = sorted(finished, key=lambda pair: pair[0])[:BEST]
+        finished = [trial for trial in self.trials if trial.run.finished]
+        best = sorted(finished, key=attrgetter("valid_ppl"))[:BEST]
         columns: list[Column | str] = [
             *(Column(option, always=True) for option in self.options),
             Column("valid", text=format_ppl),
             "run",
         ]
-        return Table.from_rows(columns, [(*self._values(run), ppl, run.name) for ppl, run in best])
+        rows = [(*(run.value(option) for option in self.options), ppl, run.name) for run, ppl in best]
+        return Table.from_rows(columns, rows)
 
     def importance_table(self) -> Table:
         """Return the importance of each option."""
         return Table.from_rows(["option", Column("importance", text="{:.2f}".format)], list(self.importances.items()))
-
-    def _values(self, run: RunDir) -> list[Value]:
-        return [run.value(option) for option in self.options]
 
 
 def read_search(folder: Path, runs: Sequence[RunDir]) -> SearchResults | None:
@@ -92,21 +96,19 @@ def _read(folder: Path, runs: Sequence[RunDir]) -> SearchResults:
 
     study = open_study(folder)
     by_overrides = {frozenset(run.overrides): run for run in runs}
-    found: dict[str, tuple[RunDir, float]] = {}
-    trials = study.get_trials(deepcopy=False)
-    for trial in trials:
+    found: dict[str, Trial] = {}
+    drawn = study.get_trials(deepcopy=False)
+    for trial in drawn:
         run = by_overrides.get(frozenset(trial.user_attrs.get(OVERRIDES, ())))
         if run is not None and (ppl := _perplexity(trial, run)) is not None:
-            found[run.name] = run, ppl
-    distributions = {name: found for trial in trials for name, found in trial.distributions.items()}
+            found[run.name] = Trial(run, ppl)
+    distributions = {name: one for trial in drawn for name, one in trial.distributions.items()}
     logarithmic = frozenset(name for name, one in distributions.items() if getattr(one, "log", False))
     complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     importances: dict[str, float] = {}
     if len(complete) >= LEAST_TRIALS and len({trial.value for trial in complete}) > 1:
         importances = optuna.importance.get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    pairs = list(found.values())
-    runs, perplexities = [run for run, _ in pairs], [ppl for _, ppl in pairs]
-    return SearchResults(list(distributions), runs, perplexities, importances, logarithmic)
+    return SearchResults(list(distributions), list(found.values()), importances, logarithmic)
 
 
 def _perplexity(trial: "FrozenTrial", run: RunDir) -> float | None:

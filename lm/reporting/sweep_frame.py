@@ -9,7 +9,7 @@ from lm.reporting.groups import swept_keys, values_of
 from lm.run_dir import RunDir
 from lm.run_search import find_runs
 
-RESULTS = {
+RESULT_KEYS = {
     **{f"{split}_ppl": f"best.{split}_ppl" for split in ("train", "valid", "test")},
     **{f"last_{split}_ppl": f"last.{split}_ppl" for split in ("train", "valid", "test")},
     "best_epoch": "best_epoch",
@@ -53,5 +53,5 @@ def _options(run: RunDir, keys: list[str]) -> dict[str, Any]:
 
 
 def _row(run: RunDir, keys: list[str]) -> dict[str, Any]:
-    results = {name: run.result(key) for name, key in RESULTS.items()}
+    results = {name: run.result(key) for name, key in RESULT_KEYS.items()}
     return {**_options(run, keys), "status": run.status, **results, "folder": str(run.folder)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lm.atomic_files import write_file
 from lm.overrides import quote_override, typed_command
-from lm.reporting.effect_sentences import NOTE, effect_sentence
+from lm.reporting.effect_sentences import EFFECTS_NOTE, effect_sentence
 from lm.reporting.effect_table import effect_table
 from lm.reporting.effects import Effect, find_effects
 from lm.reporting.extra_columns import ExtraColumns
@@ -55,7 +55,7 @@ class Report:
             lines += [f"Figures:     {', '.join(found)}"]
         lines += [f"Report:      {self.folder / 'report.md'}"]
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
-        lines += ["", *map(effect_sentence, self.effects), NOTE] if self.effects else []
+        lines += ["", *map(effect_sentence, self.effects), EFFECTS_NOTE] if self.effects else []
         if unfinished := self.unfinished:
             lines += ["", f"{len(unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(unfinished)]
             resumable = not self.runs[0].sweep and any(run.status not in ENDED for run in self.runs)
@@ -87,14 +87,14 @@ def write_report(
         FileNotFoundError: if a folder does not exist, or holds no run.
     """
     while True:
-        runs = runs_of([Path(folder), *others])
+        runs = runs_of_sweeps([Path(folder), *others])
         seen = _results_seen(runs)
         report = _write_once(Path(folder) / "comparison" if others else Path(folder), runs, extras, figures)
-        if _results_seen(runs_of([Path(folder), *others])) == seen:
+        if _results_seen(runs_of_sweeps([Path(folder), *others])) == seen:
             return report
 
 
-def runs_of(sweeps: Sequence[Path]) -> list[RunDir]:
+def runs_of_sweeps(sweeps: Sequence[Path]) -> list[RunDir]:
     """Return the runs of one or more sweeps; of several, their names begin with that of the sweep."""
     runs = [find_runs(sweep) for sweep in sweeps]
     if len(sweeps) == 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lm.reporting.columns import COLUMNS, Column, extra_columns, interval_text, perplexity_columns
+from lm.reporting.columns import COLUMNS, Column, extra_columns, perplexity_columns, t_interval_text
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup
 from lm.run_dir import Value
@@ -111,7 +111,9 @@ def build_interval_table(groups: Sequence[RunGroup]) -> Table:
     """Return one row per group of several seeds with the 95 % interval of the mean of each perplexity."""
     several = [group for group in groups if len(group.runs) > 1]
     columns = [
-        replace(column, combine=interval_text, text=str) for column in perplexity_columns("best") if not column.csv_only
+        replace(column, combine=t_interval_text, text=str)
+        for column in perplexity_columns("best")
+        if not column.csv_only
     ]
     return _shown_table([*_setting_columns(several), Column("seeds"), *columns], _rows(several, columns))
 

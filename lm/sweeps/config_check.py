@@ -82,7 +82,9 @@ class ConfigCheck(Callback):
         """
         errors: list[Exception] = []
         unread: dict[str, str] = {}
-        for overrides in islice(runs_of(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED):
+        for overrides in islice(
+            overrides_of_runs(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED
+        ):
             try:
                 found = self.check_run(config_name, compose(config_name, overrides), overrides, config.hydra)
             except USER_ERRORS as error:
@@ -118,7 +120,7 @@ class ConfigCheck(Callback):
         return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
 
 
-def runs_of(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
+def overrides_of_runs(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
     """Yield the overrides of each run of a sweep; of an interval, those with its ends."""
     choices = []
     for override in parse_options(overrides, params).values():

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 RAY, SUBMITIT = "hydra_plugins.hydra_ray_launcher.", "hydra_plugins.hydra_submitit_launcher."
 """The packages of the launchers that start a run on a worker when they are given its overrides."""
 
-SPACE = "space"
+SPACE_KEY = "space"
 """The attribute of a study that says what is searched."""
 
 
@@ -92,9 +92,9 @@ class OptunaSweeper(Sweeper):
 def check_space(study: Study, space: SearchSpace, sweep: Path) -> None:
     """Raise a ValueError if a study is continued that searches something else; a new one records what it searches."""
     asked = {key: str(found) for key, found in space.distributions.items()}
-    known = study.user_attrs.get(SPACE)
+    known = study.user_attrs.get(SPACE_KEY)
     if known is None:
-        study.set_user_attr(SPACE, asked)
+        study.set_user_attr(SPACE_KEY, asked)
     elif known != asked:
         key = next(key for key in {**known, **asked} if known.get(key) != asked.get(key))
         raise ValueError(

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import USER_ERRORS, one_line
 from lm.run_dir import RunDir
+from lm.run_files import FAILED, INTERRUPTED, NOT_STARTED
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import ignore_terminal_signals, start_process
 from lm.sweeps.sweep_dir import runs_of_sweep
@@ -170,13 +171,13 @@ def record_failure(run: RunDir, status: int) -> None:
     else:
         error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
     log.error(f"{run.name} failed: {error}")
-    record(run, "failed", error)
+    record(run, FAILED, error)
 
 
 def record_stop(run: RunDir, stop: StopFile) -> None:
     """Record that a signal has stopped the sweep, unless the run has recorded an outcome, as it does while training."""
     if (number := stop.signal()) and not run.results_path.exists():
-        status = "interrupted" if run.has_checkpoint else "not started"
+        status = INTERRUPTED if run.has_checkpoint else NOT_STARTED
         record(run, status, f"the sweep was stopped by {number.name}")
 
 
@@ -184,7 +185,7 @@ def record_single_failure(run: RunDir, error: Exception) -> None:
     """Record the error of a run that had started. Earlier results stay."""
     if not run.results_path.exists() and has_logged(run):
         message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
-        record(run, "failed", message)
+        record(run, FAILED, message)
         log_to_file(f"failed: {message}")
 
 

@@ -30,7 +30,7 @@ from lm.machine_config import MachineConfig, resumed
 from lm.output import prepare_streams, print_note, short
 from lm.overrides import typed_command
 from lm.run_dir import RunDir
-from lm.run_files import DIVERGED, FINISHED, PRUNED
+from lm.run_files import DIVERGED, FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.sweep_job import record, record_single_failure
@@ -53,11 +53,11 @@ from lm.training.trainer import check_limits, fit, trainer_arguments
 log = logging.getLogger(__name__)
 
 TrainArguments = tuple[Config, MachineConfig, RunDir, int | None]
-"""The arguments of `train`."""
+"""The arguments of `train_run`."""
 
 
 @explain_out_of_memory()
-def train(
+def train_run(
     config: Config,
     machine: MachineConfig,
     run: RunDir,
@@ -109,7 +109,7 @@ def train(
             results = training_results(config, machine, corpus, run, trainer) | {"precision": precision}
         log_results(trainer.loggers, results["best"])
     run.write_results(results)
-    log.info(summary(results, run))
+    log.info(result_text(results, run))
     return results
 
 
@@ -151,7 +151,7 @@ def describe_start(corpus: Corpus, run: RunDir, device: torch.device, precision:
     )
 
 
-def summary(results: dict[str, Any], run: RunDir) -> str:
+def result_text(results: dict[str, Any], run: RunDir) -> str:
     """Return the perplexities of a finished run, in two lines."""
     best = {split: results["best"][f"{split}_ppl"] for split in SPLITS}
     shown = ", ".join(f"{split} {'not scored' if ppl is None else short(ppl)}" for split, ppl in best.items())
@@ -171,7 +171,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
 
 
 def train_arguments(composed: DictConfig, run: RunDir) -> TrainArguments:
-    """Return the arguments of `train`, checked."""
+    """Return the arguments of `train_run`, checked."""
     size = OmegaConf.select(composed, "equal_parameters.vocabulary_size")
     return Config.from_hydra(composed), MachineConfig.from_hydra(composed), run, size
 
@@ -183,10 +183,10 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
     if getattr(rank_zero_only, "rank", 0) != 0:
         return train_rank(job)
     try:
-        return float(train(*job)["best"]["valid_ppl"])
+        return float(train_run(*job)["best"]["valid_ppl"])
     except Interrupted as stop:
         if run.has_checkpoint:
-            run.write_outcome("interrupted", str(stop))
+            run.write_outcome(INTERRUPTED, str(stop))
             print_note(f"{stop}; to resume, type: {typed_command('lm.train', ('resume', run.folder))}")
         else:
             print_note(f"{stop} before the first checkpoint")
@@ -219,7 +219,7 @@ def train_in_sweep(
         # Imported in a search only, since it needs the extra `search`.
         reports = [resolve_name("lm.sweeps.pruning:TrialReport")(sweep, run.overrides, pruner)] if pruner else []
         with locked(folder):
-            train(*train_arguments(composed, run), reports, announcement)
+            train_run(*train_arguments(composed, run), reports, announcement)
     except Interrupted as stop:
         if pruned := next((trial.pruned for trial in reports), ""):
             log.info(f"{run.name} pruned: {pruned}")
@@ -227,7 +227,7 @@ def train_in_sweep(
         number = StopFile(sweep).signal()
         error = f"stopped by {number.name}" if number else str(stop)  # the sweep stops its runs by SIGTERM
         log.info(f"{run.name} {error}")
-        record(run, "interrupted" if run.has_checkpoint else "not started", error)
+        record(run, INTERRUPTED if run.has_checkpoint else NOT_STARTED, error)
     except FolderInUse as error:
         log.error(one_line(error))  # the other process writes the outcome
     except RunMismatch as error:
@@ -237,12 +237,12 @@ def train_in_sweep(
         message = one_line(error) if expected else str(error)
         log.error(f"{run.name} failed: {message}", exc_info=None if expected else error)
         diverged = isinstance(error, Diverged)
-        record(run, DIVERGED if diverged else "failed", message if diverged else f"{type(error).__name__}: {message}")
+        record(run, DIVERGED if diverged else FAILED, message if diverged else f"{type(error).__name__}: {message}")
 
 
 def train_rank(job: TrainArguments) -> float:
     """Train in the process of a further device. Only that of the first device writes and logs."""
     logging.disable()
     with suppress(Interrupted, Diverged):
-        train(*job)
+        train_run(*job)
     return math.nan

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from lm.folders import FolderInUse, locked
 from lm.run_dir import RunDir
-from lm.run_files import DIVERGED, FINISHED, PRUNED
+from lm.run_files import DIVERGED, FAILED, FINISHED, PRUNED
 from lm.study import OVERRIDES
 from lm.sweeps.search_space import SearchSpace
 from lm.sweeps.stop_file import StopFile
@@ -26,7 +26,7 @@ from lm.sweeps.sweep_options import options_key
 LOCK_SECONDS = 60
 """How long a run of a sweep that was killed may take for its last checkpoint."""
 
-STATES = {PRUNED: TrialState.PRUNED, DIVERGED: TrialState.PRUNED, "failed": TrialState.FAIL}
+STATES = {PRUNED: TrialState.PRUNED, DIVERGED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 """The state of a trial by the status of its run: Optuna keeps away from what diverged, and learns nothing of failures.
 
 A run that is interrupted or has not started resumes, so its trial is still running.
@@ -109,7 +109,7 @@ class Trials(Sequence[list[str]]):
         key = options_key(overrides)
         self.tell_ended()
         if key in self._folders:
-            record(RunDir(self._folders[key]), "failed", error)
+            record(RunDir(self._folders[key]), FAILED, error)
         else:
             for trial in self._all(TrialState.RUNNING):
                 if trial_key(trial) == key:

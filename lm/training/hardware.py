@@ -57,8 +57,8 @@ def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
     """Set the precision of matrix multiplication; return Lightning's precision and a description.
 
     With `auto`, weights, states, gradients and sums are float32. If the hardware supports it, matrices are multiplied
-    in bf16 (`lm.models.bf16_matmul`), or on a GPU in TensorFloat-32 (`torch.set_float32_matmul_precision`), also in
-    cuDNN's layers. All other values are Lightning's own.
+    in bf16 or, on a GPU, in TensorFloat-32, also in cuDNN's layers (`lm.models.matmul_precision`). All other values are
+    Lightning's own.
 
     Raises:
         ValueError: for 16-mixed, which scales gradients and so changes the norm that is clipped.

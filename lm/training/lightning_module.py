@@ -11,13 +11,13 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from lm.config import Config
-from lm.data.bptt import IGNORE_INDEX, Batch
-from lm.data.sentences import SentenceBatch, right_pad
+from lm.data.bptt import IGNORE_INDEX
+from lm.data.sentences import AnyBatch, SentenceBatch, right_pad
 from lm.data.shard import UNSHARDED, Shard
 from lm.evaluation.loading import build_model
 from lm.evaluation.perplexity import Perplexity
 from lm.models.language_model import LanguageModel, State, detach_states
-from lm.models.penalties import output_penalty, recorded
+from lm.models.penalties import output_penalty, record_calls
 from lm.run_files import read_checkpoint
 from lm.training.distributed import all_gather, concat_states, shard_states
 from lm.training.optimizers import OPTIMIZERS, clip_gradients, make_optimizer, scaled_lr
@@ -72,7 +72,7 @@ class LanguageModelModule(pl.LightningModule):
         """The shard of this device; without a trainer, the whole batch."""
         return UNSHARDED if self._trainer is None else Shard(self._trainer.global_rank, self._trainer.world_size)
 
-    def training_step(self, batch: Batch | SentenceBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: AnyBatch, batch_idx: int) -> Tensor:
         """Return the cross-entropy summed over time and averaged over the batch, the scale of Zaremba's clipping.
 
         A batch with fewer sentences is still divided by `batch_size`. So a word has the same weight in every batch, of
@@ -80,7 +80,7 @@ class LanguageModelModule(pl.LightningModule):
 
         With several devices, the loss and the gradient are the means of what each device returns.
         """
-        with recorded(self.model.output_dropout) as outputs:
+        with record_calls(self.model.output_dropout) as outputs:
             loss, nats, tokens = self._shared_step("train", batch, batch_idx)
         self.train_perplexity.update(nats, tokens)
         penalties = self.config.activation_penalty, self.config.temporal_penalty
@@ -89,12 +89,12 @@ class LanguageModelModule(pl.LightningModule):
             loss = loss + output_penalty(output_TBH, dropped_TBH, _scored(batch), *penalties)
         return loss * self.shard.devices / self.config.batch_size
 
-    def validation_step(self, batch: Batch | SentenceBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: AnyBatch, batch_idx: int) -> None:
         """Add the batch to the validation perplexity."""
         _, nats, tokens = self._shared_step("valid", batch, batch_idx)
         self.valid_perplexity.update(nats, tokens)
 
-    def _shared_step(self, stream: str, batch: Batch | SentenceBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _shared_step(self, stream: str, batch: AnyBatch, batch_idx: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss to minimise, the nats and the number of targets. Keep the hidden states of a stream.
 
         The nats include a predicted length as it is predicted before the first word of a sentence. The loss also
@@ -132,7 +132,7 @@ class LanguageModelModule(pl.LightningModule):
         by_grad_scale = OPTIMIZERS[self.config.optimizer].grad_scale
         clip_gradients(optimizer, self.config.max_grad_norm, norm, by_grad_scale, self._relative_length)
 
-    def on_train_batch_start(self, batch: Batch | SentenceBatch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: AnyBatch, batch_idx: int) -> None:
         """Keep the length of a random window relative to `seq_len`."""
         if self.config.random_seq_len:
             self._relative_length = len(batch.targets_TB) / self.config.seq_len
@@ -194,7 +194,7 @@ class LanguageModelModule(pl.LightningModule):
         restore_rng(self._rng_states, self.config.seed, self.shard.rank, self.device)
 
 
-def _scored(batch: Batch | SentenceBatch) -> Tensor:
+def _scored(batch: AnyBatch) -> Tensor:
     batch = right_pad(batch) if isinstance(batch, SentenceBatch) else batch
     return batch.targets_TB != IGNORE_INDEX
 

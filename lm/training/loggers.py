@@ -18,7 +18,7 @@ from typing import Any
 from lm.checks import check_choice, check_group, unexpected
 from lm.run_dir import RunDir
 
-Options = dict[str, Any]
+LoggerOptions = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class LoggerEntry:
     """
 
     class_name: str
-    arguments: Callable[[RunDir, int | None], Options]
+    arguments: Callable[[RunDir, int | None], LoggerOptions]
     package: str = ""
     trace: str = ""
 
 
-def _tensorboard(run: RunDir, resumed_from: int | None) -> Options:
+def _tensorboard(run: RunDir, resumed_from: int | None) -> LoggerOptions:
     # TensorBoard hides what a killed run logged after the step to resume from. It does so from the second `purge_step`
     # of a run on: the first one only marks the start.
     purge_step = 0 if resumed_from is None else resumed_from + 1
@@ -46,17 +46,17 @@ def _tensorboard(run: RunDir, resumed_from: int | None) -> Options:
     return {**place, "default_hp_metric": False, "purge_step": purge_step}
 
 
-def _csv(run: RunDir, resumed_from: int | None) -> Options:
+def _csv(run: RunDir, resumed_from: int | None) -> LoggerOptions:
     # Lightning deletes the earlier table of a folder.
     return {"save_dir": run.folder, "name": "", "version": "csv" if resumed_from is None else f"csv_{resumed_from}"}
 
 
-def _wandb(run: RunDir, resumed_from: int | None) -> Options:
+def _wandb(run: RunDir, resumed_from: int | None) -> LoggerOptions:
     folder = hashlib.sha256(str(run.folder.resolve()).encode()).hexdigest()
     return {"save_dir": run.folder, "name": run.name, "id": folder[:16], "resume": "allow"}
 
 
-def _mlflow(run: RunDir, resumed_from: int | None) -> Options:
+def _mlflow(run: RunDir, resumed_from: int | None) -> LoggerOptions:
     return {"run_name": run.name}
 
 
@@ -82,7 +82,9 @@ def check_loggers(name: str, value: object) -> None:
             )
 
 
-def make_loggers(chosen: Mapping[str, Options], run: RunDir, hparams: Options, resumed_from: int | None) -> list[Any]:
+def make_loggers(
+    chosen: Mapping[str, LoggerOptions], run: RunDir, hparams: LoggerOptions, resumed_from: int | None
+) -> list[Any]:
     """Return the chosen loggers, with the hyperparameters of the run.
 
     Args:
@@ -97,7 +99,7 @@ def make_loggers(chosen: Mapping[str, Options], run: RunDir, hparams: Options, r
     return [_make(name, options, run, hparams, resumed_from) for name, options in chosen.items()]
 
 
-def _make(name: str, options: Options, run: RunDir, hparams: Options, resumed_from: int | None) -> Any:
+def _make(name: str, options: LoggerOptions, run: RunDir, hparams: LoggerOptions, resumed_from: int | None) -> Any:
     entry = LOGGERS[name]
     try:
         logger = getattr(import_module("pytorch_lightning.loggers"), entry.class_name)(

@@ -91,7 +91,7 @@ def fit(
     trainer = make_trainer(arguments, config, run, loggers, callbacks, last)
     # Its handler of SIGTERM waits for the other devices, and ends training before `last` has written a checkpoint.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
-    check_devices(trainer.world_size, machine.trainer.strategy, config.batch_size)
+    check_world_size(trainer.world_size, machine.trainer.strategy, config.batch_size)
     # Lightning converts the module only after it has loaded a checkpoint, which would round float64 values.
     trainer.precision_plugin.convert_module(module)
     try:
@@ -143,7 +143,7 @@ def check_limits(machine: MachineConfig, batches: CorpusDataModule) -> None:
             raise unexpected(f"trainer.limit_{split}_batches", wanted, limit, 1)
 
 
-def check_devices(devices: int, strategy: str, batch_size: int) -> None:
+def check_world_size(devices: int, strategy: str, batch_size: int) -> None:
     """Raise a ValueError unless a batch can be split across the devices."""
     if devices > batch_size:
         raise ValueError(

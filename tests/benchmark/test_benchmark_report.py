@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lm.benchmark.benchmark_report import page, results_of, step_flops
+from lm.benchmark.benchmark_report import benchmark_page, results_of, step_flops
 from lm.benchmark.loops import BASELINE, LIGHTNING, NO_TRAINER, BaselineModel
 from lm.benchmark.timing import Part
 from lm.models.language_model import LanguageModel
@@ -82,11 +82,11 @@ def test_the_results_are_plain_values_that_say_what_was_measured():
     assert found["parameters"]["embedding"] == 30 * 8
     assert found["config"]["cell"] == "lstm"
     assert (found["steps"], found["rounds"], found["startup_seconds"]) == (6, 2, [4.0, 5.0, 99.0])
-    assert page(found) == page(results())
+    assert benchmark_page(found) == benchmark_page(results())
 
 
 def test_the_page_has_every_figure_in_its_unit():
-    text = page(results())
+    text = benchmark_page(results())
     assert text.startswith("# lstm, 2 x 8, 30 words, batch 4 x 5, dropout 0, random\n")
     assert "6 steps in 2 rounds" in text
     mfu = f"{FLOPS / 0.02 / 8e6:.0%}"
@@ -99,14 +99,16 @@ def test_the_page_has_every_figure_in_its_unit():
 
 
 def test_a_difference_that_changes_its_sign_from_round_to_round_is_noise():
-    text = page(results(no_trainer=[a_round(19, 19), a_round(22, 22)], baseline=[a_round(19, 19), a_round(30, 30)]))
+    text = benchmark_page(
+        results(no_trainer=[a_round(19, 19), a_round(22, 22)], baseline=[a_round(19, 19), a_round(30, 30)])
+    )
     assert "costs -0.25 ms per step (-1.00 to 0.50 by round, within noise)" in text
     assert "1.23 times as many steps per second as the baseline (0.95 to 1.50 by round, within noise)" in text
-    assert "within noise" not in page(results())
+    assert "within noise" not in benchmark_page(results())
 
 
 def test_one_round_says_nothing_about_noise():
-    text = page(results() | {"rounds": 1})
+    text = benchmark_page(results() | {"rounds": 1})
     assert "costs 0.50 ms per step (one round: noise unknown)" in text
     assert "as the baseline (one round: noise unknown)" in text
 
@@ -116,8 +118,8 @@ def test_a_peak_that_was_exceeded_is_reported(mfu, busy):
     found = results()
     for variant in found["variants"].values():
         variant["mfu"] = mfu
-    assert ("MFU above 100%: the machine was busy" in page(found)) == busy
+    assert ("MFU above 100%: the machine was busy" in benchmark_page(found)) == busy
 
 
 def test_a_page_without_startup_times_does_not_mention_them():
-    assert "first step" not in page(results(startup_seconds=()))
+    assert "first step" not in benchmark_page(results(startup_seconds=()))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lm.benchmark import comparison
-from lm.benchmark.comparison import HiddenTerminal, Variant, compare, work
+from lm.benchmark.comparison import HiddenTerminal, Variant, run_variants, work
 from lm.benchmark.loops import LOOPS
 from tests.benchmark.jobs import small_job
 
@@ -58,7 +58,7 @@ def loops(monkeypatch):
 
 
 def test_variants_take_turns_round_by_round(in_threads, loops, capsys):
-    found = compare(small_job(rounds=2))
+    found = run_variants(small_job(rounds=2))
     assert found["baseline"] == {"rounds": ["baseline 1", "baseline 2"], "peak_memory": 8}
     assert loops == list(LOOPS) * 3
     assert "progress" not in capsys.readouterr().out
@@ -70,7 +70,7 @@ def test_an_error_of_a_variant_is_raised_with_its_traceback_as_a_note(in_threads
 
     monkeypatch.setattr(comparison, "LOOPS", {"baseline": failing})
     with pytest.raises(KeyError, match="no such thing") as error:
-        compare(small_job())
+        run_variants(small_job())
     assert "In the process of baseline:\nTraceback" in error.value.__notes__[0]
     assert 'raise KeyError("no such thing")' in error.value.__notes__[0]
 
@@ -81,7 +81,7 @@ def test_running_out_of_memory_is_explained(in_threads, monkeypatch):
 
     monkeypatch.setattr(comparison, "LOOPS", {"baseline": hungry})
     with pytest.raises(MemoryError, match="no room for 20 GiB: type a smaller hidden_size or batch_size"):
-        compare(small_job())
+        run_variants(small_job())
 
 
 @pytest.mark.parametrize("hung_up", ["before it is ready", "while it waits"])

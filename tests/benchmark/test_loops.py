@@ -1,6 +1,7 @@
 """The loops train the same model on the same batches, so that the same work is compared."""
 
 import pytest
+import torch
 
 from lm.benchmark.loops import (
     LOOPS,
@@ -12,10 +13,9 @@ from lm.benchmark.loops import (
 )
 from lm.benchmark.timing import Part
 from lm.evaluation.evaluation_loop import evaluate
-from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
 from lm.models.cells import CELLS
 from lm.models.language_model import LanguageModel
-from lm.models.matmul_precision import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul, reduce_matmul_precision, uses_bf16
 from tests.benchmark.jobs import small_job
 
 
@@ -27,7 +27,7 @@ def same_precision_afterwards():
 
 @pytest.fixture(autouse=True)
 def small_measurements(monkeypatch):
-    monkeypatch.setattr("lm.benchmark.loops.peak_flops", lambda device: 8.0 if bf16_matmul_allowed() else 4.0)
+    monkeypatch.setattr("lm.benchmark.loops.peak_flops", lambda device: 8.0 if uses_bf16(torch.zeros(1)) else 4.0)
     monkeypatch.setattr("lm.benchmark.loops.EVALUATED_TOKENS", 50)
 
 
@@ -83,7 +83,7 @@ def test_lightning_trains_until_the_last_round_whatever_its_options(option):
 
 def test_the_machine_is_measured_in_full_precision_and_in_that_of_training():
     job = small_job(cell="gru")  # PyTorch's LSTM in bf16 needs a processor that has it
-    allow_bf16_matmul(True)
+    reduce_matmul_precision(on_cpu=True, on_gpu=False)
     found = measure_machine(job, job.corpus(), LanguageModel(30, **job.config.model_arguments()))
     assert found["peak_flops"] == {"float32": 4.0, "lm.train": 8.0}
     assert found["device"].startswith("cpu")
@@ -94,13 +94,13 @@ def test_evaluation_is_measured_as_it_is_done_after_each_epoch_and_after_trainin
     seen = []
 
     def recorded(model, batches):
-        seen.append((batches.num_targets, batches.batch_size, batches.state, bf16_matmul_allowed()))
+        seen.append((batches.num_targets, batches.batch_size, batches.state, uses_bf16(torch.zeros(1))))
         return evaluate(model, batches)
 
     monkeypatch.setattr("lm.evaluation.evaluation_loop.evaluate", recorded)
     monkeypatch.setattr("lm.data.batching.WARMUP_TOKENS", 2)
     job = small_job(cell="gru")  # PyTorch's LSTM in bf16 needs a processor that has it
-    allow_bf16_matmul(True)
+    reduce_matmul_precision(on_cpu=True, on_gpu=False)
     found = measure_machine(job, job.corpus(), LanguageModel(30, **job.config.model_arguments()))
     assert [entry[:2] for entry in seen] == [(50, 4), (50, 3)]
     assert [entry[3] for entry in seen] == [True, True]

@@ -9,13 +9,13 @@ import pytest
 
 from lm.data.sources import SPLITS
 from lm.data.sources.text import TextSource
-from lm.data.text_reader import NUMBER, SentenceSplitter, lines_of_text, open_text, read_lines
+from lm.data.text_reader import NUMBER, SentenceSplitter, open_text, read_lines
 
 TEXT = "a b\n\nc <eos> d\n"
 
 
 def split(text, **options):
-    return list(SentenceSplitter(**options).split(lines_of_text(text)))
+    return list(SentenceSplitter(**options).split(io.StringIO(text, newline=None)))
 
 
 def read(path):
@@ -66,7 +66,7 @@ def test_other_separators_of_unicode_separate_words_not_lines(tmp_path, separato
 )
 def test_a_literal_eos_ends_a_sentence_and_is_counted(text, sentences, literal):
     splitter = SentenceSplitter()
-    assert list(splitter.split(lines_of_text(text))) == sentences
+    assert list(splitter.split(io.StringIO(text, newline=None))) == sentences
     assert splitter.literal_eos == literal
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from lm.data.vocabulary import EOS, SPACE, UNK, Vocabulary
 from lm.evaluation.sentence_scores import ScoredSentence
-from lm.evaluation.sentence_table import csv_text, plain_text, sentence_rows, summary, word_rows
+from lm.evaluation.sentence_table import csv_text, plain_text, sentence_rows, total_text, word_rows
 
 VOCABULARY = Vocabulary(["a", "1e5", EOS, UNK])
 SENTENCES = [
@@ -68,11 +68,11 @@ def test_the_terminal_shows_control_characters_as_escapes():
 
 
 def test_the_summary_is_over_all_tokens_and_over_those_that_are_known():
-    assert summary(SENTENCES, VOCABULARY) == (
+    assert total_text(SENTENCES, VOCABULARY) == (
         "2 sentences, 5 tokens (<eos> included): log-probability -7.3735 nats, perplexity 4.3697; "
         "without the 1 <unk>: 3.3817"
     )
     one = [ScoredSentence((EOS,), (-1.0,))]
-    assert summary(one, VOCABULARY) == (
+    assert total_text(one, VOCABULARY) == (
         "1 sentence, 1 token (<eos> included): log-probability -1.0000 nats, perplexity 2.7183"
     )

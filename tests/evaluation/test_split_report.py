@@ -2,7 +2,7 @@ import pytest
 
 from lm.evaluation.evaluation_loop import EvalResult
 from lm.evaluation.loading import load_saved_run
-from lm.evaluation.split_report import compare, recorded
+from lm.evaluation.split_report import compare_with_recorded, recorded_perplexity
 from lm.run_dir import RunDir
 
 PROTOCOL = {"batch_size": 20, "state": "carried", "method": "static", "matmul_precision": "float32"}
@@ -12,7 +12,7 @@ IN_WORDS = "batch size 20, state carried, static evaluation, matrix multiplicati
 def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_run):
     results = RunDir(saved_run).results
     for checkpoint, split in (("last", "train"), ("best", "test")):
-        ppl, protocol = recorded(load_saved_run(saved_run, checkpoint), split)
+        ppl, protocol = recorded_perplexity(load_saved_run(saved_run, checkpoint), split)
         assert ppl == results[checkpoint][f"{split}_ppl"]
         assert protocol == results["protocol"][split]
         assert protocol["matmul_precision"] == "float32"
@@ -23,7 +23,7 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
     (copy_of_run / "results.json").unlink()
     if results is not None:
         (copy_of_run / "results.json").write_text(results)
-    assert recorded(load_saved_run(copy_of_run), "test") == (None, {})
+    assert recorded_perplexity(load_saved_run(copy_of_run), "test") == (None, {})
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
 )
 def test_a_comparison_says_how_far_apart_two_perplexities_are(ppl, verdict):
     one = EvalResult(nats=0.0, tokens=10, protocol={})
-    assert compare(one, ppl, PROTOCOL) == verdict.format(f"{IN_WORDS} float32")
-    assert compare(one, None, {}).startswith("holds no perplexity")
+    assert compare_with_recorded(one, ppl, PROTOCOL) == verdict.format(f"{IN_WORDS} float32")
+    assert compare_with_recorded(one, None, {}).startswith("holds no perplexity")
 
 
 def test_a_difference_to_bf16_scores_comes_with_the_models_for_which_its_size_was_measured():
     one = EvalResult(nats=0.0, tokens=10, protocol={})
-    shown = compare(one, 1.0001, PROTOCOL | {"matmul_precision": "bf16 (fp32 accumulation)"})
+    shown = compare_with_recorded(one, 1.0001, PROTOCOL | {"matmul_precision": "bf16 (fp32 accumulation)"})
     assert "this one is 0.0100% lower; bf16 moved perplexities by up to 0.01 % for models of 200 units" in shown
     assert "by up to 0.04 % for smaller or barely trained models" in shown

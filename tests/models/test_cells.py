@@ -5,10 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.cells import CELLS, get_cell
 from lm.models.language_model import LanguageModel
-from lm.models.matmul_precision import full_precision_matmul, supports_reduced_matmul
+from lm.models.matmul_precision import full_precision_matmul, reduce_matmul_precision, supports_reduced_matmul
 from lm.models.parameter_count import matching_hidden_size, model_parameters
 from tests.toy_cell import TOY
 
@@ -37,7 +36,7 @@ def dtype(request: pytest.FixtureRequest):
     if request.param == "bf16 matmul" and not supports_reduced_matmul(torch.device("cpu")):
         pytest.skip("this processor has no bf16 matrix multiplication")
     with full_precision_matmul():  # restores the setting
-        allow_bf16_matmul(request.param == "bf16 matmul")
+        reduce_matmul_precision(on_cpu=request.param == "bf16 matmul", on_gpu=False)
         yield {"bfloat16": torch.bfloat16, "float64": torch.float64}.get(request.param, torch.float32)
 
 

@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.gru import GRU, immediate_gradients
-from lm.models.matmul_precision import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul, reduce_matmul_precision
 
 SHAPES = [(1, 1, 1, 1), (4, 3, 2, 5), (7, 1, 6, 3), (20, 5, 8, 8)]  # T, B, E, H
 
@@ -217,7 +216,7 @@ def test_bf16_matmul_changes_outputs_and_gradients_by_rounding_alone():
     inputs = torch.randn(10, 4, 20), torch.randn(1, 4, 20)
     expected = outputs_and_gradients(torchs, *(x.double() for x in inputs))
     with full_precision_matmul():  # restores the setting
-        allow_bf16_matmul(True)
+        reduce_matmul_precision(on_cpu=True, on_gpu=False)
         found = outputs_and_gradients(ours.float(), *inputs)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32

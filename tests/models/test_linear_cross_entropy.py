@@ -10,9 +10,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lm.models import linear_cross_entropy as module
-from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.linear_cross_entropy import chunk_size, linear_cross_entropy
-from lm.models.matmul_precision import full_precision_matmul
+from lm.models.matmul_precision import full_precision_matmul, reduce_matmul_precision
 from tests.waits import Waits
 
 # MAX_LOGITS and BYTES_IN_CACHE; with 13 words in float64: chunks of 1, 2, 3 or all tokens, blocks of 1, 2, 4 or all.
@@ -140,7 +139,7 @@ def test_tied_embedding_gets_the_gradients_of_both_its_uses():
 @pytest.fixture(params=[False, True], ids=["float32", "bf16"])
 def bf16(request: pytest.FixtureRequest) -> Iterator[bool]:
     with full_precision_matmul():  # restores the setting
-        allow_bf16_matmul(request.param)
+        reduce_matmul_precision(on_cpu=request.param, on_gpu=False)
         yield request.param
 
 
@@ -253,7 +252,7 @@ def test_bf16_matmul_changes_loss_and_gradients_by_rounding_alone(
     exact = [*inputs, arguments[3], arguments[4].double()]
     expected = loss_and_gradients(at_once, exact)
     with full_precision_matmul():  # restores the setting
-        allow_bf16_matmul(True)
+        reduce_matmul_precision(on_cpu=True, on_gpu=False)
         found = loss_and_gradients(linear_cross_entropy, arguments)
     for rounded, wanted in zip(found, expected, strict=True):
         assert rounded.dtype == torch.float32
@@ -263,7 +262,7 @@ def test_bf16_matmul_changes_loss_and_gradients_by_rounding_alone(
 @pytest.fixture
 def bf16_case() -> Iterator[list[Tensor]]:
     with full_precision_matmul():
-        allow_bf16_matmul(True)
+        reduce_matmul_precision(on_cpu=True, on_gpu=False)
         yield case(tokens=64, vocabulary=500, hidden=32, dtype=torch.float32)
 
 

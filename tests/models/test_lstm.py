@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lm.models.bf16_matmul import allow_bf16_matmul
 from lm.models.lstm import LSTM
-from lm.models.matmul_precision import full_precision_matmul, supports_reduced_matmul
+from lm.models.matmul_precision import full_precision_matmul, reduce_matmul_precision, supports_reduced_matmul
 
 needs_bfloat16 = pytest.mark.skipif(
     not supports_reduced_matmul(torch.device("cpu")), reason="this processor has no bf16 matrix multiplication"
@@ -52,7 +51,7 @@ def test_bf16_matmul_changes_outputs_and_gradients_by_rounding_alone(with_state:
     input_TBE, state = inputs()
     state = state if with_state else None
     expected = outputs_and_gradients(torchs.double(), input_TBE.double(), state and tuple(x.double() for x in state))
-    allow_bf16_matmul(True)
+    reduce_matmul_precision(on_cpu=True, on_gpu=False)
     for found, exact in zip(outputs_and_gradients(ours, input_TBE, state), expected, strict=True):
         assert found.dtype == torch.float32
         # bfloat16 rounds to 2^-8 of a value; over twenty time steps that adds up a little.
@@ -62,7 +61,7 @@ def test_bf16_matmul_changes_outputs_and_gradients_by_rounding_alone(with_state:
 @needs_bfloat16
 def test_the_cell_state_is_carried_in_float32():
     ours, _ = pair()
-    allow_bf16_matmul(True)
+    reduce_matmul_precision(on_cpu=True, on_gpu=False)
     _, (h, c) = ours(*inputs())
     assert torch.equal(h, h.bfloat16().float())
     assert not torch.equal(c, c.bfloat16().float())

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lm.models.penalties import output_penalty, recorded
+from lm.models.penalties import output_penalty, record_calls
 
 T, B, H = 5, 3, 4
 LENGTHS = (5, 2, 1)
@@ -56,7 +56,7 @@ def test_windows_of_one_word_have_no_temporal_penalty():
 
 def test_calls_are_recorded_within_the_block_alone():
     module, x = torch.nn.Linear(2, 3), torch.randn(4, 2)
-    with recorded(module) as calls:
+    with record_calls(module) as calls:
         y = module(x)
     module(x)
     [(given, returned)] = calls

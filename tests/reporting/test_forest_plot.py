@@ -4,7 +4,7 @@ import pytest
 
 from lm.reporting.effects import Change, Effect
 from lm.reporting.figures import image
-from lm.reporting.forest_plot import MAX_EFFECTS, draw_effects
+from lm.reporting.forest_plot import MAX_DRAWN, draw_effects
 from lm.reporting.statistics import Estimate
 
 CLEAR = Effect(Change("dropout", 0, 0.25), {"cell": "lstm"}, "test", Estimate(-0.2, 0.004, 5), (3, 3), paired=True)
@@ -45,7 +45,7 @@ def test_options_differ_in_colour_and_in_marker() -> None:
     assert len({mark.get_color() for mark in marks}) == len({mark.get_marker() for mark in marks}) == 2
 
 
-@pytest.mark.parametrize("count", [1, 5, MAX_EFFECTS + 5])
+@pytest.mark.parametrize("count", [1, 5, MAX_DRAWN + 5])
 def test_everything_lies_within_the_figure(count: int) -> None:
     figure = draw_effects([CLEAR] * count)
 
@@ -54,7 +54,7 @@ def test_everything_lies_within_the_figure(count: int) -> None:
     box = figure.get_tightbbox()
     assert box.x0 >= -0.01
     assert box.x1 <= figure.get_figwidth() + 0.01
-    assert ("of 45 effects" in figure.axes[0].get_xlabel()) == (count > MAX_EFFECTS)
+    assert ("of 45 effects" in figure.axes[0].get_xlabel()) == (count > MAX_DRAWN)
 
 
 def test_long_names_leave_room_for_the_axis() -> None:

@@ -27,7 +27,7 @@ def test_the_best_trials_are_shown_with_the_values_of_their_runs(search: Path) -
     assert list(best["cell"]) == ["lstm", "lstm", "gru", "gru"]
     assert best["run"][0] == "lr=0.4,cell=lstm"
     assert found.summary() == "5 trials: 4 finished, 1 pruned."
-    assert found.perplexities[-1] == 200.0
+    assert found.trials[-1].valid_ppl == 200.0
     assert found.logarithmic == {"lr"}
 
 

@@ -10,8 +10,8 @@ from unittest.mock import patch
 import pytest
 
 from lm.reporting import sweep_report as module
-from lm.reporting.effect_sentences import NOTE, effect_sentence
-from lm.reporting.sweep_report import runs_of, write_report
+from lm.reporting.effect_sentences import EFFECTS_NOTE, effect_sentence
+from lm.reporting.sweep_report import runs_of_sweeps, write_report
 from tests.processes import FORK_SERVER
 from tests.run_folders import MakeRun
 
@@ -104,7 +104,7 @@ def test_a_sweep_may_be_named_as_the_current_folder(
 ) -> None:
     shutil.copytree(grid, tmp_path / "other")
     monkeypatch.chdir(grid)
-    names = [run.name for run in runs_of([Path("."), Path("../other")])]
+    names = [run.name for run in runs_of_sweeps([Path("."), Path("../other")])]
     assert names[0] == "sweep/cell=lstm,dropout=0.0"
 
 
@@ -112,7 +112,7 @@ def test_sweeps_of_the_same_name_are_told_apart_by_their_paths(make_run: MakeRun
     other = tmp_path / "elsewhere" / "sweep"
     shutil.copytree(grid, other)
 
-    assert {run.sweep for run in runs_of([grid, other])} == {str(grid), str(other)}
+    assert {run.sweep for run in runs_of_sweeps([grid, other])} == {str(grid), str(other)}
 
 
 def test_runs_in_nested_folders_are_reported(make_run: MakeRun, sweep: Path) -> None:
@@ -212,9 +212,9 @@ def test_the_terminal_and_the_page_end_with_a_sentence_per_effect(grid: Path) ->
 
     sentences = [effect_sentence(effect) for effect in report.effects]
     assert len(sentences) == 5
-    assert report.terminal_text().splitlines()[-6:] == [*sentences, NOTE]
+    assert report.terminal_text().splitlines()[-6:] == [*sentences, EFFECTS_NOTE]
     page = (grid / "report.md").read_text(encoding="utf-8")
-    assert page.endswith("".join(f"- {sentence}\n" for sentence in sentences) + f"\n{NOTE}\n")
+    assert page.endswith("".join(f"- {sentence}\n" for sentence in sentences) + f"\n{EFFECTS_NOTE}\n")
 
 
 def test_a_sweep_over_many_options_shows_their_means_over_the_others(make_run: MakeRun, sweep: Path) -> None:

@@ -11,7 +11,7 @@ from lm.cli import CONFIGS
 from lm.sweeps.config_check import (
     ConfigCheck,
     check_vocabulary_size,
-    runs_of,
+    overrides_of_runs,
     unread_options,
 )
 
@@ -28,7 +28,7 @@ from lm.sweeps.config_check import (
 )
 def test_a_sweep_has_the_overrides_of_each_run(overrides, params, expected):
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        assert list(runs_of(overrides, params)) == expected
+        assert list(overrides_of_runs(overrides, params)) == expected
 
 
 class Recorder(ConfigCheck):

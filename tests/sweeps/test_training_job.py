@@ -11,7 +11,14 @@ from lm.folders import FolderInUse
 from lm.run_dir import RunDir
 from lm.sweeps import training_job
 from lm.sweeps.stop_file import StopFile
-from lm.sweeps.training_job import describe_corpus, summary, train, train_arguments, train_in_sweep, train_single
+from lm.sweeps.training_job import (
+    describe_corpus,
+    result_text,
+    train_arguments,
+    train_in_sweep,
+    train_run,
+    train_single,
+)
 from lm.training.divergence import Diverged
 from lm.training.resume import RunMismatch
 from lm.training.signals import Interrupted
@@ -31,10 +38,10 @@ def train_with(monkeypatch):
     monkeypatch.setattr(training_job, "train_arguments", lambda *_: ())
 
     def replace(error):
-        def train(*_):
+        def train_run(*_):
             raise error
 
-        monkeypatch.setattr(training_job, "train", train)
+        monkeypatch.setattr(training_job, "train_run", train_run)
 
     return replace
 
@@ -132,7 +139,7 @@ def test_a_signal_after_the_announcement_waits_for_a_checkpoint(tmp_path, corpus
     monkeypatch.setattr(training_job, "fit", fit)
     config = save_config(tmp_path / "run", "data=text", f"data.dir={corpus_folder}")
     with pytest.raises(Interrupted):
-        train(*train_arguments(config, RunDir(tmp_path / "run")), announcement="run 1 of 2: seed=1")
+        train_run(*train_arguments(config, RunDir(tmp_path / "run")), announcement="run 1 of 2: seed=1")
     assert waited == [signal.SIGTERM]
     assert "run 1 of 2: seed=1\ncorpus: text" in caplog.text
 
@@ -157,7 +164,7 @@ def test_the_corpus_of_a_run_is_described_by_its_counts(tmp_path):
 
 def test_the_summary_has_the_perplexities_of_the_best_weights(run):
     best = {"train_ppl": None, "valid_ppl": 96.591, "test_ppl": 1.5e200}
-    assert summary({"best": best, "best_epoch": 7}, run).splitlines() == [
+    assert result_text({"best": best, "best_epoch": 7}, run).splitlines() == [
         "best weights, of epoch 7: perplexity train not scored, valid 96.59, test 1.5e+200",
         f"run folder: {run.folder}",
     ]

@@ -9,7 +9,7 @@ import lm.sweeps.training_job
 from lm.data.shard import Shard
 from lm.run_dir import RunDir
 from lm.training.distributed import all_gather, all_reduce_max, all_reduce_sum, concat_states, shard_states
-from lm.training.trainer import check_devices
+from lm.training.trainer import check_world_size
 from tests.interruptions import assert_same, at_step, send, start_run, untimed, wait_for_epochs
 from tests.processes import limit_files
 
@@ -127,8 +127,8 @@ def test_devices_that_cannot_be_used_are_told_in_one_sentence(run_command, small
 
 
 def test_one_device_needs_no_strategy():
-    check_devices(1, "auto", batch_size=1)
-    check_devices(2, "auto", batch_size=2)
+    check_world_size(1, "auto", batch_size=1)
+    check_world_size(2, "auto", batch_size=2)
 
 
 def test_a_process_alone_is_told_what_it_says():

@@ -1,25 +1,18 @@
 import pytest
 import torch
 
-from lm.models.bf16_matmul import allow_bf16_matmul, bf16_matmul_allowed
+from lm.models.matmul_precision import full_precision_matmul, reduce_matmul_precision, uses_bf16
 from lm.training import hardware
 
 
 @pytest.fixture(autouse=True)
 def restored_precision():
-    before = state()
-    yield
-    restore(*before)
+    with full_precision_matmul():
+        yield
 
 
 def state():
-    return bf16_matmul_allowed(), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-
-
-def restore(rounding, precision, tf32):
-    allow_bf16_matmul(rounding)
-    torch.set_float32_matmul_precision(precision)
-    torch.backends.cudnn.allow_tf32 = tf32
+    return uses_bf16(torch.zeros(1)), torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
 
 
 ROUNDED, ROUNDED_ON_GPU, EXACT = (True, "highest", False), (False, "high", True), (False, "highest", False)
@@ -56,7 +49,7 @@ def test_the_device_is_a_gpu_where_there_is_one_and_the_accelerator_allows_it(mo
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "64-true"])
 def test_any_other_precision_is_lightnings_with_full_matrix_multiplication(precision):
-    restore(*ROUNDED_ON_GPU)
+    reduce_matmul_precision(on_cpu=False, on_gpu=True)
     assert hardware.set_precision(precision, CPU)[0] == precision
     assert state() == EXACT
 

@@ -24,11 +24,11 @@ WHOLE_SENTENCE = re.compile(r"[\"“(*]*[A-Z\"].*[.?!:][\"”\u2019)*]*")
 BLOCK_OF_CODE = re.compile(r">>>|::=|\.\.\. ")
 FOOTNOTE = re.compile(r"\[\d+\]")
 INLINE_CODE = re.compile(r"\"+([^\"]{1,80})\"+")
-NAME = re.compile(r"(?:\w+\.)*_*([A-Za-z]+)_*(?:\(\))?")
+DOTTED_NAME = re.compile(r"(?:\w+\.)*_*([A-Za-z]+)_*(?:\(\))?")
 DASH = re.compile(r"--|[—\u2013…]|\.\.\.")
 PUNCTUATION = '"“”\u2018*,;:()?!.[]{}`'
 CLITIC = re.compile(r"(\w*?)(n't|'s|'re|'ve|'ll|'d|'m)")
-NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
+PLAIN_NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*")
 WORD = re.compile(r"[a-z]+(?:[-'/.][a-z]+)*")
 
 
@@ -81,8 +81,8 @@ def to_words(sentence: str) -> list[str]:
 
 def code_to_word(code: str) -> str:
     """Return the last part of a name without its underscores, a number as it is, and `<unk>` for any other code."""
-    name = NAME.fullmatch(code.strip("'"))
-    return name[1] if name else code if NUMBER.fullmatch(code) else UNK
+    name = DOTTED_NAME.fullmatch(code.strip("'"))
+    return name[1] if name else code if PLAIN_NUMBER.fullmatch(code) else UNK
 
 
 def piece_to_words(piece: str) -> list[str]:
@@ -93,6 +93,6 @@ def piece_to_words(piece: str) -> list[str]:
     bare = bare.strip("'")
     if bare in ABBREVIATIONS:
         return [f"{bare}."]
-    if NUMBER.fullmatch(bare):
+    if PLAIN_NUMBER.fullmatch(bare):
         return ["N"]
     return [bare if WORD.fullmatch(bare) else UNK] if bare else []

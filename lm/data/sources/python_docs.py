@@ -18,7 +18,7 @@ from lm.data.sources.source import SPLITS, Source, check_vocabulary_limits, dige
 HELD_OUT_FRACTION = 0.1
 LARGEST_HELD_OUT_TOPIC = 0.03
 
-Sentences = list[list[str]]
+SentenceList = list[list[str]]
 
 
 class PythonDocs(Source):
@@ -44,7 +44,7 @@ class PythonDocs(Source):
         return iter(self._splits[split])
 
     @cached_property
-    def _splits(self) -> dict[str, Sentences]:
+    def _splits(self) -> dict[str, SentenceList]:
         return split_by_topic(deduplicate(read_topics()))
 
 
@@ -64,10 +64,10 @@ def read_topics() -> Mapping[str, str]:
     return topics
 
 
-def deduplicate(topics: Mapping[str, str]) -> dict[str, Sentences]:
+def deduplicate(topics: Mapping[str, str]) -> dict[str, SentenceList]:
     """Return the sentences of each topic without those of a longer topic, so that no test sentence was trained on."""
     seen: set[tuple[str, ...]] = set()
-    kept: dict[str, Sentences] = {}
+    kept: dict[str, SentenceList] = {}
     for topic in sorted(topics, key=lambda topic: (-len(topics[topic]), topic)):
         kept[topic] = []
         for sentence in prose.sentences(topics[topic]):
@@ -77,7 +77,7 @@ def deduplicate(topics: Mapping[str, str]) -> dict[str, Sentences]:
     return kept
 
 
-def split_by_topic(topics: Mapping[str, Sentences]) -> dict[str, Sentences]:
+def split_by_topic(topics: Mapping[str, SentenceList]) -> dict[str, SentenceList]:
     """Divide whole topics, in the order of their names' hashes: valid and test are filled, the rest is for training.
 
     The result does not depend on the order of `topics`. Topics with more than 3 % of all words are for training, so
@@ -86,7 +86,7 @@ def split_by_topic(topics: Mapping[str, Sentences]) -> dict[str, Sentences]:
     sizes = {topic: sum(map(len, sentences)) for topic, sentences in topics.items()}
     total = sum(sizes.values())
     room = {"valid": HELD_OUT_FRACTION * total, "test": HELD_OUT_FRACTION * total}
-    splits: dict[str, Sentences] = {split: [] for split in SPLITS}
+    splits: dict[str, SentenceList] = {split: [] for split in SPLITS}
     for topic in sorted(topics, key=lambda topic: hashlib.sha256(topic.encode()).digest()):
         split = max(room, key=room.__getitem__)
         if sizes[topic] > min(room[split], LARGEST_HELD_OUT_TOPIC * total):

@@ -23,7 +23,7 @@ EOS_ID = 0
 MAX_CONTEXTS = 5_000
 """The most `classes * words`: the perplexity is computed with square matrices of that size."""
 
-Table = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
 
 class MarkovSource(Source):
@@ -89,7 +89,7 @@ class MarkovSource(Source):
             yield f"w{last}"
 
     @cached_property
-    def probabilities(self) -> Table:
+    def probabilities(self) -> FloatArray:
         """The probability of each next word, [class of the word before, last word, next word]; word 0 is `<eos>`."""
         return transition_table(*self._sizes, self.seed)
 
@@ -99,7 +99,7 @@ class MarkovSource(Source):
         return cumulative
 
 
-def transition_table(words: int, classes: int, branching: int, mean_length: int, seed: int) -> Table:
+def transition_table(words: int, classes: int, branching: int, mean_length: int, seed: int) -> FloatArray:
     """Draw the `probabilities` of a source."""
     generator = random.Random(seed)
     table = np.zeros((classes, words + 1, words + 1))
@@ -110,7 +110,7 @@ def transition_table(words: int, classes: int, branching: int, mean_length: int,
     return table
 
 
-def random_row(words: int, branching: int, generator: random.Random) -> Table:
+def random_row(words: int, branching: int, generator: random.Random) -> FloatArray:
     """Draw the probabilities of `branching` random words, which sum to one."""
     row = np.zeros(words + 1)
     row[generator.sample(range(1, words + 1), branching)] = [generator.expovariate(1) for _ in range(branching)]
@@ -118,14 +118,14 @@ def random_row(words: int, branching: int, generator: random.Random) -> Table:
     return row
 
 
-def entropy_rate(table: Table) -> float:
+def entropy_rate(table: FloatArray) -> float:
     """Return the mean nats per token of an infinite text: the entropy of each context times its frequency."""
     logs = np.log(table, where=table > 0, out=np.zeros_like(table))
-    nats: Table = -(table * logs).sum(axis=2)
+    nats: FloatArray = -(table * logs).sum(axis=2)
     return float((stationary(table) * nats).sum())
 
 
-def stationary(table: Table) -> Table:
+def stationary(table: FloatArray) -> FloatArray:
     """Return the frequency of each context, [class of the word before, last word], in an infinite text."""
     classes, vocabulary, _ = table.shape
     moves = np.zeros((classes, vocabulary, classes, vocabulary))
@@ -135,5 +135,5 @@ def stationary(table: Table) -> Table:
     equations = moves.reshape(contexts, contexts).T - np.eye(contexts)
     # A token changes no frequency; one of these equations follows from the others, and is replaced by their sum of one.
     equations[-1] = 1
-    frequencies: Table = np.linalg.solve(equations, np.eye(contexts)[-1])
+    frequencies: FloatArray = np.linalg.solve(equations, np.eye(contexts)[-1])
     return frequencies.reshape(classes, vocabulary)

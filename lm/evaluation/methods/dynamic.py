@@ -22,8 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lm.checks import check_number, check_whole
-from lm.data.bptt import Batch, BPTTBatches
-from lm.data.sentences import SentenceBatch
+from lm.data.bptt import BPTTBatches
+from lm.data.sentences import AnyBatch
 from lm.evaluation.methods.method import Method, Nats, evaluation_mode
 from lm.evaluation.methods.temperature import target_nats
 from lm.models.language_model import LanguageModel, detach_states
@@ -65,9 +65,7 @@ class DynamicSGD(Method):
             for parameter, trained in zip(model.parameters(), self._trained, strict=True):
                 parameter.data.copy_(trained)
 
-    def score(
-        self, model: LanguageModel, batch: Batch | SentenceBatch, state: Any, per_token: bool
-    ) -> tuple[Nats, Any]:
+    def score(self, model: LanguageModel, batch: AnyBatch, state: Any, per_token: bool) -> tuple[Nats, Any]:
         """Score one part, and learn from it; the state is the hidden state."""
         hidden_TBH, states = model(batch.inputs_TB, state)
         nats_TB = target_nats(model, hidden_TBH, batch.targets_TB)

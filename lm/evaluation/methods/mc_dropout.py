@@ -20,8 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lm.checks import check_number, check_whole
-from lm.data.bptt import Batch
-from lm.data.sentences import SentenceBatch
+from lm.data.sentences import AnyBatch
 from lm.evaluation.methods.method import Method, Nats
 from lm.evaluation.methods.static import Static
 from lm.models.language_model import LanguageModel
@@ -62,9 +61,7 @@ class MCDropout(Method):
                     module.p = rate
                 model.train(was_training)
 
-    def score(
-        self, model: LanguageModel, batch: Batch | SentenceBatch, state: Any, per_token: bool
-    ) -> tuple[Nats, Any]:
+    def score(self, model: LanguageModel, batch: AnyBatch, state: Any, per_token: bool) -> tuple[Nats, Any]:
         """Score one batch; the state is the hidden state of each pass."""
         once, words, states = Static().at(self.temperatures), list[Tensor](), []
         for before in state or [None] * self.samples:

@@ -13,8 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from torch import Tensor
 
 from lm.checks import check_fields
-from lm.data.bptt import Batch
-from lm.data.sentences import SentenceBatch
+from lm.data.sentences import AnyBatch
 from lm.models.language_model import LanguageModel
 
 
@@ -85,9 +84,7 @@ class Method(ABC):
         return evaluation_mode(model)
 
     @abstractmethod
-    def score(
-        self, model: LanguageModel, batch: Batch | SentenceBatch, state: Any, per_token: bool
-    ) -> tuple[Nats, Any]:
+    def score(self, model: LanguageModel, batch: AnyBatch, state: Any, per_token: bool) -> tuple[Nats, Any]:
         """Score one batch.
 
         Args:
@@ -155,9 +152,7 @@ class Wrapper(Method):
         """Prepare the inner method."""
         return self.inner.prepare(model)
 
-    def score(
-        self, model: LanguageModel, batch: Batch | SentenceBatch, state: Any, per_token: bool
-    ) -> tuple[Nats, Any]:
+    def score(self, model: LanguageModel, batch: AnyBatch, state: Any, per_token: bool) -> tuple[Nats, Any]:
         """Score one batch with the inner method."""
         return self.inner.score(model, batch, state, per_token)
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from lm.checks import check_number, check_whole
 from lm.evaluation.methods.method import Method, TextNats, Wrapper
 
-BLOCK = 128
+TARGETS_AT_ONCE = 128
 """Targets whose caches are searched at once: the block then fits in a processor's cache."""
 
 
@@ -74,9 +74,9 @@ def cache_probabilities(
     The probability of the first target, before which the cache is empty, is 0.
     """
     found = torch.zeros(len(points), len(targets_N), dtype=torch.float64)
-    starts = range(1, len(targets_N), BLOCK)
+    starts = range(1, len(targets_N), TARGETS_AT_ONCE)
     for start in tqdm(starts, desc=progress, disable=None if progress else True, leave=False):
-        stop, longest = min(start + BLOCK, len(targets_N)), max(window for _, window in points)
+        stop, longest = min(start + TARGETS_AT_ONCE, len(targets_N)), max(window for _, window in points)
         first = max(0, start - longest)
         similarity_RC = hidden_NH[start:stop] @ hidden_NH[first : stop - 1].t()
         match_RC = (targets_N[start:stop, None] == targets_N[first : stop - 1]).to(similarity_RC.dtype)

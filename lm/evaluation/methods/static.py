@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from lm.data.bptt import Batch
-from lm.data.sentences import SentenceBatch
+from lm.data.sentences import AnyBatch, SentenceBatch
 from lm.evaluation.methods.method import Method, Nats
 from lm.evaluation.methods.temperature import target_nats
 from lm.models.language_model import LanguageModel
@@ -20,9 +19,7 @@ class Static(Method):
     name = "static"
 
     @torch.inference_mode()
-    def score(
-        self, model: LanguageModel, batch: Batch | SentenceBatch, state: Any, per_token: bool
-    ) -> tuple[Nats, Any]:
+    def score(self, model: LanguageModel, batch: AnyBatch, state: Any, per_token: bool) -> tuple[Nats, Any]:
         """Score one batch; the state is the hidden state."""
         if isinstance(batch, SentenceBatch):
             return self._score_sentences(model, batch, per_token), None
