@@ -6,7 +6,8 @@
     python -m lm.report sweep=multirun/2025-01-31_12-00-00,multirun/2025-02-01_12-00-00
 
 It needs only the run folders: no training data, and not the machine that trained. The folder of a single run is enough.
-Several sweeps are compared in one report, in the folder `comparison` of the first.
+Several sweeps have one report, in the folder `comparison` of the first. Their seeds share rows, unless the sweeps have
+runs of the same options and seed: then they are compared.
 """
 
 from pathlib import Path

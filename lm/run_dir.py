@@ -236,7 +236,7 @@ class RunDir:
     def value(self, key: str) -> Value:
         """Return the value of a config key or group; None if it is missing, or known to the training process alone."""
         if key in self.choices:
-            return str(self.choices[key])
+            return None if self.choices[key] in (None, "null") else str(self.choices[key])
         try:
             value = OmegaConf.select(self.config, key)
         except (OmegaConfBaseException, RecursionError):

@@ -96,7 +96,7 @@ def make_run(sweep: Path) -> MakeRun:
         dropout: float = 0.25,
         seed: int = 1,
         config: dict[str, Any] | None = None,
-        choices: dict[str, str] | None = None,
+        choices: dict[str, str | None] | None = None,
         results: dict[str, Any] | None = None,
         valid_ppls: list[float] | None = None,
         running: bool = False,

@@ -85,6 +85,11 @@ def test_an_error_is_shown_by_its_first_line(make_run: MakeRun, sweep: Path) -> 
     assert find_runs(sweep)[0].error == "OSError: disk full"
 
 
+@pytest.mark.parametrize("choice", [None, "null"])
+def test_a_group_without_a_choice_has_no_value_however_it_is_typed(make_run: MakeRun, choice: str | None) -> None:
+    assert RunDir(make_run(choices={"experiment": choice})).value("experiment") is None
+
+
 def test_values_are_those_of_the_composed_config(make_run: MakeRun, sweep: Path) -> None:
     config = {"lr_decay_factor": "${by_dropout:${dropout},1.2,1.8}", "data": {"name": "${oc.env:LM_NO_SUCH_VARIABLE}"}}
     make_run(cell="gru", dropout=0.0, config=config, choices={"schedule": "table1"})

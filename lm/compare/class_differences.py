@@ -18,6 +18,10 @@ MOST_WORDS = 20
 """How many words with the largest gain, and how many with the largest loss, are shown."""
 
 
+MIN_TOKENS = 30
+"""A class with fewer tokens has no interval. In simulations with 10 tokens it covered the true value in 90 %."""
+
+
 def class_differences(pair: RunPair, tokens: pd.DataFrame) -> pd.DataFrame:
     """Return a row per class of frequency and of position, and per word, the largest gain first.
 
@@ -58,11 +62,14 @@ def estimate_class(nats: Sequence[Array], member_N: NDArray[np.bool_]) -> Estima
     The number of tokens of a class in a block is random, too: the mean is a ratio, and what is resampled is the
     deviation of its tokens from it, scaled by their fraction.
     """
-    groups = []
-    for sign, nats_SN in zip((-1, 1), nats, strict=True):
-        mean = nats_SN[:, member_N].mean()
-        groups.append((sign, block_means(mean + np.where(member_N, nats_SN - mean, 0) / member_N.mean())))
-    return estimate_contrast(groups)
+    means = [nats_SN[:, member_N].mean() for nats_SN in nats]
+    if member_N.sum() < MIN_TOKENS:
+        return Estimate(float(means[1] - means[0]))
+    deviations = [
+        mean + np.where(member_N, nats_SN - mean, 0) / member_N.mean()
+        for nats_SN, mean in zip(nats, means, strict=True)
+    ]
+    return estimate_contrast([(sign, block_means(x_SN)) for sign, x_SN in zip((-1, 1), deviations, strict=True)])
 
 
 def _word_rows(pair: RunPair, words: pd.Series) -> list[dict[str, object]]:

@@ -15,8 +15,9 @@ from lm.reporting.statistics import block_means, estimate_contrast
 from lm.reporting.table import Table
 
 DIFFERENCES_NOTE = (
-    "Percent is of the perplexity on the tokens of a class, with 95 % intervals. Frequency is that of the word in the "
-    "training split. Total is the difference in nats of all tokens of a word."
+    "Percent is of the perplexity on the tokens of a class, with the 95 % interval for 30 tokens or more. Frequency is "
+    "that of the word in the training split. Total is the difference in nats of all tokens of a word. A gain is a "
+    "total below zero: the second runs predict the word better."
 )
 HEADINGS = {
     "frequency": "By frequency of the word",

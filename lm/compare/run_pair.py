@@ -63,14 +63,15 @@ def find_seeds(text: str) -> list[RunDir]:
     folders = matching_folders(text)
     if not folders:
         raise ValueError(f"expected the folder of a run, found nothing at '{text}': type outputs/DATE/TIME or the like")
-    runs = [run for folder in folders for run in find_runs(folder) if run.finished]
+    found = {run.folder.resolve(): run for folder in folders for run in find_runs(folder)}
+    runs = [run for run in found.values() if run.finished]
     groups = group_runs(runs)
     if len(groups) != 1:
-        found = (
+        what = (
             "no finished run" if not groups else f"{len(groups)} settings, as {groups[0].title} and {groups[1].title}"
         )
         raise ValueError(
-            f"expected runs in '{text}' that differ in their seed only, found {found}: "
+            f"expected runs in '{text}' that differ in their seed only, found {what}: "
             "type the folder of a run, or folders of seeds with commas between them"
         )
     return runs

@@ -31,6 +31,11 @@ def format_value(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
 
 
+def null_or_value(value: Value) -> str:
+    """Return a value as it is typed, where an empty text would be no word of a sentence."""
+    return "null" if value is None else format_value(value)
+
+
 def format_ppl(value: float) -> str:
     """Return a perplexity with two decimals, or with an exponent if it is too long: `91.25`, `1.23e+20`."""
     texts = (f"{value:{form}}" for form in (".2f", ".2e", ".1e"))

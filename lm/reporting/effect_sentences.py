@@ -1,15 +1,18 @@
 """Effects in words: "Dropout 0.25 lowers test perplexity by 19.6 % (18.9 to 20.3) for the LSTM, 3 seeds."."""
 
+from collections.abc import Sequence
+
 from lm.models.cells import CELLS
-from lm.reporting.columns import format_value
+from lm.reporting.columns import null_or_value
 from lm.reporting.effects import Change, Effect
 from lm.run_dir import Value
 
 PERPLEXITY_NAMES = {"valid": "validation perplexity", "test": "test perplexity"}
 
-EFFECTS_NOTE = (
-    "Brackets are 95 % intervals. If there is no difference, about one interval in twenty still excludes zero."
-)
+NOTE_ON_INTERVALS = "Brackets are 95 % intervals. If there is no difference, one in twenty still excludes zero"
+NOTE_ON_ONE_SEED = ": more of those over the text alone, which leave out the difference between seeds"
+
+MAX_DECIMALS = 5
 
 OVER = {
     "seeds and text": "",
@@ -26,10 +29,14 @@ def effect_sentence(effect: Effect) -> str:
     words = (_no_difference if unclear else _interaction if effect.by else _difference)(effect)
     others = [f"on average over {effect.num_settings} settings of the other options"] if effect.num_settings > 1 else []
     text = " ".join([*words, *_setting(effect), *others])
-    size = f", by {size_text(effect)} of {PERPLEXITY_NAMES[effect.split]}" if effect.by else ""
-    numbers = f": {percent_text(effect)}" if unclear else size
+    numbers = f": {percent_text(effect)}" if unclear else f": {_factor(effect)}" if effect.by else ""
     start = text if "=" in text.split()[0] else text[0].upper() + text[1:]
     return f"{start}{numbers}, {seeds_text(effect)}{OVER[effect.over]}."
+
+
+def effects_note(effects: Sequence[Effect]) -> str:
+    """Return what a reader of the effects has to know about their intervals."""
+    return NOTE_ON_INTERVALS + NOTE_ON_ONE_SEED * any(effect.over == "text" for effect in effects) + "."
 
 
 def effect_label(effect: Effect) -> str:
@@ -61,13 +68,13 @@ def subject(change: Change) -> str:
     """Return the words for a change, as `dropout 0.25` or `the GRU instead of the LSTM`."""
     if change.option == "dropout" and not change.before:
         return noun(change.option, change.after)
-    before = format_value(change.before) if change.option != "cell" else noun(change.option, change.before)
+    before = null_or_value(change.before) if change.option != "cell" else noun(change.option, change.before)
     return f"{noun(change.option, change.after)} instead of {before}"
 
 
 def noun(option: str, value: Value) -> str:
     """Return the words for a value, as `the GRU`, `dropout 0.25` or `hidden_size=400`."""
-    text = "null" if value is None else format_value(value)
+    text = null_or_value(value)
     if option == "cell":
         return f"the {CELLS[text].display_name if text in CELLS else text}"
     if option == "dropout":
@@ -90,15 +97,20 @@ def _difference(effect: Effect) -> list[str]:
 
 
 def _interaction(effect: Effect) -> list[str]:
-    before, after = effect.sides
-    harms = before > 0 and after > 0
-    more = harms == (after > before)
-    assert effect.by is not None
-    return [subject(effect.change), "harms" if harms else "helps", "more" if more else "less", _than(effect.by)]
+    """Return which setting an option helps or harms more, if it does one of them in both settings."""
+    by, harms, lowers = effect.by, effect.sides[0].value > 0, effect.estimate.value < 0
+    assert by is not None
+    after, before = _place(by.option, by.after), _place(by.option, by.before)
+    if not all(side.is_clear for side in effect.sides) or (effect.sides[1].value > 0) != harms:
+        return ["the effect of", subject(effect.change), "differs", after, "from that", before]
+    more = "more" if harms != lowers else "less"
+    return [subject(effect.change), "harms" if harms else "helps", more, after, "than", before]
 
 
-def _than(by: Change) -> str:
-    return f"{_place(by.option, by.after)} than {_place(by.option, by.before)}"
+def _factor(effect: Effect) -> str:
+    """Return how much lower or higher the factor is by which a change multiplies the perplexity."""
+    direction = "lower" if effect.estimate.value < 0 else "higher"
+    return f"its factor on {PERPLEXITY_NAMES[effect.split]} is {size_text(effect)} {direction}"
 
 
 def _place(option: str, value: Value) -> str:
@@ -108,11 +120,12 @@ def _place(option: str, value: Value) -> str:
 
 
 def _setting(effect: Effect) -> list[str]:
-    """Return where the effect is measured, as `for the LSTM` and `with dropout 0.25, seq_len=35 and averaging=ema`."""
+    """Return where an effect is measured, as `for the LSTM` or `without dropout and with lr=1 and averaging=ema`."""
     places = [_place(option, value) for option, value in effect.setting.items()]
     values = [place.removeprefix("with ") for place in places if place.startswith("with ")]
     others = [place for place in places if not place.startswith("with ")]
-    return [*others, f"with {_listed(values)}"] if values else others
+    joined = ["and"] if values and others[-1:] == ["without dropout"] else []
+    return [*others, *joined, f"with {_listed(values)}"] if values else others
 
 
 def _listed(words: list[str]) -> str:
@@ -122,5 +135,9 @@ def _listed(words: list[str]) -> str:
 
 def interval_text(value: float, low: float, high: float) -> str:
     """Return a percentage with the ends of its interval, which are left out if they are not known (NaN)."""
-    digits = 1 if max(abs(value), abs(low), abs(high)) >= 1 else 2
-    return f"{value:.{digits}f} %" + (f" ({low:.{digits}f} to {high:.{digits}f})" if low == low else "")
+    ends = [value, low, high] if low == low else [value]
+    # As many decimals as it takes to see on which side of zero an end is.
+    fewest = 1 if max(map(abs, ends)) >= 1 else 2
+    digits = next((n for n in range(fewest, MAX_DECIMALS) if all(round(end, n) for end in ends)), fewest)
+    texts = [f"{round(end, digits) + 0.0:.{digits}f}" for end in ends]  # adding zero removes the sign of -0.0
+    return f"{texts[0]} %" + (f" ({texts[1]} to {texts[2]})" if len(texts) > 1 else "")

@@ -42,7 +42,7 @@ class Effect:
         seeds: the number of seeds of each group.
         paired: whether the groups are compared token by token, on the same text.
         by: for an interaction, the change of another option: the estimate is the effect after it minus that before it.
-        sides: for an interaction, the effects before and after it, in nats per token.
+        sides: for an interaction, the effects before and after it.
         num_settings: the number of settings of the other options of which the estimate is the mean.
     """
 
@@ -53,7 +53,7 @@ class Effect:
     seeds: tuple[int, ...]
     paired: bool
     by: Change | None = None
-    sides: tuple[float, float] = (0.0, 0.0)
+    sides: tuple[Estimate, ...] = ()
     num_settings: int = 1
 
     @property
@@ -78,8 +78,8 @@ Samples = dict[tuple[Value, ...], Sample]
 def find_effects(groups: Sequence[RunGroup], split: str = "test", mean: bool = False) -> list[Effect]:
     """Return the effect of each swept option at each setting of the others, then the interactions.
 
-    Numbers are compared with the smallest one, other values with the first one. A setting without a counterpart has no
-    effect, and neither has a group without a perplexity of the split.
+    Numbers are compared with the smallest one that was run at this setting, other values with the first one. A setting
+    without a counterpart has no effect, and neither has a group without a perplexity of the split.
 
     Args:
         groups: the groups of seeds.
@@ -97,7 +97,8 @@ def find_effects(groups: Sequence[RunGroup], split: str = "test", mean: bool = F
         of_corpora = [[contrast for contrast in contrasts if contrast.corpus == corpus] for corpus in corpora]
         return [_effect(found, _common(found, settings), split, changes) for found in of_corpora]
 
-    simple = [effect for change in _changes(settings) for effect in of(change)]
+    with_samples = [setting for setting in settings if tuple(setting.values()) in samples]
+    simple = [effect for change in _changes(with_samples) for effect in of(change)]
     changes = list(dict.fromkeys(effect.change for effect in simple))
     pairs = [(by, change) for by, change in combinations(changes, 2) if by.option != change.option]
     return simple + [effect for pair in pairs for effect in of(*pair)]
@@ -126,14 +127,25 @@ def recorded_nats(run: RunDir, split: str) -> tuple[str, Array]:
 
 
 def _changes(settings: Sequence[dict[str, Value]]) -> list[Change]:
-    """Return the changes of each option from its first value; `run` is no option, but a name."""
+    """Return the changes of each option from its first value at a setting; `run` is no option, but a name."""
     changes = []
     for option in dict.fromkeys(option for setting in settings for option in setting if option != "run"):
-        values = list(dict.fromkeys(setting.get(option) for setting in settings))
-        if all(isinstance(value, int | float) for value in values):
-            values.sort(key=lambda value: float(value or 0))
-        changes += [Change(option, values[0], value) for value in values[1:]]
-    return changes
+        order = _in_order([setting[option] for setting in settings])
+        at_settings: dict[tuple[Value, ...], list[Value]] = {}
+        for setting in settings:
+            others = tuple(value for name, value in setting.items() if name != option)
+            at_settings.setdefault(others, []).append(setting[option])
+        for values in at_settings.values():
+            first, *further = sorted(values, key=order.index)
+            changes += [Change(option, first, value) for value in further]
+    return list(dict.fromkeys(changes))
+
+
+def _in_order(values: Sequence[Value]) -> list[Value]:
+    """Return the different values: numbers by size, with null as zero; others as they come."""
+    different = list(dict.fromkeys(values))
+    numeric = all(isinstance(value, int | float) for value in different if value is not None)
+    return sorted(different, key=lambda value: float(value or 0)) if numeric else different
 
 
 @dataclass(frozen=True)
@@ -189,16 +201,22 @@ def _effect(contrasts: Sequence[Contrast], setting: dict[str, Value], split: str
     texts = {sample.text for _, sample in corners}
     paired = len(texts) == 1 and "" not in texts
     nats = [sample.nats_SM if paired else sample.nats_SM.mean(1, keepdims=True) for _, sample in corners]
-    weights = [sign / len(contrasts) for sign, _ in corners]
-    means = np.reshape([nats_SM.mean() for nats_SM in nats], (len(contrasts), -1)).mean(0)
+    weighted = [(sign / len(contrasts), nats_SM) for (sign, _), nats_SM in zip(corners, nats, strict=True)]
     return Effect(
         change,
         setting,
         split,
-        estimate_contrast(list(zip(weights, nats, strict=True))),
+        estimate_contrast(weighted),
         tuple(len(nats_SM) for nats_SM in nats),
         paired,
         by[0] if by else None,
-        (float(means[1] - means[0]), float(means[-1] - means[-2])),
+        _sides(weighted) if by else (),
         len(contrasts),
     )
+
+
+def _sides(corners: Sequence[tuple[float, Array]]) -> tuple[Estimate, Estimate]:
+    """Return the effects of which an interaction is the difference; of four corners each, the first two are one."""
+    numbers = range(len(corners))
+    before = [(-weight, nats_SM) for weight, nats_SM in (corners[number] for number in numbers if number % 4 < 2)]
+    return estimate_contrast(before), estimate_contrast([corners[number] for number in numbers if number % 4 >= 2])

@@ -30,13 +30,13 @@ def draw_effects(effects: Sequence[Effect]) -> Figure | None:
     """
     if not effects:
         return None
-    drawn = effects[:MAX_DRAWN]
+    kinds = list(dict.fromkeys(map(_kind, effects[:MAX_DRAWN])))
+    drawn = sorted(effects[:MAX_DRAWN], key=lambda effect: kinds.index(_kind(effect)))
     names = [textwrap.fill(effect_label(effect), LABEL_WIDTH) for effect in drawn]
-    ends = list(accumulate(max(1, 0.75 * (name.count("\n") + 1)) for name in names))
+    ends = list(accumulate(0.75 * (name.count("\n") + 1) + 0.25 for name in names))
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(7.0, 0.9 + 0.24 * ends[-1]), layout="constrained")
         axes = figure.subplots()
-        kinds = list(dict.fromkeys(map(_kind, drawn)))
         middles = [(start + end) / 2 for start, end in pairwise([0, *ends])]
         rows = [middle + 0.5 * kinds.index(_kind(effect)) for middle, effect in zip(middles, drawn, strict=True)]
         for row, effect in zip(rows, drawn, strict=True):
@@ -55,9 +55,9 @@ def _draw_row(axes: Axes, row: float, effect: Effect, kind: int) -> None:
     colour, marker = COLOURS[kind % len(COLOURS)], MARKERS[kind % len(MARKERS)]
     low, high = effect.estimate.percent_interval
     if effect.estimate.has_interval:
-        axes.plot([low, high], [row, row], color=colour, linewidth=1.6, solid_capstyle="butt")
+        axes.plot([low, high], [row, row], "|-", color=colour, linewidth=1.6, markersize=7, solid_capstyle="butt")
     face = colour if effect.estimate.is_clear else "white"
-    size = 6 if effect.estimate.has_interval else 3.5
+    size = 4.5 if effect.estimate.has_interval else 3
     axes.plot([effect.estimate.percent], [row], marker, color=colour, markersize=size, markerfacecolor=face)
 
 
@@ -77,6 +77,7 @@ def _label(axes: Axes, rows: Sequence[float], drawn: Sequence[Effect], count: in
 
 
 def _note(drawn: Sequence[Effect], count: int) -> str:
+    bases = {effect.over for effect in drawn}
     notes = {
         "open mark: the interval holds 0": any(
             effect.estimate.has_interval and not effect.estimate.is_clear for effect in drawn
@@ -85,7 +86,7 @@ def _note(drawn: Sequence[Effect], count: int) -> str:
         "small mark: no interval": not all(effect.estimate.has_interval for effect in drawn),
         f"the first {len(drawn)} of {count} effects": len(drawn) < count,
         **{
-            f"intervals over the {over} alone": {effect.over for effect in drawn} == {over}
+            f"{'intervals' if len(bases) == 1 else 'some intervals'} over the {over} alone": over in bases
             for over in ("text", "seeds")
         },
     }

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lm.config import DEFAULTS_OF_GROUPS
 from lm.models.cells import CELLS
-from lm.reporting.columns import format_value
+from lm.reporting.columns import format_value, null_or_value
 from lm.reporting.published import Published, all_options, published_for
 from lm.run_dir import DAMAGED, RunDir, Value
 
@@ -23,8 +23,8 @@ MAX_GROUPS = 30
 """The most groups that a figure shows; of more it shows the best."""
 
 CURVES_AND_TABLE = (
-    "Curves: validation after each epoch, in the batches of training. Table: the final evaluation, in batches of its "
-    "own, so the two differ slightly."
+    "Curves: means over the seeds, validated in the batches of training. Table: the best weights of each seed, scored "
+    "in batches of their own. So the two differ slightly."
 )
 
 
@@ -47,7 +47,8 @@ class RunGroup:
         name = format_value(self.values[cell])
         name = CELLS[name].display_name if name in CELLS else name
         rate = f"dropout {format_value(self.values[dropout])}" if self.values[dropout] else "no dropout"
-        return [name, rate, *(f"{other.replace('_', ' ')} {format_value(self.values[other])}" for other in others)]
+        shown = [other for other in others if other != "run" or self.values[other]]
+        return [name, rate, *(f"{other.replace('_', ' ')} {null_or_value(self.values[other])}" for other in shown)]
 
     @property
     def title(self) -> str:
@@ -76,27 +77,45 @@ class RunGroup:
 
 
 def group_runs(runs: Sequence[RunDir]) -> list[RunGroup]:
-    """Group the finished runs by all that was swept but the seed, in the order in which they were started."""
-    keys, finished = swept_keys(runs), [run for run in runs if run.finished]
-    groups = _grouped(finished, keys)
-    if any(len({run.value("seed") for run in group}) < len(group) for group in groups):
-        return [RunGroup({**values_of(run, keys), "run": run.name}, (run,)) for run in finished]
-    return [RunGroup(values_of(group[0], keys), tuple(group)) for group in groups]
+    """Group the finished runs by all that was swept but the seed, in the order in which they were started.
+
+    Runs of one seed are not averaged: a group that has a seed twice is a group per run, told apart by `run`.
+    """
+    keys = swept_keys(runs)
+    groups = _grouped([run for run in runs if run.finished], keys)
+    if not any(map(_repeats_a_seed, groups)):
+        return [RunGroup(values_of(group[0], keys), tuple(group)) for group in groups]
+    parts = [[[run] for run in group] if _repeats_a_seed(group) else [group] for group in groups]
+    return [
+        RunGroup({**values_of(part[0], keys), "run": part[0].name if len(found) > 1 else None}, tuple(part))
+        for found in parts
+        for part in found
+    ]
+
+
+def _repeats_a_seed(runs: Sequence[RunDir]) -> bool:
+    return len({run.value("seed") for run in runs}) < len(runs)
 
 
 def swept_keys(runs: Sequence[RunDir]) -> list[str]:
     """Return the options that were swept besides cell, dropout and seed.
 
     These are the overrides that differ, and what else differs between runs that would share a row. Values that follow
-    from another option, such as a cell's learning rate, are not among them.
+    from another option, such as a cell's learning rate, are not among them. The sweep is one if several sweeps have
+    runs of the same options and seed; otherwise the seeds of a row may come from several sweeps.
     """
     runs = [run for run in runs if run.status != DAMAGED]
     typed = dict.fromkeys(key for run in runs for key in run.overridden if key not in SAME_EXPERIMENT)
-    keys = ["sweep"] if any(run.sweep for run in runs) else []
-    keys += [key for key in typed if len({run.value(key) for run in runs}) > 1]
+    keys = [key for key in typed if len({run.value(key) for run in runs}) > 1]
     for group in _grouped(runs, keys):
         keys += [key for key in _differences(group) if key not in keys]
-    return keys
+    rows = _grouped([run for run in runs if run.finished], keys)
+    return ["sweep", *keys] if any(map(_repeats_a_seed_in_another_sweep, rows)) else keys
+
+
+def _repeats_a_seed_in_another_sweep(runs: Sequence[RunDir]) -> bool:
+    found = {(run.value("seed"), run.sweep) for run in runs}
+    return len({seed for seed, _ in found}) < len(found)
 
 
 def values_of(run: RunDir, keys: Sequence[str]) -> dict[str, Value]:

@@ -12,7 +12,7 @@ from lm.data.sources import SPLITS
 from lm.evaluation.evaluations import newest_evaluations, typed_settings
 from lm.overrides import quote_override, requote
 from lm.reporting.columns import Column, format_count, format_ppl, format_value
-from lm.reporting.effect_sentences import EFFECTS_NOTE, effect_sentence
+from lm.reporting.effect_sentences import effect_sentence, effects_note
 from lm.reporting.effects import Effect
 from lm.reporting.groups import RunGroup, figure_note
 from lm.reporting.search_results import SearchResults, search_section
@@ -52,7 +52,7 @@ def report_markdown(
         *_section("Evaluation methods", _evaluation_table(finished).markdown()),
         *_section("Runs", _run_table(runs).markdown()),
         *_section("Effects", "\n".join(f"- {escape_markdown(line)}" for line in map(effect_sentence, effects))),
-        *([EFFECTS_NOTE] if effects else []),
+        *([effects_note(effects)] if effects else []),
     ]
     return "\n\n".join(sections) + "\n"
 

@@ -99,25 +99,25 @@ def t_interval(values: Sequence[float]) -> tuple[float, float]:
 
 def t_quantile(df: float, level: float = LEVEL) -> float:
     """Return the t that Student's distribution with `df` degrees of freedom exceeds, up or down, with 1 - `level`."""
-    angles, probabilities = _t_distribution(df)
-    return math.sqrt(df) * math.tan(float(np.interp(level, probabilities, angles)))
+    angles, tails = _t_distribution(df)
+    return math.sqrt(df) * math.tan(float(np.interp(1 - level, tails[::-1], angles[::-1])))
 
 
 def t_p_value(t: float, df: float) -> float:
     """Return the probability that Student's distribution exceeds `t`, up or down."""
-    angles, probabilities = _t_distribution(df)
-    return float(1 - np.interp(math.atan(abs(t) / math.sqrt(df)), angles, probabilities))
+    angles, tails = _t_distribution(df)
+    return float(np.interp(math.atan(abs(t) / math.sqrt(df)), angles, tails))
 
 
 def _t_distribution(df: float) -> tuple[Array, Array]:
-    """Return angles, and the probability that |t| is at most sqrt(df) * tan(angle).
+    """Return angles, and the probability that |t| exceeds sqrt(df) * tan(angle).
 
     In the angle the density is proportional to cos(angle) ** (df - 1), which has no tail to cut off.
     """
     angles = np.linspace(0, math.pi / 2, 20_001)
     density = np.abs(np.cos(angles)) ** (df - 1)
-    areas = np.concatenate([[0], np.cumsum(density[1:] + density[:-1])])
-    return angles, areas / areas[-1]
+    areas = np.append(np.cumsum((density[1:] + density[:-1])[::-1])[::-1], 0)
+    return angles, areas / areas[0]
 
 
 def block_means(nats_SN: NDArray[np.floating]) -> Array:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lm.atomic_files import write_file
 from lm.overrides import quote_override, typed_command
-from lm.reporting.effect_sentences import EFFECTS_NOTE, effect_sentence
+from lm.reporting.effect_sentences import effect_sentence, effects_note
 from lm.reporting.effect_table import effect_table
 from lm.reporting.effects import Effect, find_effects
 from lm.reporting.extra_columns import ExtraColumns
@@ -55,7 +55,7 @@ class Report:
             lines += [f"Figures:     {', '.join(found)}"]
         lines += [f"Report:      {self.folder / 'report.md'}"]
         lines += [f"TensorBoard: tensorboard --logdir {shlex.quote(str(self.folder))}"]
-        lines += ["", *map(effect_sentence, self.effects), EFFECTS_NOTE] if self.effects else []
+        lines += ["", *map(effect_sentence, self.effects), effects_note(self.effects)] if self.effects else []
         if unfinished := self.unfinished:
             lines += ["", f"{len(unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(unfinished)]
             resumable = not self.runs[0].sweep and any(run.status not in ENDED for run in self.runs)
@@ -80,7 +80,7 @@ def write_report(
     Args:
         folder: the sweep's folder.
         extras: columns on request.
-        others: sweeps to compare with; the report is then written into `comparison` in the sweep's folder.
+        others: further sweeps of the report, which is then written into `comparison` in the sweep's folder.
         figures: whether they are drawn, too, which takes seconds; otherwise those in the folder stay as they are.
 
     Raises:

@@ -46,6 +46,14 @@ def test_the_standard_error_of_a_class_is_that_of_its_tokens() -> None:
     assert estimate.error == pytest.approx(stats.sem(difference[member]), rel=0.25)  # these tokens are independent
 
 
+@pytest.mark.parametrize(("tokens_in_class", "has_interval"), [(29, False), (30, True)])
+def test_a_class_of_few_tokens_has_no_interval(tokens_in_class: int, has_interval: bool) -> None:
+    estimate = estimate_class(pair_of(GENERATOR.normal(size=TOKENS)).nats, np.arange(TOKENS) < tokens_in_class)
+
+    assert estimate.has_interval == has_interval
+    assert np.isfinite(estimate.value)
+
+
 def test_words_are_ranked_by_the_difference_of_all_their_tokens() -> None:
     difference = np.select([WORDS == "w7", WORDS == "w8", WORDS > "w3"], [-1.0, 0.7, -0.01])
 

@@ -29,6 +29,11 @@ def test_a_folder_of_seeds_is_one_group(seeds: Path) -> None:
     assert len(find_seeds(f"{seeds}/cell=gru,*")) == 3
 
 
+def test_a_run_that_is_named_twice_counts_once(seeds: Path) -> None:
+    run = seeds / "cell=gru,seed=1"
+    assert len(find_seeds(f"{run},{seeds}/cell=gru,seed=*")) == 3
+
+
 def test_runs_of_several_settings_are_no_group(grid: Path) -> None:
     with pytest.raises(ValueError, match="differ in their seed only, found 4 settings, as LSTM, no dropout and LSTM"):
         find_seeds(str(grid))

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from lm.reporting.effect_sentences import effect_label, effect_sentence, percent_text
+from lm.reporting.effect_sentences import effect_label, effect_sentence, effects_note, interval_text, percent_text
 from lm.reporting.effects import Change, Effect
 from lm.reporting.statistics import Estimate
 from lm.run_dir import Value
@@ -39,9 +39,13 @@ def effect(
             "without dropout, 3 seeds.",
         ),
         (
+            effect(Change("patience", None, 5), LOWER, {}),
+            "patience=5 instead of null lowers test perplexity by 19.6 % (18.8 to 20.4), 3 seeds.",
+        ),
+        (
             effect(CELL, HIGHER, {"dropout": 0, "seq_len": 35, "tie_weights": True, "cutoffs": None}),
             "The GRU instead of the LSTM raises test perplexity by 5.1 % (4.1 to 6.2) without dropout "
-            "with seq_len=35, tie_weights=true and cutoffs=null, 3 seeds.",
+            "and with seq_len=35, tie_weights=true and cutoffs=null, 3 seeds.",
         ),
         (
             effect(DROPOUT, LOWER, {}, num_settings=4),
@@ -74,6 +78,10 @@ def test_an_effect_is_one_plain_sentence(found: Effect, sentence: str) -> None:
     assert effect_sentence(found) == sentence
 
 
+def interaction(estimate: Estimate, *sides: Estimate) -> Effect:
+    return effect(DROPOUT, estimate, {}, by=CELL, sides=sides)
+
+
 @pytest.mark.parametrize(
     ("estimate", "sides", "what"),
     [
@@ -81,16 +89,25 @@ def test_an_effect_is_one_plain_sentence(found: Effect, sentence: str) -> None:
         (HIGHER, (-0.4, -0.35), "helps less"),
         (HIGHER, (0.1, 0.15), "harms more"),
         (LOWER, (0.4, 0.2), "harms less"),
-        (HIGHER, (-0.02, 0.03), "helps less"),
     ],
 )
 def test_an_interaction_says_for_which_setting_an_option_does_more(
     estimate: Estimate, sides: tuple[float, float], what: str
 ) -> None:
-    sentence = effect_sentence(effect(DROPOUT, estimate, {}, by=CELL, sides=sides))
+    sentence = effect_sentence(interaction(estimate, *(Estimate(side, 0.004, 5) for side in sides)))
 
-    assert sentence.startswith(f"Dropout 0.25 {what} for the GRU than for the LSTM, by ")
-    assert sentence.endswith(" of test perplexity, 3 seeds.")
+    size = "19.6 % (18.8 to 20.4) lower" if estimate is LOWER else "5.1 % (4.1 to 6.2) higher"
+    assert sentence == (
+        f"Dropout 0.25 {what} for the GRU than for the LSTM: its factor on test perplexity is {size}, 3 seeds."
+    )
+
+
+@pytest.mark.parametrize("sides", [(LOWER, HIGHER), (UNCLEAR, HIGHER), (Estimate(-0.4), Estimate(-0.35))])
+def test_an_interaction_helps_or_harms_only_if_both_settings_show_it(sides: tuple[Estimate, Estimate]) -> None:
+    assert effect_sentence(interaction(HIGHER, *sides)) == (
+        "The effect of dropout 0.25 differs for the GRU from that for the LSTM: its factor on test perplexity is "
+        "5.1 % (4.1 to 6.2) higher, 3 seeds."
+    )
 
 
 def test_an_interaction_that_is_not_clear_is_said_to_be_so() -> None:
@@ -103,6 +120,24 @@ def test_an_interaction_that_is_not_clear_is_said_to_be_so() -> None:
 def test_a_label_names_the_change_and_the_setting() -> None:
     assert effect_label(effect(DROPOUT, LOWER, {"cell": "lstm"})) == "dropout 0.25 for the LSTM"
     assert effect_label(effect(DROPOUT, LOWER, {}, by=CELL)) == "dropout 0.25 for the GRU against the LSTM"
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((1.8, 0.02, 3.54), "1.80 % (0.02 to 3.54)"),
+        ((1.2, -0.003, 2.4), "1.200 % (-0.003 to 2.400)"),
+        ((1.2, -1e-9, 2.4), "1.2 % (0.0 to 2.4)"),
+    ],
+)
+def test_the_side_of_zero_of_each_end_is_shown(ends: tuple[float, float, float], text: str) -> None:
+    assert interval_text(*ends) == text
+
+
+def test_the_note_says_what_intervals_over_the_text_alone_leave_out() -> None:
+    several, one = effect(DROPOUT, LOWER, {}), effect(DROPOUT, LOWER, {}, seeds=1)
+    assert "between seeds" not in effects_note([several])
+    assert effects_note([several, one]).endswith("over the text alone, which leave out the difference between seeds.")
 
 
 def test_small_effects_have_two_decimals() -> None:

@@ -65,7 +65,7 @@ def test_an_effect_is_a_difference_of_log_perplexity(grid: Path, split: str) -> 
     )
     assert [effect.estimate.value for effect in effects[2:]] == pytest.approx([lstm, gru])
     assert interaction.estimate.value == pytest.approx(gru - lstm)
-    assert interaction.sides == pytest.approx((lstm, gru))
+    assert [side.value for side in interaction.sides] == pytest.approx([lstm, gru])
 
 
 def test_one_seed_is_compared_token_by_token_over_blocks_of_the_text(make_run: MakeRun, sweep: Path) -> None:
@@ -143,6 +143,44 @@ def test_numbers_are_compared_with_the_smallest_one(make_run: MakeRun, sweep: Pa
     ]
 
 
+def test_a_setting_without_the_smallest_number_is_compared_with_its_own(make_run: MakeRun, sweep: Path) -> None:
+    for cell, sizes in (("lstm", (200, 400)), ("gru", (100, 200, 400))):
+        for size in sizes:
+            make_run(f"cell={cell}", f"hidden_size={size}", cell=cell, config={"hidden_size": size})
+
+    sizes = [effect for effect in effects_in(sweep) if effect.change.option == "hidden_size" and not effect.by]
+    assert [(effect.setting["cell"], effect.change.before, effect.change.after) for effect in sizes] == [
+        ("lstm", 200, 400),
+        ("gru", 200, 400),
+        ("gru", 100, 200),
+        ("gru", 100, 400),
+    ]
+
+
+def test_an_option_of_one_schedule_has_an_effect_with_it(make_run: MakeRun, sweep: Path) -> None:
+    make_run("schedule=table1", choices={"schedule": "table1"})
+    for epochs in (0, 1, 2):
+        typed = "schedule=cosine", f"schedule.warmup_epochs={epochs}"
+        config = {"schedule": {"name": "cosine", "warmup_epochs": epochs}}
+        make_run(*typed, choices={"schedule": "cosine"}, config=config)
+
+    changes = [(effect.change, effect.setting) for effect in effects_in(sweep)]
+    assert changes == [
+        (Change("schedule.warmup_epochs", 0, after), {"dropout": 0.25, "cell": "lstm", "schedule": "cosine"})
+        for after in (1, 2)
+    ]
+
+
+def test_a_repeated_seed_leaves_the_effects_of_the_other_runs(grid: Path, make_run: MakeRun) -> None:
+    make_run("cell=gru", "dropout=0", "num_threads=1", cell="gru", dropout=0.0)
+
+    found = [summary(effect)[:4] for effect in effects_in(grid)]
+    assert found == [
+        ("cell", "lstm", "gru", {"dropout": 0.25, "run": None}),
+        ("dropout", 0.0, 0.25, {"cell": "lstm", "run": None}),
+    ]
+
+
 def test_settings_without_a_counterpart_have_no_effect(make_run: MakeRun, sweep: Path) -> None:
     make_run("lr=1", "hidden_size=100", config={"lr": 1, "hidden_size": 100})
     make_run("lr=2", "hidden_size=200", config={"lr": 2, "hidden_size": 200})
@@ -171,7 +209,7 @@ def test_a_mean_effect_is_that_of_all_settings_of_the_others(grid: Path) -> None
     assert [effect.num_settings for effect in means] == [2, 2, 1]
     expected = [sum(values[:2]) / 2, sum(values[2:]) / 2, interaction.estimate.value]
     assert [effect.estimate.value for effect in means] == pytest.approx(expected)
-    assert means[2].sides == pytest.approx(interaction.sides)
+    assert [side.value for side in means[2].sides] == pytest.approx([side.value for side in interaction.sides])
 
 
 def test_a_mean_effect_is_compared_token_by_token(make_run: MakeRun, sweep: Path) -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -26,6 +27,15 @@ def test_each_effect_has_a_row_with_its_interval_and_numbers() -> None:
     assert list(mark.get_xdata()) == [CLEAR.estimate.percent]
 
 
+def test_rows_of_one_kind_are_together_and_do_not_overlap() -> None:
+    figure = draw_effects([CLEAR, UNCLEAR] * 4)
+
+    assert figure is not None
+    rows = list(figure.axes[0].get_yticks())
+    assert all(after - before >= 0.75 for before, after in pairwise(rows))
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()][:4] == ["dropout 0.25 for the LSTM"] * 4
+
+
 def test_open_and_small_marks_are_explained() -> None:
     figure = draw_effects([CLEAR, UNCLEAR, WITHOUT_INTERVAL])
 
@@ -41,7 +51,7 @@ def test_options_differ_in_colour_and_in_marker() -> None:
     figure = draw_effects([CLEAR, UNCLEAR])
 
     assert figure is not None
-    marks = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", None, "")]
+    marks = [line for line in figure.axes[0].lines if line.get_marker() not in ("None", "|")]
     assert len({mark.get_color() for mark in marks}) == len({mark.get_marker() for mark in marks}) == 2
 
 
@@ -71,6 +81,16 @@ def test_long_names_leave_room_for_the_axis() -> None:
     assert "means over the settings" in " ".join(figure.axes[0].get_xlabel().split())
     first, second, _ = (label.get_window_extent() for label in figure.axes[0].get_yticklabels())
     assert first.y0 > second.y1
+
+
+@pytest.mark.parametrize(("others", "words"), [((), "intervals over the text"), ((CLEAR,), "some intervals over")])
+def test_intervals_that_are_not_over_seeds_and_text_are_explained(others: tuple[Effect, ...], words: str) -> None:
+    figure = draw_effects([replace(CLEAR, seeds=(1, 1)), *others])
+
+    assert figure is not None
+    label = " ".join(figure.axes[0].get_xlabel().split())
+    assert words in label
+    assert ("some" in label) == bool(others)
 
 
 def test_no_effects_have_no_figure() -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from lm.reporting.groups import group_runs, swept_keys
+from lm.reporting.sweep_report import runs_of_sweeps
 from lm.run_search import find_runs
 from tests.run_folders import MakeRun
 
@@ -74,6 +75,34 @@ def test_a_diverged_seed_is_left_out_of_its_group(make_run: MakeRun, sweep: Path
     (group,) = group_runs(find_runs(sweep))
 
     assert [run.value("seed") for run in group.runs] == [1, 3]
+
+
+def test_seeds_of_several_sweeps_share_a_row(make_run: MakeRun, sweep: Path, tmp_path: Path) -> None:
+    make_run("seed=1", seed=1)
+    make_run("seed=2", seed=2, running=True)
+    first = sweep.rename(tmp_path / "first")
+    sweep.mkdir()
+    make_run("seed=2", seed=2)
+    make_run("seed=3", seed=3)
+
+    (group,) = group_runs(runs_of_sweeps([first, sweep]))
+    assert [run.name for run in group.runs] == ["first/seed=1", "sweep/seed=2", "sweep/seed=3"]
+
+
+def test_only_a_row_with_a_repeated_seed_is_split(make_run: MakeRun, sweep: Path) -> None:
+    for seed in (1, 2):
+        make_run("cell=lstm", f"seed={seed}", seed=seed)
+        make_run("cell=gru", f"seed={seed}", cell="gru", seed=seed)
+    make_run("cell=gru", "seed=2", "num_threads=1", cell="gru", seed=2)
+
+    groups = group_runs(find_runs(sweep))
+
+    assert [(group.title, len(group.runs)) for group in groups] == [
+        ("LSTM, dropout 0.25", 2),
+        ("GRU, dropout 0.25, run cell=gru,seed=1", 1),
+        ("GRU, dropout 0.25, run cell=gru,seed=2", 1),
+        ("GRU, dropout 0.25, run cell=gru,seed=2,num_threads=1", 1),
+    ]
 
 
 def test_groups_have_names_that_people_use(make_run: MakeRun, sweep: Path) -> None:

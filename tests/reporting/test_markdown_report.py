@@ -75,7 +75,7 @@ def test_the_page_shows_the_figures_that_exist(grid: Path) -> None:
 
     assert "](validation.png)" in text
     assert "convergence.png" not in text
-    assert "Table: the final evaluation, in batches of its own, so the two differ slightly." in text
+    assert "scored in batches of their own. So the two differ slightly." in text
 
 
 def test_every_split_has_its_unknown_words(grid: Path) -> None:

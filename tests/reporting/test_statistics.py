@@ -23,6 +23,7 @@ def test_quantiles_and_p_values_are_those_of_scipy(df: float) -> None:
     assert t_quantile(df) == pytest.approx(stats.t.ppf(0.975, df), rel=1e-5)
     for t in (0.0, 0.7, -2.0, 5.0):
         assert t_p_value(t, df) == pytest.approx(2 * stats.t.sf(abs(t), df), abs=1e-6)
+    assert t_p_value(30, df) == pytest.approx(2 * stats.t.sf(30, df), rel=0.01)
 
 
 def test_the_interval_of_a_mean_is_that_of_scipy() -> None:

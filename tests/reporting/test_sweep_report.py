@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 
 from lm.reporting import sweep_report as module
-from lm.reporting.effect_sentences import EFFECTS_NOTE, effect_sentence
+from lm.reporting.effect_sentences import effect_sentence, effects_note
 from lm.reporting.sweep_report import runs_of_sweeps, write_report
 from tests.processes import FORK_SERVER
 from tests.run_folders import MakeRun
@@ -212,9 +212,9 @@ def test_the_terminal_and_the_page_end_with_a_sentence_per_effect(grid: Path) ->
 
     sentences = [effect_sentence(effect) for effect in report.effects]
     assert len(sentences) == 5
-    assert report.terminal_text().splitlines()[-6:] == [*sentences, EFFECTS_NOTE]
+    assert report.terminal_text().splitlines()[-6:] == [*sentences, effects_note(report.effects)]
     page = (grid / "report.md").read_text(encoding="utf-8")
-    assert page.endswith("".join(f"- {sentence}\n" for sentence in sentences) + f"\n{EFFECTS_NOTE}\n")
+    assert page.endswith("".join(f"- {sentence}\n" for sentence in sentences) + f"\n{effects_note(report.effects)}\n")
 
 
 def test_a_sweep_over_many_options_shows_their_means_over_the_others(make_run: MakeRun, sweep: Path) -> None:
