@@ -164,10 +164,11 @@ class Contrast:
 def _contrasts(settings: Sequence[dict[str, Value]], samples: Samples, changes: Sequence[Change]) -> list[Contrast]:
     """Return the contrasts of one change, or of two for their interaction, that have all of their samples."""
     start = {change.option: change.before for change in changes}
+    unnamed = {*start, "run"}  # a run has a name in a row of its own, which has no counterpart
     matching = [setting for setting in settings if start.items() <= setting.items()]
     found = [(setting, _corners(setting, samples, changes)) for setting in matching]
     return [
-        Contrast({option: value for option, value in setting.items() if option not in start}, corners)
+        Contrast({option: value for option, value in setting.items() if option not in unnamed}, corners)
         for setting, corners in found
         if corners
     ]

@@ -176,8 +176,8 @@ def test_a_repeated_seed_leaves_the_effects_of_the_other_runs(grid: Path, make_r
 
     found = [summary(effect)[:4] for effect in effects_in(grid)]
     assert found == [
-        ("cell", "lstm", "gru", {"dropout": 0.25, "run": None}),
-        ("dropout", 0.0, 0.25, {"cell": "lstm", "run": None}),
+        ("cell", "lstm", "gru", {"dropout": 0.25}),
+        ("dropout", 0.0, 0.25, {"cell": "lstm"}),
     ]
 
 
