@@ -18,7 +18,7 @@ NEWEST = $(or $(shell echo "$(CURVES)" | sed -nE 's,^(multirun/[^/]+|outputs/[^/
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(READY)  ## train four small runs on Python's documentation: a table and figures in minutes, no download
+demo: $(READY)  ## train four small runs on Python's documentation: a table and figures in minutes; needs no corpus
 	$(BIN)/python -m lm.train -m experiment=demo $(ARGS)
 
 play: $(READY)  ## generate texts with the best model that make demo left (ARGS='prompt="the value"')

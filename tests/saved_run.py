@@ -27,7 +27,7 @@ def save_config(folder: Path, *options: str) -> DictConfig:
 
 
 @cache
-def train_run(folder: Path, *options: str) -> Path:
+def train_once(folder: Path, *options: str) -> Path:
     """Train a run as `python -m lm.train` with these options does, once per folder, and return the folder."""
     from lm.sweeps.training_job import train_arguments, train_run  # slow to import
 
@@ -52,7 +52,8 @@ def untrained_run(folder: Path, data_dir: Path, *options: str) -> Path:
     model = LanguageModel(len(corpus.vocabulary), **typed.model_arguments())
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     (folder / "checkpoints").mkdir()
-    torch.save({"metadata": metadata(typed, corpus), "state_dict": weights}, folder / "checkpoints" / "best.ckpt")
+    checkpoint = {"metadata": metadata(typed, corpus), "state_dict": weights, "epoch": 0}
+    torch.save(checkpoint, folder / "checkpoints" / "best.ckpt")
     return folder
 
 
@@ -60,7 +61,7 @@ def untrained_run(folder: Path, data_dir: Path, *options: str) -> Path:
 def saved_run(tmp_path_factory: pytest.TempPathFactory, corpus_folder: Path) -> Path:
     """A trained run; a test that changes it uses `copy_of_run`."""
     folder = tmp_path_factory.getbasetemp() / "cell=gru,dropout=0.25"
-    return train_run(folder, "cell=gru", "data=text", f"data.dir={corpus_folder}")
+    return train_once(folder, "cell=gru", "data=text", f"data.dir={corpus_folder}")
 
 
 @pytest.fixture

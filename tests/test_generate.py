@@ -26,7 +26,7 @@ def test_a_checkpoint_alone_generates(run_command, copy_of_run, capsys):
     texts, notes = generated(run_command, capsys, copy_of_run, "prompt=ada reads", *options)
     assert len(texts) == 3
     assert all(text.startswith("ada reads") for text in texts)
-    assert re.search(r"\d+ tokens generated, \d+ read in [\d.]+ s: [\d,]+ tokens/s", notes)
+    assert re.search(r"\d+ tokens generated in [\d.]+ s; the model read \d+: [\d,]+ tokens/s", notes)
     assert "warning" not in notes
 
 

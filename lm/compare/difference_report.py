@@ -17,7 +17,7 @@ from lm.reporting.table import Table
 DIFFERENCES_NOTE = (
     "Percent is of the perplexity on the tokens of a class, with the 95 % interval for 30 tokens or more. Frequency is "
     "that of the word in the training split. Total is the difference in nats of all tokens of a word. A gain is a "
-    "total below zero: the second runs predict the word better."
+    "total below zero: the second runs predict the word better. First and second are as the runs were typed."
 )
 HEADINGS = {
     "frequency": "By frequency of the word",

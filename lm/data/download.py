@@ -1,6 +1,7 @@
 """A file, downloaded from the first of several mirrors that has it with the right SHA-256."""
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from lm.data.cache import make_writable
+
+log = logging.getLogger(__name__)
 
 SECONDS_WITHOUT_DATA = 20
 SECONDS_IN_ALL = 600
@@ -36,6 +39,7 @@ def fetch(file_name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> 
         if path.is_file() and pooch.file_hash(path) == sha256:
             return path
         for mirror in mirrors:
+            log.info("downloading %s", mirror + file_name)
             try:
                 return download(mirror + file_name, sha256, path)
             except DownloadError as error:

@@ -29,17 +29,20 @@ def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
 def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the newest entry of a run for each split and label, of the best weights on the corpus of the training.
 
-    A file that cannot be read counts as missing: it must not hide the results of a sweep.
+    A run that is trained longer has other weights: the scores of the earlier ones are left out. A file that cannot be
+    read counts as missing: it must not hide the results of a sweep.
     """
     try:
         entries = run.evaluations
     except (OSError, ValueError):
         return {}
-    sha256 = run.result("corpus.sha256")
+    sha256, epoch = run.result("corpus.sha256"), run.result("best_epoch")
     return {
         (entry["split"], evaluation_label(entry)): entry
         for entry in entries
-        if entry["checkpoint"] == "best" and entry["corpus"]["sha256"] == sha256
+        if entry["checkpoint"] == "best"
+        and entry["corpus"]["sha256"] == sha256
+        and entry.get("epoch") in (None, epoch)  # None: the epoch was not recorded
     }
 
 
@@ -74,9 +77,9 @@ def describe_method(protocol: Mapping[str, Any]) -> str:
 def describe_tuning(record: Mapping[str, Any]) -> str:
     """Return in words on what the options of a method were chosen."""
     parts = [option_key(name, option) for name, grid in record["grid"].items() for option in grid]
-    text = f"{', '.join(parts)} chosen on the {record['split']} split"
+    found = []
     if "reader_ppl" in record:
-        text += f", whose first {record['reader_tokens']:,} tokens then have perplexity {record['reader_ppl']:.4f}"
+        found.append(f"{record['reader_ppl']:.4f} on its first {record['reader_tokens']:,} tokens")
     if "ppl" in record:
-        text += f", whose {record['tokens']:,} tokens then have perplexity {record['ppl']:.4f}"
-    return text
+        found.append(f"{record['ppl']:.4f} on its {record['tokens']:,} tokens" + " with all options" * len(found))
+    return f"{', '.join(parts)} chosen on the {record['split']} split: perplexity {', then '.join(found)}"

@@ -39,6 +39,7 @@ class SavedRun:
         vocabulary: of the model.
         config: of the training.
         corpus: the `name` and the `sha256` of the corpus.
+        epoch: the epoch of the weights, counted from 1; None if it is not known.
     """
 
     run: RunDir
@@ -47,6 +48,7 @@ class SavedRun:
     vocabulary: Vocabulary
     config: Config
     corpus: dict[str, Any]
+    epoch: int | None = None
 
 
 def load_saved_run(folder: object, checkpoint: str = "best", device: torch.device | None = None) -> SavedRun:
@@ -74,7 +76,7 @@ def load_saved_run(folder: object, checkpoint: str = "best", device: torch.devic
     except Exception as error:
         raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus)
+    return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus, saved["epoch"] + 1)
 
 
 def build_model(metadata: dict[str, Any]) -> tuple[LanguageModel, Vocabulary, Config]:

@@ -62,7 +62,7 @@ class Scoring:
             "runs": [member.run.name for member in self.members],
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        return [save_evaluation(member.run, entry) for member in self.members]
+        return [save_evaluation(member.run, entry | {"epoch": member.epoch}) for member in self.members]
 
 
 def prepare_scoring(

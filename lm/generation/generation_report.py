@@ -54,9 +54,8 @@ def describe_speed(generated: GeneratedTexts, seconds: float) -> str:
     """Return how fast the texts were generated; reading the prompt, and texts that a search gave up, is included."""
     tokens = sum(text.num_tokens for text in generated.texts)
     speed = generated.tokens_read / seconds
-    return (
-        f"{plural(tokens, 'token')} generated, {generated.tokens_read:,} read in {seconds:.2f} s: {speed:,.0f} tokens/s"
-    )
+    read = f"the model read {generated.tokens_read:,}: {speed:,.0f} tokens/s"
+    return f"{plural(tokens, 'token')} generated in {seconds:.2f} s; {read}"
 
 
 def _words(generated: GeneratedTexts, text: Continuation) -> int:

@@ -106,7 +106,7 @@ def swept_keys(runs: Sequence[RunDir]) -> list[str]:
     """
     runs = [run for run in runs if run.status != DAMAGED]
     typed = dict.fromkeys(key for run in runs for key in run.overridden if key not in SAME_EXPERIMENT)
-    keys = [key for key in typed if len({run.value(key) for run in runs}) > 1]
+    keys = [key for key in {**typed, "data": None} if len({run.value(key) for run in runs}) > 1]
     for group in _grouped(runs, keys):
         keys += [key for key in _differences(group) if key not in keys]
     rows = _grouped([run for run in runs if run.finished], keys)

@@ -82,7 +82,7 @@ def table_notes(table: Table) -> list[str]:
     names = table.values.columns
     notes = {
         "Train is measured after training, without dropout.": "train_ppl" in names,
-        f"{MARK.strip()} The lowest validation perplexity.": bool(table.best),
+        f"{MARK.strip()} The lowest validation perplexity{' of its corpus' * (len(table.best) > 1)}.": bool(table.best),
         "Mean ± standard deviation (of the sample) over the seeds.": "seeds" in names,
         "Epochs to 1 %: the first epoch with a validation perplexity within 1 % of the run's best.": (
             "epochs_to_1_percent" in names

@@ -183,7 +183,10 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
     if getattr(rank_zero_only, "rank", 0) != 0:
         return train_rank(job)
     try:
-        return float(train_run(*job)["best"]["valid_ppl"])
+        results = train_run(*job)
+        if (folder.parent / "multirun.yaml").is_file():
+            print_note(f"to update the sweep's report, type: {typed_command('lm.report', ('sweep', folder.parent))}")
+        return float(results["best"]["valid_ppl"])
     except Interrupted as stop:
         if run.has_checkpoint:
             run.write_outcome(INTERRUPTED, str(stop))
@@ -204,13 +207,8 @@ def train_in_sweep(
 ) -> None:
     """Train one run of a sweep, in a process of its own. Every outcome is recorded, and the other runs continue.
 
-    Args:
-        composed: the composed config of the run.
-        folder: the run's folder.
-        sweep: the sweep's folder.
-        job_logging: how the run logs, for `logging.config`.
-        announcement: what the run logs before it trains.
-        pruner: the config of Optuna's pruner in a search, or None.
+    `job_logging` is for `logging.config`, `announcement` is logged before training, and `pruner` is the config of
+    Optuna's pruner in a search, or None.
     """
     prepare_streams()
     logging.config.dictConfig(job_logging)

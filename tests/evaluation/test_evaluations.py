@@ -27,8 +27,8 @@ def test_tuning_is_described_by_what_was_chosen_and_where():
     grid = {"dynamic": {"lr": [1]}, "cache": {"theta": [1]}}
     record = {"split": "valid", "grid": grid, "reader_tokens": 20_000, "reader_ppl": 95.5}
     assert describe_tuning(record | {"tokens": 73_759, "ppl": 90.0}) == (
-        "dynamic.lr, cache.theta chosen on the valid split, whose first 20,000 tokens then have perplexity 95.5000, "
-        "whose 73,759 tokens then have perplexity 90.0000"
+        "dynamic.lr, cache.theta chosen on the valid split: perplexity 95.5000 on its first 20,000 tokens, "
+        "then 90.0000 on its 73,759 tokens with all options"
     )
 
 
@@ -52,6 +52,15 @@ def entry(ppl, method="cache", split="test", **others):
 )
 def test_a_label_says_the_method_the_tuning_and_the_number_of_runs(one, label):
     assert evaluation_label(one) == label
+
+
+def test_scores_of_weights_before_the_run_was_trained_longer_do_not_count(tmp_path):
+    run = RunDir(tmp_path)
+    run.write_results({"corpus": {"sha256": "ab"}, "best_epoch": 3})
+    for ppl, epoch in ((9.0, 3), (8.0, 2)):
+        run.append_evaluation(entry(ppl, epoch=epoch))
+        run = RunDir(tmp_path)
+    assert [found["ppl"] for found in newest_evaluations(run).values()] == [9.0]
 
 
 def test_the_newest_entry_counts_of_the_best_weights_on_the_corpus_of_the_training(tmp_path):

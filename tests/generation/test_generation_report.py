@@ -56,7 +56,7 @@ def test_the_lengths_of_several_texts_are_summed_up(options, with_length):
 
 def test_the_speed_counts_all_tokens_that_were_read():
     texts = generated((2, True), (3, False))
-    assert describe_speed(texts, 0.5) == "6 tokens generated, 1,200 read in 0.50 s: 2,400 tokens/s"
+    assert describe_speed(texts, 0.5) == "6 tokens generated in 0.50 s; the model read 1,200: 2,400 tokens/s"
 
 
 def test_standard_output_has_the_texts_alone(options, capsys):

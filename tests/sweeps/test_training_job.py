@@ -168,3 +168,15 @@ def test_the_summary_has_the_perplexities_of_the_best_weights(run):
         "best weights, of epoch 7: perplexity train not scored, valid 96.59, test 1.5e+200",
         f"run folder: {run.folder}",
     ]
+
+
+@pytest.mark.parametrize("in_a_sweep", [True, False])
+def test_a_run_of_a_sweep_that_is_trained_by_itself_says_how_to_update_the_report(run, monkeypatch, capsys, in_a_sweep):
+    monkeypatch.setattr(training_job, "train_arguments", lambda *_: ())
+    monkeypatch.setattr(training_job, "train_run", lambda *_: {"best": {"valid_ppl": 90}})
+    if in_a_sweep:
+        (run.folder.parent / "multirun.yaml").touch()
+
+    assert train_single(OmegaConf.create({"resume": None}), run.folder, []) == 90
+    command = f"type: python -m lm.report sweep={run.folder.parent}"
+    assert (command in capsys.readouterr().err) == in_a_sweep
