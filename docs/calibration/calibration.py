@@ -42,12 +42,26 @@ class Case:
         differs: whether the settings differ.
         spread: how much the seeds differ as a whole.
         drifts: whether neighbouring tokens are correlated beyond the source.
+        seeds_after: the seeds of the second setting, if it has another number of them.
+        interaction: whether the effect is the difference of two effects, of four settings.
     """
 
     seeds: int
     differs: bool = True
     spread: float = SPREAD
     drifts: bool = False
+    seeds_after: int | None = None
+    interaction: bool = False
+
+    @property
+    def weights(self) -> tuple[int, ...]:
+        """The sign of each setting in the effect."""
+        return (1, -1, -1, 1) if self.interaction else (-1, 1)
+
+    @property
+    def num_seeds(self) -> list[int]:
+        """The seeds of each setting."""
+        return [self.seeds, *[self.seeds_after or self.seeds] * (len(self.weights) - 1)]
 
     @property
     def name(self) -> str:
@@ -57,10 +71,10 @@ class Case:
             "equal seeds": self.spread == 0,
             "unequal seeds": self.spread > SPREAD,
             "correlated tokens": self.drifts,
+            "interaction": self.interaction,
         }
-        return ", ".join(
-            [f"{self.seeds} seed{'s' * (self.seeds > 1)}", *(part for part, holds in parts.items() if holds)]
-        )
+        seeds = " and ".join(map(str, dict.fromkeys(self.num_seeds)))
+        return ", ".join([f"{seeds} seed{'s' * (seeds != '1')}", *(part for part, holds in parts.items() if holds)])
 
 
 CASES = [
@@ -68,6 +82,8 @@ CASES = [
     *(Case(seeds, drifts=True) for seeds in (1, 3)),
     *(Case(3, spread=spread) for spread in (0.0, 3 * SPREAD)),
     *(Case(seeds, differs=False) for seeds in (1, 2, 3, 5)),
+    *(Case(2, seeds_after=seeds) for seeds in (3, 10)),
+    Case(3, interaction=True),
 ]
 
 
@@ -107,24 +123,26 @@ class Source:
 def draw_case(case: Case, source: Source, texts: np.ndarray, pool: int = POOL) -> pd.DataFrame:
     """Return a row per text: the p-value of the true effect, and whether each kind of interval covers it."""
     generator = np.random.default_rng(2)
-    before = source.models(pool, case.spread, generator)
-    after = source.models(pool, case.spread, generator) if case.differs else before
-    exact = [models @ source.frequencies_P for models in (before, after)]
+    settings = [source.models(pool, case.spread, generator)]
+    settings += [source.models(pool, case.spread, generator) if case.differs else settings[0] for _ in case.weights[1:]]
+    exact = [models @ source.frequencies_P for models in settings]
     rows = []
     for text in texts:
-        # No seed is in both groups, since they would be the same model if the settings do not differ.
-        seeds = generator.choice(pool, (2, case.seeds), replace=False)
+        # No seed is in two groups, since they would be the same model if the settings do not differ.
+        picked = generator.choice(pool, sum(case.num_seeds), replace=False)
+        seeds = np.split(picked, np.cumsum(case.num_seeds)[:-1])
         means = [nats[rows] if case.seeds == 1 else nats for nats, rows in zip(exact, seeds, strict=True)]
-        groups = [block_means(models[rows][:, text]) for models, rows in zip((before, after), seeds, strict=True)]
+        groups = [block_means(models[rows][:, text]) for models, rows in zip(settings, seeds, strict=True)]
         groups[1] += block_means(drift(len(text), generator)[None]) if case.drifts else 0
-        rows.append(judge(groups, means[1].mean() - means[0].mean(), generator))
+        truth = sum(weight * nats.mean() for weight, nats in zip(case.weights, means, strict=True))
+        rows.append(judge(list(zip(case.weights, groups, strict=True)), float(truth), generator))
     return pd.DataFrame(rows)
 
 
-def judge(groups: Sequence[np.ndarray], truth: float, generator: np.random.Generator) -> dict[str, float]:
+def judge(groups: Sequence[tuple[float, np.ndarray]], truth: float, generator: np.random.Generator) -> dict[str, float]:
     """Return whether the intervals cover the truth, and the p-value of a difference from it."""
-    before, after = groups
-    estimate = estimate_contrast([(-1, before), (1, after - truth)])
+    *others, (weight, last) = groups
+    estimate = estimate_contrast([*others, (weight, last - weight * truth)])
     low, high = estimate.log_interval
     plain_low, plain_high = plain_interval(groups, generator)
     covered, plain_covered = low <= 0 <= high, plain_low <= truth <= plain_high
@@ -138,11 +156,11 @@ def drift(tokens: int, generator: np.random.Generator) -> np.ndarray:
     return np.convolve(generator.standard_normal(tokens + reach - 1), kernel, "valid")
 
 
-def plain_interval(groups: Sequence[np.ndarray], generator: np.random.Generator) -> tuple[float, float]:
+def plain_interval(groups: Sequence[tuple[float, np.ndarray]], generator: np.random.Generator) -> tuple[float, float]:
     """Return the percentiles of the hierarchical bootstrap without corrections, for comparison."""
-    blocks_RM = counts(groups[0].shape[1], generator)
-    before, after = ((counts(len(nats_SM), generator) @ nats_SM * blocks_RM).sum(1) for nats_SM in groups)
-    low, high = np.percentile(after - before, [2.5, 97.5])
+    blocks_RM = counts(groups[0][1].shape[1], generator)
+    draws = [weight * (counts(len(nats_SM), generator) @ nats_SM * blocks_RM).sum(1) for weight, nats_SM in groups]
+    low, high = np.percentile(np.sum(draws, axis=0), [2.5, 97.5])
     return float(low), float(high)
 
 
