@@ -217,7 +217,8 @@ def test_options_are_tuned_on_validation_and_the_choice_is_said_and_kept(evaluat
     chosen = entry["protocol"]["settings"]
     assert chosen["cache"]["window"] == 30
     assert f"cache.theta={chosen['cache']['theta']:g} cache.weight={chosen['cache']['weight']:g}" in shown
-    assert "temperature, cache.theta, cache.weight chosen on the valid split, whose 199 tokens then have" in shown
+    assert "temperature, cache.theta, cache.weight chosen on the valid split: perplexity " in shown
+    assert " on its 199 tokens\n" in shown
     assert entry["tuned"]["split"] == "valid"
     assert entry["split"] == "test"
     options = [f"cache.{name}={value}" for name, value in chosen["cache"].items()]

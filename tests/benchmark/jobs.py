@@ -44,7 +44,7 @@ def a_round(*steps_ms):
 
 
 def measured():
-    """What `compare` might return, in round numbers."""
+    """What `run_variants` might return, in round numbers."""
     return {
         BASELINE: {  # something else held up one step
             "rounds": [a_round(40, 40, 4000), a_round(60, 60, 60)], "peak_memory": 400_000_000,

@@ -36,7 +36,7 @@ def test_it_prints_and_saves_what_a_step_takes(run_command, small, tmp_path, cap
 def jobs(monkeypatch):
     """The jobs that were to be measured, with known results."""
     found = []
-    monkeypatch.setattr(lm.benchmark.__main__, "compare", lambda job: found.append(job) or measured())
+    monkeypatch.setattr(lm.benchmark.__main__, "run_variants", lambda job: found.append(job) or measured())
     return found
 
 

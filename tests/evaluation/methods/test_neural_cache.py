@@ -13,7 +13,7 @@ from tests.evaluation.small_models import IDS, small_model
 @pytest.mark.parametrize("window", [1, 7, 1000])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_it_is_the_formula_word_by_word(cell, window, monkeypatch):
-    monkeypatch.setattr(neural_cache, "BLOCK", 16)
+    monkeypatch.setattr(neural_cache, "TARGETS_AT_ONCE", 16)
     method = Cache(Static(), theta=1.5, weight=0.3, window=window)
     found = evaluate(small_model(cell), BPTTBatches(IDS, 1, 20), method, per_token=True)
     expected = slow_references.cache(small_model(cell), IDS, 1.5, 0.3, window)
