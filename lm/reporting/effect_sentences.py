@@ -10,7 +10,7 @@ from lm.run_dir import Value
 PERPLEXITY_NAMES = {"valid": "validation perplexity", "test": "test perplexity"}
 
 NOTE_ON_INTERVALS = "Brackets are 95 % intervals. If there is no difference, one in twenty still excludes zero"
-NOTE_ON_ONE_SEED = ": more of those over the text alone, which leave out the difference between seeds"
+NOTE_ON_ONE_SEED = "; of those over the text alone more do, because they leave out the difference between seeds"
 
 MAX_DECIMALS = 5
 

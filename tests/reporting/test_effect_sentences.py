@@ -137,7 +137,7 @@ def test_the_side_of_zero_of_each_end_is_shown(ends: tuple[float, float, float],
 def test_the_note_says_what_intervals_over_the_text_alone_leave_out() -> None:
     several, one = effect(DROPOUT, LOWER, {}), effect(DROPOUT, LOWER, {}, seeds=1)
     assert "between seeds" not in effects_note([several])
-    assert effects_note([several, one]).endswith("over the text alone, which leave out the difference between seeds.")
+    assert effects_note([several, one]).endswith("because they leave out the difference between seeds.")
 
 
 def test_small_effects_have_two_decimals() -> None:
