@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from lm.atomic_files import write_file
-from lm.compare.class_differences import KINDS, class_differences, largest_words
+from lm.compare.class_differences import KINDS, MIN_TOKENS, class_differences, largest_words
 from lm.compare.run_pair import RunPair
 from lm.compare.token_classes import classify_tokens, read_corpus
 from lm.reporting.columns import Column
@@ -15,9 +15,9 @@ from lm.reporting.statistics import block_means, estimate_contrast
 from lm.reporting.table import Table
 
 DIFFERENCES_NOTE = (
-    "Percent is of the perplexity on the tokens of a class, with the 95 % interval for 30 tokens or more. Frequency is "
-    "that of the word in the training split. Total is the difference in nats of all tokens of a word. A gain is a "
-    "total below zero: the second runs predict the word better. First and second are as the runs were typed."
+    f"Percent is of the perplexity on the tokens of a class, with the 95 % interval for {MIN_TOKENS} tokens or more. "
+    "Frequency is that of the word in the training split. Total is the difference in nats of all tokens of a word. A "
+    "gain is a total below zero: the second runs predict the word better. First and second are as the runs were typed."
 )
 HEADINGS = {
     "frequency": "By frequency of the word",

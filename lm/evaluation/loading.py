@@ -73,10 +73,11 @@ def load_saved_run(folder: object, checkpoint: str = "best", device: torch.devic
         weights = saved["state_dict"].items()
         model.load_state_dict({key.removeprefix("model."): one for key, one in weights if key.startswith("model.")})
         corpus = {name: saved["metadata"]["corpus"][name] for name in ("name", "sha256")}
+        epoch = saved["epoch"] + 1
     except Exception as error:
         raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus, saved["epoch"] + 1)
+    return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus, epoch)
 
 
 def build_model(metadata: dict[str, Any]) -> tuple[LanguageModel, Vocabulary, Config]:

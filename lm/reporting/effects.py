@@ -164,11 +164,11 @@ class Contrast:
 def _contrasts(settings: Sequence[dict[str, Value]], samples: Samples, changes: Sequence[Change]) -> list[Contrast]:
     """Return the contrasts of one change, or of two for their interaction, that have all of their samples."""
     start = {change.option: change.before for change in changes}
-    unnamed = {*start, "run"}  # a run has a name in a row of its own, which has no counterpart
+    left_out = {*start, "run"}  # a run has a name in a row of its own, which has no counterpart
     matching = [setting for setting in settings if start.items() <= setting.items()]
     found = [(setting, _corners(setting, samples, changes)) for setting in matching]
     return [
-        Contrast({option: value for option, value in setting.items() if option not in unnamed}, corners)
+        Contrast({option: value for option, value in setting.items() if option not in left_out}, corners)
         for setting, corners in found
         if corners
     ]
@@ -218,6 +218,6 @@ def _effect(contrasts: Sequence[Contrast], setting: dict[str, Value], split: str
 
 def _sides(corners: Sequence[tuple[float, Array]]) -> tuple[Estimate, Estimate]:
     """Return the effects of which an interaction is the difference; of four corners each, the first two are one."""
-    numbers = range(len(corners))
-    before = [(-weight, nats_SM) for weight, nats_SM in (corners[number] for number in numbers if number % 4 < 2)]
-    return estimate_contrast(before), estimate_contrast([corners[number] for number in numbers if number % 4 >= 2])
+    before = [(-weight, nats_SM) for number, (weight, nats_SM) in enumerate(corners) if number % 4 < 2]
+    after = [corner for number, corner in enumerate(corners) if number % 4 >= 2]
+    return estimate_contrast(before), estimate_contrast(after)

@@ -73,6 +73,15 @@ def test_a_split_of_another_corpus_has_the_words_of_the_run(saved_run, corpus_fo
     assert corpus.sha256 != saved.corpus["sha256"]
 
 
+def test_a_checkpoint_without_its_epoch_is_damaged(copy_of_run):
+    path = copy_of_run / "checkpoints" / "best.ckpt"
+    saved = torch.load(path, weights_only=True)
+    del saved["epoch"]
+    torch.save(saved, path)
+    with pytest.raises(ValueError, match="damaged or of another kind"):
+        load_saved_run(copy_of_run)
+
+
 def test_another_corpus_may_be_of_another_kind(saved_run):
     corpus = load_other_corpus(load_saved_run(saved_run), "test", "synthetic", words=5, branching=2, test_tokens=50)
     assert corpus.name == "synthetic"
