@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from lm.models.minimal import MinimalRNN
-from lm.models.mogrifier_lstm import MogrifierLSTM
+from lm.models.mogrifier_lstm import MogrifierLSTM, by_round
 from lm.models.softmax import AdaptiveSoftmax, FullSoftmax
 
 LSTM_ORDER, GRU_ORDER, RNN_ORDER = (0, 3, 1, 2), (1, 0, 2), (0,)
@@ -151,10 +151,10 @@ def _reorder(weight: Tensor, order: Sequence[int]) -> Tensor:
 
 
 def _mogrifier_step(graph: Graph, rnn: MogrifierLSTM) -> onnx.GraphProto:
-    """Return the graph of one time step, as `MogrifierLSTM.forward`."""
+    """Return the graph of one time step, as `lm.models.mogrifier_lstm.step_by_step`."""
     weight_ih, weight_hh, bias_ih, bias_hh, *mogrifier = rnn.all_weights[0]
     gated, two = ["x", "h"], graph.weight(torch.full((), 2.0))  # x and h gate each other in turns
-    for index, (inner, outer, bias) in enumerate(zip(mogrifier[::3], mogrifier[1::3], mogrifier[2::3], strict=True)):
+    for index, (inner, outer, bias) in enumerate(by_round(mogrifier)):
         read = graph.add("MatMul", gated[1 - index % 2], graph.weight(inner.t()))
         gate = graph.add("Sigmoid", graph.affine(read, outer, bias))
         gated[index % 2] = graph.add("Mul", graph.add("Mul", two, gate), gated[index % 2])
