@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from importlib.util import find_spec
 from typing import Any, get_type_hints
 
 Checks = Mapping[str, Callable[[str, Any], None]]
@@ -56,6 +57,17 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raise a ValueError unless `value` is one of the choices; the first one is the advice."""
     if not isinstance(value, str) or value not in choices:
         raise unexpected(name, f"one of {', '.join(choices)}", value, next(iter(choices)))
+
+
+def check_installed(package: str, extra: str, purpose: str) -> None:
+    """Raise a ValueError unless a package is installed, which an extra of `pyproject.toml` installs."""
+    if find_spec(package) is None:
+        raise ValueError(f"expected the package {package} for {purpose}, found none: type {install_command(extra)}")
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra of `pyproject.toml`."""
+    return f"pip install -e '.[{extra}]'"
 
 
 def check_fields(config: Any, key: Callable[[str], str] = str) -> None:

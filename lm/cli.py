@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 import lm.resolvers  # noqa: F401  # registers them
+from lm.checks import install_command
 from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition, wrong_choice
 from lm.output import discard, prepare_streams
 from lm.overrides import split_arguments
@@ -103,7 +104,7 @@ def missing_extra(error: Exception) -> str | None:
     """Return what to install if the package of a launcher is missing."""
     for plugin, extra in EXTRAS.items():
         if f"'hydra/launcher/{plugin}'" in str(error):
-            return f"expected the package of Hydra's launcher {plugin}, found none: type pip install -e '.[{extra}]'"
+            return f"expected the package of Hydra's launcher {plugin}, found none: type {install_command(extra)}"
     return None
 
 

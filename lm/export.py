@@ -9,7 +9,6 @@ It needs the run folder alone, and pip install -e '.[export]'. `docs/export.md` 
 
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from typing import Annotated, Any
 import torch
 from omegaconf import DictConfig
 
-from lm.checks import check_choice, check_fields, check_text
+from lm.checks import check_choice, check_fields, check_installed, check_text
 from lm.cli import command
 from lm.config import typed
 from lm.evaluation.loading import load_saved_run
@@ -46,8 +45,7 @@ class ExportOptions:
     def __post_init__(self) -> None:
         check_fields(self)
         package, _ = FORMATS[self.format]
-        if find_spec(package) is None:
-            raise ValueError(f"expected the package {package}, found none: type pip install -e '.[export]'")
+        check_installed(package, "export", f"format={self.format}")
 
 
 @command("export", literal=("run", "file"))

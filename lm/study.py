@@ -5,9 +5,10 @@ may append: `optuna-dashboard multirun/<time>/study.journal` shows it too.
 """
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lm.checks import check_installed
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 STUDY, STUDY_NAME = "study.journal", "search"
 """The study's file in the sweep's folder, and its name in the file."""
 
+EXTRA = "search"
+"""The extra of `pyproject.toml` that installs Optuna."""
+
 OVERRIDES = "overrides"
 """The attribute of a trial that has the overrides of its run."""
-
-NEEDED = "pip install -e '.[search]'"
-"""What installs Optuna."""
 
 
 def has_study(sweep: Path) -> bool:
@@ -27,10 +28,9 @@ def has_study(sweep: Path) -> bool:
     return (sweep / STUDY).is_file()
 
 
-def check_installed() -> None:
+def check_optuna() -> None:
     """Raise a ValueError unless Optuna is installed."""
-    if find_spec("optuna") is None:
-        raise ValueError(f"expected the package optuna for a search, found none: type {NEEDED}")
+    check_installed("optuna", EXTRA, "a search")
 
 
 def open_study(sweep: Path, **options: Any) -> "Study":

@@ -2,7 +2,7 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
-from lm import export
+from lm import checks
 from lm.export import FORMATS
 from lm.models.cells import CELLS
 from tests.saved_run import untrained_run
@@ -21,10 +21,10 @@ def test_a_run_is_written_to_one_file(run_command, copy_of_run, capsys, form):
 
 
 def test_a_missing_package_is_named_with_what_installs_it(run_command, saved_run, monkeypatch, capsys):
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnx" else ModuleSpec(name, None))
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "onnx" else ModuleSpec(name, None))
     assert run_command("lm.export", f"run={saved_run}") == 1
     assert capsys.readouterr().err == (
-        "error: expected the package onnx, found none: type pip install -e '.[export]'\n"
+        "error: expected the package onnx for format=onnx, found none: type pip install -e '.[export]'\n"
     )
 
 

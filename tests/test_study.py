@@ -2,16 +2,16 @@ from importlib.machinery import ModuleSpec
 
 import pytest
 
-from lm import study as module
-from lm.study import STUDY, check_installed, has_study, open_study, remove_torn_line
+from lm import checks
+from lm.study import STUDY, check_optuna, has_study, open_study, remove_torn_line
 
 
 def test_a_search_without_optuna_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^expected the package optuna .*: type pip install -e '\.\[search\]'$"):
-        check_installed()
-    monkeypatch.setattr(module, "find_spec", lambda name: ModuleSpec(name, None))
-    check_installed()
+        check_optuna()
+    monkeypatch.setattr(checks, "find_spec", lambda name: ModuleSpec(name, None))
+    check_optuna()
 
 
 def test_a_study_is_opened_again_with_its_trials(tmp_path):

@@ -11,10 +11,11 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from lm.checks import install_command
 from lm.reporting.columns import Column, format_ppl
 from lm.reporting.table import Table
 from lm.run_dir import RunDir
-from lm.study import NEEDED, OVERRIDES, check_installed, has_study, open_study
+from lm.study import EXTRA, OVERRIDES, check_optuna, has_study, open_study
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -83,7 +84,7 @@ def read_search(folder: Path, runs: Sequence[RunDir]) -> SearchResults | None:
     if not has_study(folder):
         return None
     try:
-        check_installed()
+        check_optuna()
         return _read(folder, runs)
     except Exception as error:  # a damaged journal must not cost the report
         log.warning("the report leaves out the search: %s", error)
@@ -122,7 +123,8 @@ def search_section(folder: Path, search: SearchResults | None) -> Iterator[str]:
     if search is None:
         if has_study(folder):
             yield "## Search"
-            yield f"This sweep is a search. Its trials are not shown: type {NEEDED}, then write the report again."
+            install = install_command(EXTRA)
+            yield f"This sweep is a search. Its trials are not shown: type {install}, then write the report again."
         return
     yield "## Search"
     yield f"{search.summary()} The best:"

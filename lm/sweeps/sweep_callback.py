@@ -16,7 +16,7 @@ from lm.cli import ON_EXIT, exit_on_user_error
 from lm.folders import create_folder, locked, remove_unused
 from lm.output import plural
 from lm.overrides import escape_interpolations, quote_override, quote_value
-from lm.study import check_installed
+from lm.study import check_optuna
 from lm.sweeps.cores import cores
 from lm.sweeps.launchers import LocalLauncher, register
 from lm.sweeps.stop_file import StopFile
@@ -91,7 +91,7 @@ def register_plugins(choices: DictConfig) -> None:
     if choices["hydra/launcher"] == "local":
         register(LocalLauncher)
     if choices["hydra/sweeper"] == "optuna":
-        check_installed()
+        check_optuna()
         from lm.sweeps.optuna_sweeper import OptunaSweeper  # needs the extra `search`
 
         register(OptunaSweeper)

@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from lm.checks import check_choice, check_group, unexpected
+from lm.checks import check_choice, check_group, check_installed, unexpected
 from lm.run_dir import RunDir
 
 LoggerOptions = dict[str, Any]
@@ -76,10 +75,8 @@ def check_loggers(name: str, value: object) -> None:
         check_choice(name, logger, LOGGERS)
         check_group(f"{name}.{logger}", options)
         package = LOGGERS[logger].package
-        if package and find_spec(package) is None:
-            raise ValueError(
-                f"expected the package of logger={logger}, found no {package}: type pip install -e '.[{package}]'"
-            )
+        if package:
+            check_installed(package, package, f"logger={logger}")
 
 
 def make_loggers(

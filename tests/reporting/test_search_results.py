@@ -67,7 +67,7 @@ def test_a_sweep_that_is_no_search_has_no_such_section(grid: Path) -> None:
 
 
 def test_a_report_is_written_without_optuna_too(search: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lm.study.find_spec", lambda name: None)
+    monkeypatch.setattr("lm.checks.find_spec", lambda name: None)
     write_report(search)
     page = (search / "report.md").read_text(encoding="utf-8")
     assert "Its trials are not shown: type pip install -e '.[search]', then write the report again." in page

@@ -137,7 +137,7 @@ def test_an_interval_needs_this_sweeper(run_command, small, tmp_path, capsys):
 
 
 def test_a_search_without_optuna_is_refused(run_command, small, capsys, monkeypatch):
-    monkeypatch.setattr("lm.study.find_spec", lambda name: None)
+    monkeypatch.setattr("lm.checks.find_spec", lambda name: None)
     assert run_command("lm.train", *SEARCH, *small) == 1
     assert "expected the package optuna for a search, found none: type pip install -e '.[search]'" in (
         capsys.readouterr().err

@@ -63,8 +63,9 @@ def test_a_resumed_run_keeps_the_earlier_table_and_may_change_its_loggers(train)
 @pytest.mark.parametrize("package", ["wandb", "mlflow"])
 def test_a_missing_package_is_named_with_the_line_that_installs_it(package, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.setattr("lm.training.loggers.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=rf"found no {package}: type pip install -e '\.\[{package}\]'"):
+    monkeypatch.setattr("lm.checks.find_spec", lambda name: None)
+    sentence = rf"the package {package} for logger={package}, found none: type pip install -e '\.\[{package}\]'"
+    with pytest.raises(ValueError, match=sentence):
         check_loggers("logger", {package: {}})
 
 
