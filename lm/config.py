@@ -3,6 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from lm.data.batching import Batching  # imports PyTorch, which checking a config does not need
 
 Options = TypeVar("Options")
-
-MODEL_ARGUMENTS = (
-    "cell", "embedding_size", "hidden_size", "last_hidden_size", "num_layers", "tie_weights", "length_conditioning",
-    "init_range", "dropout", "dropout_type", "input_dropout", "hidden_dropout", "output_dropout", "embedding_dropout",
-    "weight_dropout", "recurrent_init_range", "softmax", "cutoffs",
-)  # fmt: skip
 
 SENTENCE_OPTIONS = ("max_length", "truncation_side", "padding_side", "bucket_width")
 """The options of `data` that only batches of sentences read."""
@@ -166,7 +161,10 @@ class Config:
 
     def model_arguments(self) -> dict[str, Any]:
         """Return the arguments of `LanguageModel` besides the vocabulary's size."""
-        return {name: getattr(self, name) for name in MODEL_ARGUMENTS}
+        from lm.models.language_model import LanguageModel
+
+        names = signature(LanguageModel).parameters
+        return {name: getattr(self, name) for name in names if name != "vocabulary_size"}
 
     def batches(self) -> "Batching":
         """Return how the corpus is cut into batches."""

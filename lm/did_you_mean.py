@@ -142,10 +142,7 @@ def options(config_name: str) -> dict[str, str]:
 def _options_of_group(group: str, chosen: Any, composed: Collection[str]) -> dict[str, str]:
     """Return the options that only some choices of a group bring, each with the first of these choices.
 
-    Args:
-        group: such as `data`.
-        chosen: its choice in the composed config, or a list of several.
-        composed: the options of that config.
+    The composed config has the choice `chosen`, or a list of several, and the options `composed`.
     """
     choices = GlobalHydra.instance().config_loader().get_group_options(group)
     names = {choice: _names_in_file(group, choice) for choice in choices}

@@ -23,13 +23,7 @@ PLAIN_VALUE = re.compile(r"[\w./:+@-]+")
 
 
 def typed_command(module: str, *overrides: tuple[str, object], flags: Sequence[str] = ()) -> str:
-    """Return a command as it can be typed into a shell, such as `python -m lm.train resume=outputs/a`.
-
-    Args:
-        module: the name after `python -m`.
-        overrides: pairs of an option and its value, taken literally.
-        flags: such as `-m`.
-    """
+    """Return a command as it can be typed into a shell, such as `python -m lm.train resume=outputs/a`."""
     return " ".join(["python -m", module, *flags, *(quote_override(key, value) for key, value in overrides)])
 
 

@@ -39,11 +39,7 @@ def names_of(options: Mapping[str, Any]) -> list[str]:
 def run_task(config_name: str, task: Task, overrides: Sequence[str], literal: Sequence[str]) -> Path:
     """Run a command's task as its command line does with these overrides, and return the folder of its output.
 
-    Args:
-        config_name: the name of the command.
-        task: its function of a config.
-        overrides: such as `cell=gru`.
-        literal: as for `lm.cli.command`.
+    `literal` is that of `lm.cli.command`.
 
     Raises:
         ValueError: where the command would end with a sentence.

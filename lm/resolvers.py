@@ -12,14 +12,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 
-def by_dropout(dropout: float, with_dropout: Any, without_dropout: Any) -> Any:
-    """Return one of two values, depending on whether there is dropout."""
-    return with_dropout if dropout else without_dropout
-
-
-def if_tied(tie_weights: bool, tied: Any, untied: Any) -> Any:
-    """Return one of two values, depending on whether the embedding and the decoder share one matrix."""
-    return tied if tie_weights else untied
+def either(option: Any, value: Any, otherwise: Any) -> Any:
+    """Return one of two values, depending on whether an option is on: neither 0 nor false."""
+    return value if option else otherwise
 
 
 def run_folder(resume: str | None, otherwise: str) -> str:
@@ -54,12 +49,12 @@ def gpus_here(gpus_per_run: float) -> float:
 
 
 RESOLVERS = {
-    "by_dropout": "lm.resolvers:by_dropout",
+    "by_dropout": "lm.resolvers:either",
     "config_folder": "lm.resolvers:config_folder",
     "cores": "lm.sweeps.cores:cores",
     "cores_per_run": "lm.sweeps.cores:cores_per_run",
     "gpus_here": "lm.resolvers:gpus_here",
-    "if_tied": "lm.resolvers:if_tied",
+    "if_tied": "lm.resolvers:either",
     "matching_hidden_size": "lm.models.parameter_count:matching_hidden_size",
     "run_folder": "lm.resolvers:run_folder",
     "run_name": "lm.sweeps.sweep_dir:name_in_sweep",

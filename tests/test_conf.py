@@ -181,6 +181,19 @@ def test_the_models_of_the_recipes_have_as_many_parameters_as_published(experime
     assert num_parameters(f"experiment={experiment}") == PARAMETERS[experiment]
 
 
+@pytest.mark.parametrize(
+    ("overrides", "parameters"),
+    [
+        ([], 4_903_660),
+        (["cell=lstm", "hidden_size=322"], 4_894_096),
+        (["cell=gru", "hidden_size=346"], 4_910_744),
+    ],
+)
+def test_the_best_small_model_has_less_than_five_million_parameters_with_every_cell(overrides, parameters):
+    assert num_parameters("experiment=best_small", *overrides) == parameters
+    assert composed("experiment=best_small", *overrides).epochs == 25
+
+
 def test_equal_parameters_leave_the_embedding_as_it_is():
     assert Config.from_hydra(composed("experiment=equal_parameters", "hidden_size=211")).embedding_size == 200
 

@@ -28,15 +28,7 @@ MAX_STEPS, MAX_VOCABULARY_SIZE = 100_000, 10_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """Plain values, which can be sent to other processes.
-
-    Args:
-        config: the model, its training and its corpus.
-        machine: how it is computed.
-        vocabulary_size: measure on random ids of this many words; None: on the corpus.
-        steps: measured steps of each variant.
-        rounds: the steps are divided into this many rounds; after each, the next variant takes its turn.
-        startup_repeats: runs of `lm.train` that measure the time to the first step.
+    """The options of `conf/benchmark.yaml` as plain values, which can be sent to other processes.
 
     Raises:
         ValueError: if an option has a value that cannot be measured.

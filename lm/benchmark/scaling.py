@@ -65,8 +65,7 @@ class JobCheck(ConfigCheck):
 class ScalingCallback(Callback):
     """Keeps the table of a sweep up to date, and prints it at the end.
 
-    Args:
-        columns: ignored; experiments set them for the report of training.
+    The `columns` are ignored; experiments set them for the report of training.
     """
 
     def __init__(self, **columns: bool) -> None:

@@ -77,10 +77,7 @@ class Clock:
 def add_timing_hooks(clock: Clock, model: nn.Module, embedding: nn.Module) -> None:
     """Have a model end the parts of its forward pass, and those of its backward pass except the last.
 
-    Args:
-        clock: records the parts.
-        model: returns a pair, hidden states first.
-        embedding: its first layer.
+    The model returns a pair, hidden states first, and `embedding` is its first layer.
     """
 
     def after_embedding(module: nn.Module, args: Any, embedded_TBE: Tensor) -> None:

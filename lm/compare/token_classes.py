@@ -27,11 +27,7 @@ COUNTS = {"below 10": 9, "10-99": 99, "100-999": 999, "1,000-9,999": 9999, "10,0
 
 
 def read_corpus(run: RunDir, data_dir: str | None) -> Corpus:
-    """Return the corpus that a run was trained on.
-
-    Args:
-        run: the run; its checkpoint is not needed.
-        data_dir: the folder of the corpus's files; by default the one in the run's config.
+    """Return the corpus that a run was trained on, by default from the folder in its config; no checkpoint is needed.
 
     Raises:
         ValueError: if the corpus there is another one.
@@ -46,11 +42,7 @@ def read_corpus(run: RunDir, data_dir: str | None) -> Corpus:
 def classify_tokens(corpus: Corpus, split: str, tokens: int, text: str) -> pd.DataFrame:
     """Return the `word`, `frequency` class and `position` class of each scored token, [N].
 
-    Args:
-        corpus: of both runs.
-        split: that they have scored.
-        tokens: how many of the last tokens are scored.
-        text: the hash of their ids.
+    The last `tokens` of the split are scored, and `text` is the hash of their ids.
 
     Raises:
         ValueError: if the ids are others than those that were scored.

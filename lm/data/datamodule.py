@@ -16,10 +16,6 @@ log = logging.getLogger(__name__)
 class CorpusDataModule(pl.LightningDataModule):
     """The training and validation batches of a corpus; with several devices, the columns of each.
 
-    Args:
-        corpus: the three splits.
-        batching: how they are cut.
-
     Raises:
         ValueError: if the training split is too short for the batch size.
     """

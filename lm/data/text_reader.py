@@ -34,15 +34,10 @@ NUMBER = re.compile(r"[-+]?[.,]?\d+(?:[.,:/]\d+)*")
 
 @dataclass
 class SentenceSplitter:
-    """Splits lines into sentences; the options are off by default.
+    """Splits lines into sentences, with the options that `conf/data/text.yaml` explains, off by default.
 
-    Args:
-        lowercase: writes every word in lower case.
-        fold_numbers: writes every number as `N`.
-        level: `char` returns the characters of each sentence instead of its words.
-        keep_blank_lines: makes a line without words a sentence of `<eos>` alone, as in WikiText's published counts.
-
-    `literal_eos` counts the `<eos>` in the lines so far.
+    The level `char` returns the characters of each sentence instead of its words. `literal_eos` counts the `<eos>` in
+    the lines so far.
     """
 
     lowercase: bool = False

@@ -34,10 +34,7 @@ class Vocabulary:
     def build(cls, counts: Counter[str], min_count: int = 1, max_vocab_size: int | None = None) -> Self:
         """Return the vocabulary of the most frequent words, ties in alphabetical order, and of `<unk>` and `<eos>`.
 
-        Args:
-            counts: how often each word occurs.
-            min_count: a word that occurs less often is left out.
-            max_vocab_size: the most words, `<unk>` and `<eos>` included, as in the 10,000 of the Penn Treebank.
+        `max_vocab_size` includes these two, as do the 10,000 words of the Penn Treebank.
         """
         frequent = (word for word, count in counts.items() if count >= min_count and word not in (UNK, EOS))
         by_rank = sorted(frequent, key=lambda word: (-counts[word], word))

@@ -18,11 +18,7 @@ from lm.run_search import runs_in
 
 
 def load_members(runs: Any, checkpoint: str) -> list[SavedRun]:
-    """Load one or several runs that predict the same words.
-
-    Args:
-        runs: folders of runs or sweeps, or patterns, separated by commas.
-        checkpoint: as for `load_saved_run`.
+    """Load one or several runs, named as `conf/evaluate.yaml` explains, that predict the same words.
 
     Raises:
         ValueError: as `load_saved_run`, or if the runs cannot be combined.

@@ -96,7 +96,8 @@ def read_text(model: LanguageModel, batches: Batches, method: Method, progress: 
     The arguments are those of `evaluate`.
     """
     N, totals = batches.num_targets, torch.zeros(2, dtype=torch.float64)
-    nats_N = torch.zeros(*_rows(method), N, dtype=torch.float64)
+    rows = [len(method.temperatures)] if len(method.temperatures) > 1 else []
+    nats_N = torch.zeros(*rows, N, dtype=torch.float64)
     hidden_NH: Tensor | None = None
     scores = _scores(model, batches, method, progress, per_token=True)
     for found, position_TB in zip(scores, _positions(batches), strict=True):
@@ -112,10 +113,6 @@ def read_text(model: LanguageModel, batches: Batches, method: Method, progress: 
             hidden_NH[place_S.to(hidden_NH.device)] = found.hidden_TBH[scored_TB.to(hidden_NH.device)]
     device = None if hidden_NH is None else hidden_NH.device
     return TextNats(nats_N, batches.ids[_first_target(batches) :][:N].long().to(device), hidden_NH, *totals.tolist())
-
-
-def _rows(method: Method) -> tuple[int, ...]:
-    return () if len(method.temperatures) == 1 else (len(method.temperatures),)
 
 
 def _scores(model: LanguageModel, batches: Batches, method: Method, progress: str, per_token: bool) -> Iterator[Nats]:

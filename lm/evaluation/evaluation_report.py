@@ -15,11 +15,7 @@ from lm.evaluation.text_batches import text_batches
 
 
 def evaluation_report(options: EvaluationOptions, typed_names: Collection[str] = ()) -> str:
-    """Score what the options say, and describe the result.
-
-    Args:
-        options: of the command.
-        typed_names: of the options that were typed, which `tune=true` does not choose.
+    """Score what the options say, and describe the result. `tune=true` does not choose the options in `typed_names`.
 
     Raises:
         ValueError, OSError: if a run, a corpus, a text or a file cannot be used.

@@ -32,14 +32,7 @@ SPELLING = ("lowercase", "fold_numbers")
 class SavedRun:
     """The model of a checkpoint, and what is needed to score and to generate text with it.
 
-    Args:
-        run: the folder.
-        checkpoint: a name in `CHECKPOINTS`.
-        model: in evaluation mode.
-        vocabulary: of the model.
-        config: of the training.
-        corpus: the `name` and the `sha256` of the corpus.
-        epoch: the epoch of the weights, counted from 1; None if it is not known.
+    The model is in evaluation mode, `corpus` has a `name` and a `sha256`, and `epoch` counts from 1 (None: not known).
     """
 
     run: RunDir
@@ -52,12 +45,7 @@ class SavedRun:
 
 
 def load_saved_run(folder: object, checkpoint: str = "best", device: torch.device | None = None) -> SavedRun:
-    """Load the model of a run from one checkpoint; no other file of the run is needed.
-
-    Args:
-        folder: the run folder.
-        checkpoint: a name in `CHECKPOINTS`.
-        device: where to put the model; by default the GPU, if there is one.
+    """Load the model of a run from one checkpoint, by default onto a GPU if there is one; no other file is needed.
 
     Raises:
         ValueError: if there is no such checkpoint name, or the file is damaged.
@@ -87,11 +75,7 @@ def build_model(metadata: dict[str, Any]) -> tuple[LanguageModel, Vocabulary, Co
 
 
 def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:
-    """Load the corpus that a run was trained on.
-
-    Args:
-        saved: the run.
-        data_dir: the folder of the corpus's files; by default the one in the run's `.hydra/config.yaml`.
+    """Load the corpus that a run was trained on, by default from the folder in the run's `.hydra/config.yaml`.
 
     Raises:
         ValueError: if the corpus there is another one.
@@ -106,11 +90,7 @@ def load_corpus_of(saved: SavedRun, data_dir: str | None = None) -> Corpus:
 
 
 def load_known_corpus(source: Source, expected: Mapping[str, str]) -> Corpus:
-    """Load the corpus of a source, which has to be the one of a training.
-
-    Args:
-        source: where it is now.
-        expected: the `name` and the `sha256` of that corpus.
+    """Load the corpus of a source, which has to be the one of a training, with the expected `name` and `sha256`.
 
     Raises:
         ValueError: if it is another one.

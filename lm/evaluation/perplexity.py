@@ -20,8 +20,6 @@ def perplexity(nats: float, tokens: int) -> float:
 class Perplexity(Metric):
     """Sums nats (in float64) and tokens over the batches of a text, and over devices."""
 
-    full_state_update = False
-    higher_is_better = False
     nats: Tensor
     tokens: Tensor
 

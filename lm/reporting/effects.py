@@ -79,12 +79,8 @@ def find_effects(groups: Sequence[RunGroup], split: str = "test", mean: bool = F
     """Return the effect of each swept option at each setting of the others, then the interactions.
 
     Numbers are compared with the smallest one that was run at this setting, other values with the first one. A setting
-    without a counterpart has no effect, and neither has a group without a perplexity of the split.
-
-    Args:
-        groups: the groups of seeds.
-        split: `valid` or `test`.
-        mean: return each effect and interaction once for a corpus: its mean over the settings of the other options.
+    without a counterpart has no effect, and neither has a group without a perplexity of the split. With `mean`, each
+    effect and interaction is returned once for a corpus: its mean over the settings of the other options.
     """
     samples = {tuple(group.values.values()): sample for group in groups if (sample := take_sample(group, split))}
     settings = [group.values for group in groups]

@@ -9,13 +9,7 @@ from lm.checks import check_fields, check_flag, check_number
 
 @dataclass(frozen=True)
 class ExtraColumns:
-    """Columns that are shown on request.
-
-    Args:
-        parameters: the model's parameters.
-        speed: tokens per second in training.
-        epochs_to: the first epoch with a validation perplexity of at most this.
-        evaluations: the perplexities in each run's `evaluations.json`.
+    """Columns that are shown on request, as `conf/report.yaml` explains.
 
     Raises:
         ValueError: if `epochs_to` is not a positive number, or another one is not true or false.

@@ -30,12 +30,7 @@ CURVES_AND_TABLE = (
 
 @dataclass(frozen=True)
 class RunGroup:
-    """The finished runs that differ in nothing but their seed.
-
-    Args:
-        values: cell, dropout, and whatever else was swept.
-        runs: one run per seed.
-    """
+    """The finished runs that differ in nothing but their seed. The first `values` are the cell and the dropout."""
 
     values: dict[str, Value]
     runs: tuple[RunDir, ...]

@@ -30,11 +30,8 @@ class ReportCallback(Callback):
 
     What a report needs is imported when one is written, since training must not wait for pandas and matplotlib.
 
-    Args:
-        extras: columns on request, as for `ExtraColumns`.
-
     Raises:
-        SystemExit: if they are wrong. Hydra would print several lines for any other exception.
+        SystemExit: if `extras` are wrong. Hydra would print several lines for any other exception.
     """
 
     def __init__(self, **extras: Any) -> None:

@@ -101,12 +101,6 @@ class ConfigCheck(Callback):
     ) -> dict[str, str]:
         """Check a run's config, and return a sentence for each option of its overrides that it does not read.
 
-        Args:
-            config_name: the name of the command.
-            config: its options, composed with the overrides.
-            overrides: such as `cell=gru`.
-            hydra: the options of Hydra.
-
         Raises:
             ValueError, OSError: if an option is wrong.
         """

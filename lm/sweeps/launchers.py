@@ -26,9 +26,6 @@ class LocalLauncher(BasicLauncher):
     """Trains several runs at a time on this machine. This process starts and watches them, and each has its own.
 
     joblib's workers would outlive a sweep that is killed, and one that is killed would end the sweep.
-
-    Args:
-        n_jobs: how many runs train at a time; None: one per core.
     """
 
     __module__ = "hydra_plugins.lm"  # as `register` names it

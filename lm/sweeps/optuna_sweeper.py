@@ -37,14 +37,7 @@ SPACE_KEY = "space"
 
 
 class OptunaSweeper(Sweeper):
-    """Trains the runs that Optuna draws.
-
-    Args:
-        n_trials: the number of trials of the whole study.
-        sampler: the config of an Optuna sampler.
-        pruner: the config of an Optuna pruner, which each run uses itself.
-        params: searched options of the config; those of the command line replace them.
-    """
+    """Trains the runs that Optuna draws; `conf/hydra/sweeper/optuna.yaml` explains the options."""
 
     __module__ = "hydra_plugins.lm_search"  # as `register` names it
 
@@ -62,11 +55,7 @@ class OptunaSweeper(Sweeper):
 
     @exit_on_user_error()
     def sweep(self, arguments: list[str]) -> None:
-        """Train trials until the study has enough of them; those of an earlier command count.
-
-        Args:
-            arguments: the overrides of the command line.
-        """
+        """Train trials until the study has enough of them; those of an earlier command count."""
         assert self.config is not None
         assert self.launcher is not None
         space = SearchSpace.parse(arguments, self.params)

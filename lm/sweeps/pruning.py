@@ -22,13 +22,7 @@ REASON = "pruned"
 
 
 class TrialReport(pl.Callback):
-    """Reports each epoch to the run's trial, and stops training after the checkpoint of an epoch that is pruned.
-
-    Args:
-        sweep: the sweep's folder.
-        overrides: those of the run, by which its trial is known.
-        pruner: the config of an Optuna pruner.
-    """
+    """Reports each epoch to the run's trial, and stops training after the checkpoint of an epoch that is pruned."""
 
     def __init__(self, sweep: Path, overrides: Sequence[str], pruner: dict[str, Any]) -> None:
         self.study = open_study(sweep, sampler=RandomSampler(), pruner=instantiate(pruner))

@@ -24,12 +24,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """The options of a search: those with one value, and those that Optuna draws.
-
-    Args:
-        options: the parsed overrides by the option's name.
-        distributions: what the values of the searched options are drawn from.
-    """
+    """The options of a search: those with one value, and those that Optuna draws."""
 
     options: dict[str, Override]
     distributions: dict[str, BaseDistribution]

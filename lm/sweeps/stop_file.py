@@ -6,11 +6,7 @@ from pathlib import Path
 
 
 class StopFile:
-    """While the file exists, running runs stop, and others do not start. Its text is the reason.
-
-    Args:
-        sweep: the sweep's folder.
-    """
+    """While the file exists, running runs stop, and others do not start. Its text is the reason."""
 
     def __init__(self, sweep: Path) -> None:
         self.path = sweep / ".stop"

@@ -17,14 +17,9 @@ TERMINAL_SIGNALS = {signal.SIGINT, signal.SIGHUP}
 
 
 def start_process(function: str, *arguments: Any) -> BaseProcess:
-    """Call a function in a process of its own, which gets SIGTERM when this process ends.
+    """Call a "module:function" in a process of its own, which gets SIGTERM when this process ends.
 
-    Args:
-        function: its name as "module:function". The module is loaded once for all processes.
-        arguments: any that can be pickled.
-
-    Returns:
-        The process; its `exitcode` is negative if a signal has killed it.
+    The module is loaded once for all processes. The `exitcode` is negative if a signal has killed the process.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.partition(":")[0]])

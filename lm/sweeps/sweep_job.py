@@ -33,12 +33,7 @@ POLL_SECONDS = 0.5
 
 
 class SweepJob:
-    """A run that trains in a process of its own. It does not start if its sweep is stopping.
-
-    Args:
-        config: the composed config of the run.
-        hydra: Hydra's part of it.
-    """
+    """A run that trains in a process of its own. It does not start if its sweep is stopping."""
 
     def __init__(self, config: DictConfig, hydra: HydraConf) -> None:
         sweep = Path(hydra.sweep.dir)

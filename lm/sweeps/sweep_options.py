@@ -87,12 +87,7 @@ def _values(override: Override) -> list[str] | None:
 
 
 def run_name(overrides: Sequence[str], swept: Collection[str] | None = None) -> str:
-    """Return the name of a run: its swept options in alphabetical order, as `cell=gru,dropout=0.25`.
-
-    Args:
-        overrides: all overrides of the run.
-        swept: the options that are swept; None: all.
-    """
+    """Return the name of a run: its swept options (None: all) in alphabetical order, as `cell=gru,dropout=0.25`."""
     options = {key: value for key, value in run_options(overrides).items() if swept is None or key in swept}
     return _shorten(",".join(f"{key}={_file_name(value)}" for key, value in sorted(options.items()))) or "default"
 

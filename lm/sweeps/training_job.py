@@ -67,15 +67,9 @@ def train_run(
 ) -> dict[str, Any]:
     """Train one run, score it and write its results; return them. An interrupted run resumes.
 
-    With several devices this runs in a process per device. Only the first one returns results.
-
-    Args:
-        config: the model, its training and its corpus.
-        machine: how it is computed.
-        run: its folder.
-        vocabulary_size: the size that hidden sizes were matched for; None: any.
-        callbacks: further callbacks of the Trainer.
-        announcement: a first line of what the run says before it trains.
+    With several devices this runs in a process per device. Only the first one returns results. The corpus must have
+    `vocabulary_size` words, for which hidden sizes were matched (None: any number). `announcement` is logged before
+    training.
 
     Raises:
         ValueError, FileNotFoundError: if the config cannot be trained.

@@ -36,15 +36,8 @@ A run that is interrupted or has not started resumes, so its trial is still runn
 class Trials(Sequence[list[str]]):
     """The overrides of the runs that are still to be trained. Each is drawn when a launcher's loop reaches it.
 
-    Trials with equal overrides are one run: its outcome is that of all of them.
-
-    Args:
-        study: the study in the sweep's folder.
-        space: what is searched.
-        sampler: returns the sampler of the trial with this number.
-        n_trials: the number of trials of the whole study.
-        sweep: the sweep's folder.
-        num_workers: returns how many runs may train at a time; None: the launcher itself waits for a free worker.
+    Trials with equal overrides are one run: its outcome is that of all of them. `num_workers` is None if the launcher
+    itself waits for a free worker.
     """
 
     def __init__(

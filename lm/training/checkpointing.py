@@ -47,11 +47,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the weights with the lowest validation perplexity in `best.ckpt`. The last epoch is always validated.
-
-    Args:
-        folder: where the checkpoint is written.
-    """
+    """Keeps the weights with the lowest validation perplexity in `best.ckpt`. The last epoch is always validated."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(

@@ -6,11 +6,7 @@ from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 
 
 class StopWithoutImprovement(EarlyStopping):
-    """Lightning's `EarlyStopping` on the validation perplexity, for runs that resume.
-
-    Args:
-        patience: validations without a better perplexity before training stops.
-    """
+    """Lightning's `EarlyStopping` on the validation perplexity, for runs that resume."""
 
     def __init__(self, patience: int) -> None:
         super().__init__("valid_ppl", patience=patience, check_finite=False, check_on_train_epoch_end=False)

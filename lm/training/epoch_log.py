@@ -57,9 +57,7 @@ class ProgressBar(TQDMProgressBar):
 class EpochLog(pl.Callback):
     """Writes one row per epoch to `epochs.csv`, and the same to the log and to the loggers.
 
-    Args:
-        run: the run's folder.
-        loss_every: steps between two points of the loss curve.
+    The loggers also get the training loss every `loss_every` steps.
     """
 
     def __init__(self, run: RunDir, loss_every: int) -> None:

@@ -33,12 +33,8 @@ class LanguageModelModule(pl.LightningModule):
     """Trains with truncated back-propagation through time (Zaremba et al., 2014).
 
     On a stream the hidden state is carried from batch to batch, and is zero at the start of each epoch. Each sentence
-    starts with a zero hidden state.
-
-    Args:
-        model: the model to train.
-        config: learning rate, epochs and clipping.
-        metadata: plain values that are saved in each checkpoint, so that it can be read without the corpus.
+    starts with a zero hidden state. Each checkpoint has the `metadata`, plain values, so that it can be read without
+    the corpus.
     """
 
     def __init__(self, model: LanguageModel, config: Config, metadata: dict[str, Any]) -> None:

@@ -84,11 +84,7 @@ def make_loggers(
 ) -> list[Any]:
     """Return the chosen loggers, with the hyperparameters of the run.
 
-    Args:
-        chosen: the options of each logger: further arguments of Lightning's class.
-        run: the run to log.
-        hparams: its hyperparameters.
-        resumed_from: the step to resume from; None for a new run.
+    Their options are further arguments of Lightning's classes. `resumed_from` is a step, or None for a new run.
 
     Raises:
         ValueError: if a logger has no such option.

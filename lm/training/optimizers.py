@@ -84,15 +84,9 @@ def make_optimizer(
     weight_decay: float = 0.0,
     **options: Any,
 ) -> "torch.optim.Optimizer":
-    """Return the optimiser of that name.
+    """Return the optimiser of that name in `OPTIMIZERS`.
 
-    Args:
-        name: in `OPTIMIZERS`.
-        parameters: what it updates.
-        device: where they are.
-        lr: learning rate.
-        weight_decay: added to the gradients, times the weights (L2); AdamW subtracts it from the weights (decoupled).
-        options: those of the entry.
+    `weight_decay` times the weights is added to the gradients (L2); AdamW subtracts it from the weights (decoupled).
 
     Raises:
         ValueError: as `check_optimizer`.

@@ -12,11 +12,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Interrupted(Exception):
-    """Training has stopped early. It resumes from the last checkpoint, if there is one.
-
-    Args:
-        reason: the name of a signal, or what else has stopped it.
-    """
+    """Training has stopped early, by `SIGTERM` for instance. It resumes from the last checkpoint, if there is one."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"stopped by {reason}")

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
-from lm.checks import check_number, unexpected
+from lm.checks import check_numbers, unexpected
 from lm.data.sources.files import FileSource, split_files
 from lm.data.sources.source import SPLITS, check_vocabulary_limits, digest
 from lm.data.text_reader import SentenceSplitter
@@ -78,16 +79,14 @@ class TextSource(FileSource):
         return dict(zip(SPLITS, zip([0, *ends[:-1]], ends, strict=True), strict=True))
 
 
-def check_fractions(fractions: object) -> list[float]:
+def check_fractions(fractions: Any) -> list[float]:
     """Return the fractions of train, valid and test.
 
     Raises:
         ValueError: if they are not three positive numbers whose sum is one.
     """
-    if not isinstance(fractions, list | tuple) or len(fractions) != len(SPLITS):
-        raise unexpected("data.fractions", "three fractions, of train, valid and test", fractions, "[0.8,0.1,0.1]")
-    for fraction in fractions:
-        check_number("data.fractions", fraction, "[0.8,0.1,0.1]", above=0, below=1)  # type: ignore[arg-type]
+    fractions = list(fractions) if isinstance(fractions, tuple) else fractions
+    check_numbers("data.fractions", fractions, "[0.8,0.1,0.1]", count=len(SPLITS), above=0, below=1)
     if not math.isclose(sum(fractions), 1, abs_tol=1e-6):
         raise unexpected("data.fractions", "three fractions whose sum is 1", list(fractions), "[0.8,0.1,0.1]")
     return [float(fraction) for fraction in fractions]

@@ -37,13 +37,7 @@ Rates = Sequence[tuple[Tensor | float, Tensor | float]]
 
 @dataclass(kw_only=True)
 class DynamicSGD(Method):
-    """Adapts the weights by plain gradient descent, and restores them at the end.
-
-    Args:
-        lr: learning rate.
-        decay: how fast the weights return to the trained ones, per part.
-        seq_len: words in a part.
-    """
+    """Adapts the weights by plain gradient descent, and restores them at the end."""
 
     name = "dynamic_sgd"
     needs_stream = True
@@ -99,11 +93,7 @@ def update(parameter: Tensor, gradient: Tensor, lr: Tensor | float) -> None:
 
 @dataclass(kw_only=True)
 class Dynamic(DynamicSGD):
-    """Adapts each weight at a learning rate that depends on the mean square of its gradient in training.
-
-    Args:
-        epsilon: added to the root of the mean square.
-    """
+    """Adapts each weight at a learning rate that depends on the mean square of its gradient in training."""
 
     name = "dynamic"
     needs_study = True
@@ -125,13 +115,7 @@ class Dynamic(DynamicSGD):
 
 
 def gradient_rms(model: LanguageModel, ids: Tensor, seq_len: int) -> list[Tensor]:
-    """Return the root mean square of the gradient of each parameter over the batches of a text, dropout off.
-
-    Args:
-        model: on any device.
-        ids: the training text, [N].
-        seq_len: words of a column in a batch.
-    """
+    """Return the root mean square of the gradient of each parameter over the batches of a text [N], dropout off."""
     parameters, states, device = list(model.parameters()), None, model.device
     squares = [torch.zeros_like(parameter, requires_grad=False) for parameter in parameters]
     batches = BPTTBatches(ids, min(STATISTICS_BATCH_SIZE, len(ids) - 1), seq_len)

@@ -28,13 +28,7 @@ from lm.models.language_model import LanguageModel
 
 @dataclass(kw_only=True)
 class MCDropout(Method):
-    """Averages the probabilities of several passes with dropout on.
-
-    Args:
-        samples: the number of passes.
-        dropout_factor: what every dropout rate of the training is multiplied by.
-        seed: of the masks.
-    """
+    """Averages the probabilities of several passes with dropout on; `conf/evaluate.yaml` explains the options."""
 
     name = "mc"
     has_hidden = predicts_lengths = False

@@ -136,11 +136,7 @@ class Method(ABC):
 
 
 class Wrapper(Method):
-    """A method that changes what another one predicts, and reads the text as that one does.
-
-    Args:
-        inner: the other method.
-    """
+    """A method that changes what another one predicts, and reads the text as that one does."""
 
     def __init__(self, inner: Method) -> None:
         self.inner = inner

@@ -32,11 +32,7 @@ TARGETS_AT_ONCE = 128
 class Cache(Wrapper):
     """Mixes the prediction of another method with what followed similar hidden states.
 
-    Args:
-        inner: the other method.
-        theta: how sharply similar states are preferred; at 0 all are alike.
-        weight: the probability of the cache, called lambda in the paper.
-        window: the number of words in the cache.
+    `conf/evaluate.yaml` explains the options; the paper calls `weight` lambda.
     """
 
     name = "cache"

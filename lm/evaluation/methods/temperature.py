@@ -25,12 +25,7 @@ from lm.models.linear_cross_entropy import MAX_LOGITS
 
 @dataclass
 class Temperature(Wrapper):
-    """Divides the logits of another method.
-
-    Args:
-        inner: the other method.
-        temperature: 1 changes nothing.
-    """
+    """Divides the logits of another method by the temperature."""
 
     name = "temperature"
     grid: ClassVar = {"temperature": (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2)}
