@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 
 from lm.config import DEFAULTS_OF_GROUPS
 from lm.models.cells import CELLS
@@ -18,6 +19,11 @@ SAME_EXPERIMENT = frozenset(
 )
 """Options that add no column: cell and dropout always have one, seeds are averaged, the others change no result."""
 
+PARTS_OF_DROPOUT = ("input_dropout", "hidden_dropout", "output_dropout")
+"""The options whose default is `dropout`."""
+
+DROPOUT_BY_PART = "by part"
+"""Stands in the column of `dropout` if each of its parts has a value of its own, so that `dropout` is not read."""
 
 MAX_GROUPS = 30
 """The most groups that a figure shows; of more it shows the best."""
@@ -115,8 +121,16 @@ def _repeats_a_seed_in_another_sweep(runs: Sequence[RunDir]) -> bool:
 
 def values_of(run: RunDir, keys: Sequence[str]) -> dict[str, Value]:
     """Return cell, dropout and the run's value of each key."""
-    found = {"cell": run.value("cell.name"), "dropout": run.value("dropout")}
+    found = {
+        "cell": run.value("cell.name"),
+        "dropout": run.value("dropout") if _reads_dropout(run) else DROPOUT_BY_PART,
+    }
     return {**found, **{key: run.sweep if key == "sweep" else run.value(key) for key in keys}}
+
+
+def _reads_dropout(run: RunDir) -> bool:
+    config = run.config
+    return any(part not in config or OmegaConf.is_interpolation(config, part) for part in PARTS_OF_DROPOUT)
 
 
 def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:

@@ -114,6 +114,17 @@ def test_groups_have_names_that_people_use(make_run: MakeRun, sweep: Path) -> No
     assert titles == ["RNN tanh, no dropout, hidden size 100", "GRU, dropout 0.25, hidden size 200"]
 
 
+def test_dropout_that_no_part_reads_is_not_shown(make_run: MakeRun, sweep: Path) -> None:
+    own = {"hidden_dropout": 0.2, "output_dropout": 0.35}
+    make_run("run=1", config=own)
+    make_run("run=2", config={**own, "input_dropout": 0.0})
+
+    assert [group.title for group in group_runs(find_runs(sweep))] == [
+        "LSTM, dropout 0.25",
+        "LSTM, dropout by part",
+    ]
+
+
 @pytest.mark.parametrize("name", ["grad_norm", "valid_ppl"])
 def test_a_curve_without_values_is_empty(make_run: MakeRun, sweep: Path, name: str) -> None:
     (make_run() / "epochs.csv").write_text("epoch,lr,valid_ppl\n1,0.5,\n2,0.5,nan\n")
