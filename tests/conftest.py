@@ -17,7 +17,6 @@ import pytest
 import xdist
 from hydra.core.global_hydra import GlobalHydra
 
-from lm.sweeps.cores import cores
 from lm.training.signals import STOP_SIGNALS
 from tests.run_folders import grid, make_run, seeds, sweep  # noqa: F401  # fixtures
 from tests.saved_run import copy_of_run, saved_run  # noqa: F401  # fixtures
@@ -55,12 +54,6 @@ def pytest_sessionstart(session):
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         make_lighter()
         load_tests_in_fork_server()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """Start one worker more than there are cores: tests of launchers mostly wait for the processes they start."""
-    return cores() + 1
 
 
 def load_tests_in_fork_server():
