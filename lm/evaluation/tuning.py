@@ -24,11 +24,13 @@ from lm.data.corpus import Corpus
 from lm.evaluation.composition import Composition
 from lm.evaluation.ensembles import evaluate_ensemble
 from lm.evaluation.evaluation_loop import read_text
+from lm.evaluation.evaluations import typed_settings
 from lm.evaluation.loading import SavedRun
 from lm.evaluation.methods import Method
 from lm.evaluation.methods.neural_cache import cache_probabilities
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.text_batches import first_words, text_batches
+from lm.output import print_note, short
 
 SPLIT = "valid"
 
@@ -75,19 +77,17 @@ class Tuner:
         self, composition: Composition, grid: Mapping[str, Sequence[float]]
     ) -> tuple[Composition, int, float]:
         batches = text_batches(self.members[0], first_words(self.corpus, SPLIT, READER_WORDS), SPLIT, self.readers[0])
-        tried, name = points(grid), composition.reader().name
-        nats = [
-            evaluate_ensemble(
-                [member.model for member in self.members],
-                batches,
-                [reader.with_settings(**point) for reader in self.readers],
-                f"{name}, {number} of {len(tried)} settings",
-            ).nats
-            for number, point in enumerate(tried, 1)
-        ]
+        tried, name, tokens, nats = points(grid), composition.reader().name, batches.num_targets, []
+        for number, point in enumerate(tried, 1):
+            readers = [reader.with_settings(**point) for reader in self.readers]
+            label = f"{name}, {number} of {len(tried)} settings"
+            models = [member.model for member in self.members]
+            nats.append(evaluate_ensemble(models, batches, readers, label).nats)
+            print_note(
+                f"{label}: {typed_settings(readers[0].protocol())}: {SPLIT} {short(perplexity(nats[-1], tokens))}"
+            )
         best = min(range(len(tried)), key=lambda number: (math.isnan(nats[number]), nats[number]))
-        ppl = perplexity(nats[best], batches.num_targets)
-        return composition.with_options(name, **tried[best]), batches.num_targets, ppl
+        return composition.with_options(name, **tried[best]), tokens, perplexity(nats[best], tokens)
 
     def _tune_wrappers(
         self, composition: Composition, grid: Mapping[str, Mapping[str, Sequence[float]]]

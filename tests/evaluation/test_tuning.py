@@ -54,7 +54,7 @@ def test_the_chosen_point_is_the_best_of_all_when_each_is_evaluated_by_itself(sa
     assert found.method().protocol() == nats[min(nats)]
 
 
-def test_a_method_that_reads_the_text_is_tuned_on_its_first_words(saved, corpus, monkeypatch):
+def test_a_method_that_reads_the_text_is_tuned_on_its_first_words(saved, corpus, monkeypatch, capsys):
     monkeypatch.setattr(tuning, "READER_WORDS", 50)
     monkeypatch.setattr(MCDropout, "grid", {"dropout_factor": (0.0, 1.0)})
     chosen = composition("method=mc", "mc.samples=2")
@@ -68,6 +68,10 @@ def test_a_method_that_reads_the_text_is_tuned_on_its_first_words(saved, corpus,
     }
     assert factor == min(ppls, key=ppls.__getitem__)
     assert record["reader_ppl"] == pytest.approx(min(ppls.values()))
+    assert capsys.readouterr().err.splitlines() == [
+        f"mc, 1 of 2 settings: mc.samples=2 mc.dropout_factor=0 mc.seed=1: valid {ppls[0.0]:.2f}",
+        f"mc, 2 of 2 settings: mc.samples=2 mc.dropout_factor=1 mc.seed=1: valid {ppls[1.0]:.2f}",
+    ]
 
 
 def test_a_point_at_which_a_method_diverges_is_not_chosen(saved, corpus, monkeypatch):
