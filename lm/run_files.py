@@ -1,12 +1,14 @@
 """The files of a run -> plain values. A function that parses a text raises any exception if the text is damaged.
 
-`lm/run_dir.py` knows where the files are, and turns these exceptions into one sentence.
+`lm/run_dir.py` knows where the files are, and turns these exceptions into one sentence. A sweep writes a report after
+each of its runs, so what takes long to parse is parsed once for all of them.
 """
 
 import csv
 import json
 import math
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +92,13 @@ def read_config(path: Path) -> DictConfig:
         raise damaged(path, "config", error) from error
 
 
+@cache
 def parse_run_config(text: str) -> DictConfig:
-    """Return a run's config. It ends with `trainer`, so a file that is cut off between two lines is found as well."""
+    """Return a run's config, read-only. It ends with `trainer`, so a file cut off between two lines is found, too."""
     config = parse_config(text)
     if "trainer" not in config:
         raise ValueError("cut off")
+    OmegaConf.set_readonly(config, True)
     return config
 
 
@@ -106,6 +110,7 @@ def parse_overrides(text: str) -> list[str]:
     return [str(override) for override in overrides]
 
 
+@cache
 def parse_hydra(text: str) -> dict[str, Any]:
     """Return the chosen option of each config group, and the position in the sweep, from `hydra.yaml`."""
     hydra = parse_config(text).hydra

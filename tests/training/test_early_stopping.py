@@ -12,8 +12,8 @@ from tests.interruptions import assert_same, send
 
 pytestmark = pytest.mark.usefixtures("terminal_signals")
 
-# With this learning rate the validation perplexity of the toy English also rises.
-STOPS = ("epochs=12", "lr=1", "lr_decay_factor=1", "patience=2", "cell=gru", "dropout=0")
+# With this learning rate the validation perplexity of the toy English also rises, and the run does not diverge.
+STOPS = ("epochs=12", "optimizer=adamw", "lr=0.05", "lr_decay_factor=1", "patience=2", "cell=gru", "dropout=0")
 
 
 def expected_epochs(values, patience):
