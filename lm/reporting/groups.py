@@ -19,6 +19,9 @@ SAME_EXPERIMENT = frozenset(
 )
 """Options that add no column: cell and dropout always have one, seeds are averaged, the others change no result."""
 
+PRESET = "experiment"
+"""The group whose choice sets other options."""
+
 PARTS_OF_DROPOUT = ("input_dropout", "hidden_dropout", "output_dropout")
 """The options whose default is `dropout`."""
 
@@ -110,8 +113,15 @@ def swept_keys(runs: Sequence[RunDir]) -> list[str]:
     keys = [key for key in {**typed, "data": None} if len({run.value(key) for run in runs}) > 1]
     for group in _grouped(runs, keys):
         keys += [key for key in _differences(group) if key not in keys]
+    keys = _without_preset(runs, keys)
     rows = _grouped([run for run in runs if run.finished], keys)
     return ["sweep", *keys] if any(map(_repeats_a_seed_in_another_sweep, rows)) else keys
+
+
+def _without_preset(runs: Sequence[RunDir], keys: list[str]) -> list[str]:
+    """Leave out which preset was typed if runs that differ in nothing else have the same options."""
+    others = [key for key in keys if key != PRESET]
+    return keys if any(map(_differences, _grouped(runs, others))) else others
 
 
 def _repeats_a_seed_in_another_sweep(runs: Sequence[RunDir]) -> bool:

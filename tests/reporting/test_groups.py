@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_seeds_of_which_one_has_a_default_typed_share_a_row(make_run: MakeRun, s
     assert swept_keys(find_runs(sweep)) == []
     make_run("seed=3", seed=3, config={"schedule": {"epochs_at_full_rate": 7}})
     assert swept_keys(find_runs(sweep)) == ["epochs_at_full_rate"]
+
+
+def test_seeds_with_the_options_of_a_preset_share_a_row_however_they_were_typed(make_run: MakeRun, sweep: Path) -> None:
+    typed = make_run("seed=1", "lr=0.5", seed=1, config={"lr": 0.5})
+    make_run("seed=2", "experiment=half", seed=2, config={"lr": 0.5}, choices={"experiment": "half"})
+    assert swept_keys(find_runs(sweep)) == []
+
+    make_run("seed=3", "experiment=third", seed=3, config={"lr": 0.3}, choices={"experiment": "third"})
+    assert swept_keys(find_runs(sweep)) == ["lr"]
+    shutil.rmtree(typed)
+    assert swept_keys(find_runs(sweep)) == ["experiment"]
 
 
 def test_runs_whose_configs_cannot_be_resolved_are_not_averaged(make_run: MakeRun, sweep: Path) -> None:
