@@ -16,9 +16,10 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.usefixtures("folders")
 def test_the_first_two_folders_need_no_names() -> None:
     assert name_folders(["a", "b", "split=valid"]) == ["first=a", "second=b", "split=valid"]
-    assert name_folders(["split=valid", "cell=gru,seed=1", "--cfg", "cell=gru,seed=2"]) == [
-        "split=valid", "first=cell=gru,seed=1", "--cfg", "second=cell=gru,seed=2",
+    assert name_folders(["split=valid", "cell=gru,seed=1", "--cfg", "job", "cell=gru,seed=2"]) == [
+        "split=valid", "first=cell=gru,seed=1", "--cfg", "job", "second=cell=gru,seed=2",
     ]  # fmt: skip
+    assert name_folders(["--cfg", "job"]) == ["--cfg", "job"]
     assert name_folders(["a", "b", "c"])[2] == "c"
 
 
