@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 
 from lm.evaluation.evaluation_loop import EvalResult
 from lm.evaluation.loading import load_saved_run
-from lm.evaluation.split_report import compare_with_recorded, recorded_perplexity
+from lm.evaluation.split_report import compare_with_recorded, describe_weights, recorded_perplexity
 from lm.run_dir import RunDir
 
 PROTOCOL = {"batch_size": 20, "state": "carried", "method": "static", "matmul_precision": "float32"}
@@ -16,6 +18,17 @@ def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_r
         assert ppl == results[checkpoint][f"{split}_ppl"]
         assert protocol == results["protocol"][split]
         assert protocol["matmul_precision"] == "float32"
+
+
+@pytest.mark.parametrize(
+    ("rates", "shown"),
+    [((0.2, 0.2, 0.2), "0.2"), ((0.2, 0.2, 0.35), "0.2 / 0.2 / 0.35"), ((0, 0.5, 0.5), "0 / 0.5 / 0.5")],
+)
+def test_the_weights_are_described_by_the_dropout_that_the_model_reads(rates, shown):
+    parts = dict(zip(("input_dropout", "hidden_dropout", "output_dropout"), rates, strict=True))
+    config = SimpleNamespace(cell="lstm", dropout=0.25, seed=3, **parts)
+    saved = SimpleNamespace(config=config, checkpoint="best")
+    assert describe_weights(saved) == f"best of lstm, dropout {shown}, seed 3"
 
 
 @pytest.mark.parametrize("results", [None, "{", '{"status": "failed"}', '{"best": 5}', "[1]"])
