@@ -64,9 +64,10 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batches: Batches,
 
 
 def describe_weights(saved: SavedRun) -> str:
-    """Return in words which weights were scored; input, hidden and output dropout have three rates if they differ."""
+    """Return in words which weights were scored, with the rates of input, hidden and output dropout if they differ."""
     config = saved.config
-    parts = [f"{rate:g}" for rate in (config.input_dropout, config.hidden_dropout, config.output_dropout)]
+    hidden = [config.hidden_dropout] if config.num_layers > 1 else []
+    parts = [f"{rate:g}" for rate in (config.input_dropout, *hidden, config.output_dropout)]
     dropout = " / ".join(parts if len(set(parts)) > 1 else parts[:1])
     return f"{saved.checkpoint} of {config.cell}, dropout {dropout}, seed {config.seed}"
 

@@ -140,7 +140,8 @@ def values_of(run: RunDir, keys: Sequence[str]) -> dict[str, Value]:
 
 def _reads_dropout(run: RunDir) -> bool:
     config = run.config
-    return any(part not in config or OmegaConf.is_interpolation(config, part) for part in PARTS_OF_DROPOUT)
+    read = [part for part in PARTS_OF_DROPOUT if part != "hidden_dropout" or config.get("num_layers") != 1]
+    return any(part not in config or OmegaConf.is_interpolation(config, part) for part in read)
 
 
 def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:

@@ -21,12 +21,12 @@ def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_r
 
 
 @pytest.mark.parametrize(
-    ("rates", "shown"),
-    [((0.2, 0.2, 0.2), "0.2"), ((0.2, 0.2, 0.35), "0.2 / 0.2 / 0.35"), ((0, 0.5, 0.5), "0 / 0.5 / 0.5")],
+    ("rates", "num_layers", "shown"),
+    [((0.2, 0.2, 0.2), 2, "0.2"), ((0.2, 0.2, 0.35), 2, "0.2 / 0.2 / 0.35"), ((0, 0.5, 0.1), 1, "0 / 0.1")],
 )
-def test_the_weights_are_described_by_the_dropout_that_the_model_reads(rates, shown):
+def test_the_weights_are_described_by_the_dropout_that_the_model_reads(rates, num_layers, shown):
     parts = dict(zip(("input_dropout", "hidden_dropout", "output_dropout"), rates, strict=True))
-    config = SimpleNamespace(cell="lstm", dropout=0.25, seed=3, **parts)
+    config = SimpleNamespace(cell="lstm", dropout=0.25, seed=3, num_layers=num_layers, **parts)
     saved = SimpleNamespace(config=config, checkpoint="best")
     assert describe_weights(saved) == f"best of lstm, dropout {shown}, seed 3"
 

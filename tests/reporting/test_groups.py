@@ -130,10 +130,12 @@ def test_dropout_that_no_part_reads_is_not_shown(make_run: MakeRun, sweep: Path)
     own = {"hidden_dropout": 0.2, "output_dropout": 0.35}
     make_run("run=1", config=own)
     make_run("run=2", config={**own, "input_dropout": 0.0})
+    make_run("num_layers=1", config={"num_layers": 1, "input_dropout": 0.1, "output_dropout": 0.35})
 
     assert [group.title for group in group_runs(find_runs(sweep))] == [
-        "LSTM, dropout 0.25",
-        "LSTM, dropout by part",
+        "LSTM, dropout 0.25, num layers 2",
+        "LSTM, dropout by part, num layers 2",
+        "LSTM, dropout by part, num layers 1",
     ]
 
 
