@@ -105,6 +105,13 @@ class Config:
     def __post_init__(self) -> None:
         check_fields(self, config_key)
         check_choice("data", self.source.get("name"), SOURCES)
+        self._check_layers()
+        if self.softmax == "adaptive":
+            self._check_adaptive_softmax()
+        self._check_batching()
+        self._check_decay()
+
+    def _check_layers(self) -> None:
         if self.num_layers == 1 and self.hidden_size != self.last_hidden_size:
             raise ValueError(
                 f"expected equal sizes with num_layers=1, found hidden_size={self.hidden_size} and "
@@ -115,8 +122,8 @@ class Config:
                 f"expected a cell with hidden-hidden matrices with weight_dropout={self.weight_dropout}, "
                 f"found {self.cell}: type weight_dropout=0"
             )
-        if self.softmax == "adaptive":
-            self._check_adaptive_softmax()
+
+    def _check_batching(self) -> None:
         for option, batching in BATCHING_OF.items():
             if getattr(self, option) and self.batching != batching:
                 raise ValueError(
@@ -128,6 +135,8 @@ class Config:
                 f"expected seq_len of at least {MIN_RANDOM_SEQ_LEN} with random_seq_len=true, found {self.seq_len}: "
                 f"type seq_len={MIN_RANDOM_SEQ_LEN}"
             )
+
+    def _check_decay(self) -> None:
         decays = max(0, self.epochs - self.epochs_at_full_rate) if self.schedule == "decay" else 0
         if abs(decays * math.log10(self.lr_decay_factor)) > 300:
             raise ValueError(

@@ -4,8 +4,8 @@ import logging
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -94,21 +94,27 @@ def fit(
     check_world_size(trainer.world_size, machine.trainer.strategy, config.batch_size)
     # Lightning converts the module only after it has loaded a checkpoint, which would round float64 values.
     trainer.precision_plugin.convert_module(module)
-    try:
-        with logging_redirect_tqdm():  # prints lines above the progress bar
-            trainer.fit(module, batches, ckpt_path=run.last if run.has_checkpoint else None, weights_only=True)
-    except (Interrupted, Diverged):
-        raise  # in the processes of all devices at once
-    except BaseException as error:
-        if trainer.strategy.launcher is not None:
-            trainer.strategy.launcher.kill(signal.SIGKILL)  # the other processes would wait for this one
-        if isinstance(error, SystemExit):  # Lightning's answer to a second Ctrl-C
-            raise KeyboardInterrupt from None
-        raise
+    with ending_all_processes(trainer), logging_redirect_tqdm():  # prints lines above the progress bar
+        trainer.fit(module, batches, ckpt_path=run.last if run.has_checkpoint else None, weights_only=True)
     stop.raise_if_stopped()
     if trainer.current_epoch < config.epochs and not stopped_early(trainer):
         raise Interrupted("a callback")
     return trainer
+
+
+@contextmanager
+def ending_all_processes(trainer: pl.Trainer) -> Iterator[None]:
+    """End the processes of the other devices on an error, which would wait for this one."""
+    try:
+        yield
+    except (Interrupted, Diverged):
+        raise  # in the processes of all devices at once
+    except BaseException as error:
+        if trainer.strategy.launcher is not None:
+            trainer.strategy.launcher.kill(signal.SIGKILL)
+        if isinstance(error, SystemExit):  # Lightning's answer to a second Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
 
 
 def trainer_arguments(machine: MachineConfig, precision: str) -> dict[str, Any]:
