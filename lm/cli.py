@@ -58,25 +58,30 @@ def command(config_name: str, literal: Sequence[str] = ()) -> Callable[[Task], C
             with exit_on_user_error():
                 overrides, flags = split_arguments(sys.argv[1:], literal)
             sys.argv[1:] = [*overrides, *flags]
-            try:
-                if found := wrong_choice(overrides) or unknown_addition(config_name, sys.argv[1:]):
-                    sys.exit(f"error: {found}")
-                run()
-            except BrokenPipeError:
-                sys.exit(discard(sys.stdout))
-            except (HydraException, RuntimeError, *USER_ERRORS) as error:
-                found = explain(config_name, error)
-                if isinstance(error, RuntimeError) and found == one_line(error):
-                    raise  # a bug
-                sys.exit(f"error: {found}")
-            except KeyboardInterrupt:
-                sys.exit(130)  # the status that shells use for SIGINT
-            finally:
-                ON_EXIT.close()
+            run_and_explain(run, config_name, overrides)
 
         return main
 
     return decorate
+
+
+def run_and_explain(run: Callable[[], None], config_name: str, overrides: Sequence[str]) -> None:
+    """Run a command by Hydra; errors that the user can fix end it in one sentence."""
+    try:
+        if found := wrong_choice(overrides) or unknown_addition(config_name, sys.argv[1:]):
+            sys.exit(f"error: {found}")
+        run()
+    except BrokenPipeError:
+        sys.exit(discard(sys.stdout))
+    except (HydraException, RuntimeError, *USER_ERRORS) as error:
+        found = explain(config_name, error)
+        if isinstance(error, RuntimeError) and found == one_line(error):
+            raise  # a bug
+        sys.exit(f"error: {found}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # the status that shells use for SIGINT
+    finally:
+        ON_EXIT.close()
 
 
 def usage(task: Task) -> str:
