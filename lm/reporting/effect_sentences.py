@@ -29,7 +29,7 @@ def effect_sentence(effect: Effect) -> str:
     words = (_no_difference if unclear else _interaction if effect.by else _difference)(effect)
     others = [f"on average over {effect.num_settings} settings of the other options"] if effect.num_settings > 1 else []
     text = " ".join([*words, *_setting(effect), *others])
-    numbers = f": {percent_text(effect)}" if unclear else f": {_factor(effect)}" if effect.by else ""
+    numbers = f": {_factor(effect)}" if effect.by else f": {percent_text(effect)}" if unclear else ""
     start = text if "=" in text.split()[0] else text[0].upper() + text[1:]
     return f"{start}{numbers}, {seeds_text(effect)}{OVER[effect.over]}."
 
@@ -88,7 +88,7 @@ def _no_difference(effect: Effect) -> list[str]:
         values = f"{noun(change.option, change.after)} and {noun(change.option, change.before)}"
         return ["no difference in", perplexity, "can be told between", values]
     places = f"{_place(effect.by.option, effect.by.after)} and {_place(effect.by.option, effect.by.before)}"
-    return ["no difference can be told in what", subject(change), "does to", perplexity, places]
+    return ["no difference can be told between the effects of", subject(change), places]
 
 
 def _difference(effect: Effect) -> list[str]:
@@ -109,8 +109,10 @@ def _interaction(effect: Effect) -> list[str]:
 
 def _factor(effect: Effect) -> str:
     """Return how much lower or higher the factor is by which a change multiplies the perplexity."""
+    assert effect.by is not None
     direction = "lower" if effect.estimate.value < 0 else "higher"
-    return f"its factor on {PERPLEXITY_NAMES[effect.split]} is {size_text(effect)} {direction}"
+    place = "" if effect.estimate.is_clear else f" {_place(effect.by.option, effect.by.after)}"
+    return f"its factor on {PERPLEXITY_NAMES[effect.split]} is {size_text(effect)} {direction}{place}"
 
 
 def _place(option: str, value: Value) -> str:

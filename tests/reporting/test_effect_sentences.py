@@ -112,8 +112,8 @@ def test_an_interaction_helps_or_harms_only_if_both_settings_show_it(sides: tupl
 
 def test_an_interaction_that_is_not_clear_is_said_to_be_so() -> None:
     assert effect_sentence(effect(DROPOUT, UNCLEAR, {"lr": 2}, by=CELL)) == (
-        "No difference can be told in what dropout 0.25 does to test perplexity for the GRU and for the LSTM "
-        "with lr=2: -0.1 % (-1.1 to 0.9), 3 seeds."
+        "No difference can be told between the effects of dropout 0.25 for the GRU and for the LSTM with lr=2: "
+        "its factor on test perplexity is 0.1 % (-0.9 to 1.1) lower for the GRU, 3 seeds."
     )
 
 
