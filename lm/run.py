@@ -36,6 +36,9 @@ class Run(SavedRun):
     All scores are in full float32.
     """
 
+    def __repr__(self) -> str:
+        return f"Run('{self.folder}')"
+
     @property
     def folder(self) -> Path:
         """The folder of the run."""

@@ -17,6 +17,7 @@ def test_a_run_has_its_model_vocabulary_config_and_results(run, saved_run):
     assert run.model.decoder.out_features == len(run.vocabulary)
     assert run.config.cell == "gru"
     assert run.results["status"] == "finished"
+    assert repr(run) == f"Run('{saved_run}')"
 
 
 @pytest.mark.parametrize("split", ["train", "valid", "test"])
