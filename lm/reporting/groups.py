@@ -32,8 +32,8 @@ MAX_GROUPS = 30
 """The most groups that a figure shows; of more it shows the best."""
 
 CURVES_AND_TABLE = (
-    "Curves: means over the seeds, validated in the batches of training. Table: the best weights of each seed, scored "
-    "in batches of their own. So the two differ slightly."
+    "Curves: {means}validated in the batches of training. Table: the best weights{of_each}, scored in batches of their "
+    "own. So the two differ slightly."
 )
 
 
@@ -180,5 +180,7 @@ def drawn_groups(groups: Sequence[RunGroup]) -> list[RunGroup]:
 
 def figure_note(groups: Sequence[RunGroup]) -> str:
     """Return what a reader of the figures has to know: how the curves are measured, and what is left out."""
-    drawn, note = len(drawn_groups(groups)), CURVES_AND_TABLE
+    several = any(len(group.runs) > 1 for group in groups)
+    means, of_each = ("means over the seeds, ", " of each seed") if several else ("", "")
+    drawn, note = len(drawn_groups(groups)), CURVES_AND_TABLE.format(means=means, of_each=of_each)
     return note if drawn == len(groups) else f"{note} Only the best {drawn} of {len(groups)} configurations are drawn."

@@ -105,7 +105,7 @@ def test_of_more_configurations_than_can_be_read_the_best_are_drawn_and_the_figu
 
 def test_the_figures_say_that_curves_and_table_are_measured_differently(grid: Path) -> None:
     for draw in (draw_convergence, draw_validation):
-        assert "the best weights of each seed, scored in batches of their own" in note_of(drawn(draw(groups_in(grid))))
+        assert "the best weights, scored in batches of their own" in note_of(drawn(draw(groups_in(grid))))
 
 
 def test_each_corpus_has_axes_of_its_own(make_run: MakeRun, sweep: Path) -> None:

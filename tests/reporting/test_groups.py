@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lm.reporting.groups import group_runs, swept_keys
+from lm.reporting.groups import figure_note, group_runs, swept_keys
 from lm.reporting.sweep_report import runs_of_sweeps
 from lm.run_search import find_runs
 from tests.run_folders import MakeRun
@@ -146,3 +146,13 @@ def test_a_curve_without_values_is_empty(make_run: MakeRun, sweep: Path, name: s
     (group,) = group_runs(find_runs(sweep))
 
     assert group.curve(name).empty
+
+
+def test_the_note_of_the_figures_names_seeds_only_if_there_are_several(make_run: MakeRun, sweep: Path) -> None:
+    make_run("seed=1", seed=1)
+    assert figure_note(group_runs(find_runs(sweep))) == (
+        "Curves: validated in the batches of training. Table: the best weights, scored in batches of their own. So the "
+        "two differ slightly."
+    )
+    make_run("seed=2", seed=2)
+    assert figure_note(group_runs(find_runs(sweep))).startswith("Curves: means over the seeds, validated")
