@@ -21,7 +21,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 import lm.resolvers  # noqa: F401  # registers them
 from lm.checks import install_command
 from lm.did_you_mean import CONFIGS, did_you_mean, unknown_addition, wrong_choice
-from lm.output import discard, prepare_streams
+from lm.output import discard, prepare_streams, print_note
 from lm.overrides import split_arguments
 
 ON_EXIT = ExitStack()
@@ -79,6 +79,7 @@ def run_and_explain(run: Callable[[], None], config_name: str, overrides: Sequen
             raise  # a bug
         sys.exit(f"error: {found}")
     except KeyboardInterrupt:
+        print_note("stopped by SIGINT")
         sys.exit(130)  # the status that shells use for SIGINT
     finally:
         ON_EXIT.close()

@@ -152,6 +152,15 @@ def test_a_handler_ignores_a_full_disk(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_ctrl_c_in_a_command_is_said_to_have_stopped_it(run_command, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lm.evaluate.evaluation_report", interrupted)
+    assert run_command("lm.evaluate", "run=anything") == 130
+    assert capsys.readouterr().err == "stopped by SIGINT\n"
+
+
 def test_an_error_of_several_lines_is_printed_in_one():
     assert one_line(ValueError("expected a,\n  found b")) == "expected a, found b"
     assert one_line(OSError(28, "No space left", "f")) == (
