@@ -23,10 +23,8 @@ def draw_differences(pair: RunPair, differences: pd.DataFrame) -> Figure:
         for axes, (kind, title) in zip(panels[0], titles.items(), strict=True):
             _draw_classes(axes, differences[differences["kind"] == kind], title)
         gains, losses = largest_words(differences)
-        for axes, words, title, colour in zip(
-            panels[1], (gains, losses), ("largest gain", "largest loss"), (GAIN, LOSS), strict=True
-        ):
-            _draw_words(axes, words, f"{len(words)} words with the {title}", colour)
+        for axes, words, change, colour in zip(panels[1], (gains, losses), ("gain", "loss"), (GAIN, LOSS), strict=True):
+            _draw_words(axes, words, change, colour)
         first, second = pair.titles
         figure.suptitle(textwrap.fill(f"{second} against {first}, {pair.split} split", 90), fontsize=9)
     return figure
@@ -45,16 +43,16 @@ def _draw_classes(axes: Axes, classes: pd.DataFrame, title: str) -> None:
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_title(title)
-    axes.set_xlabel("change of perplexity, %", fontsize=8)
+    axes.set_xlabel("change of perplexity, %\n(open mark: no clear change)", fontsize=8)
 
 
-def _draw_words(axes: Axes, words: pd.DataFrame, title: str, colour: str) -> None:
+def _draw_words(axes: Axes, words: pd.DataFrame, change: str, colour: str) -> None:
     axes.barh(range(len(words)), words["total"].abs(), color=colour, height=0.7)
     axes.set_yticks(range(len(words)), [label(word) for word in words["class"]], fontsize=7.5, parse_math=False)
     axes.set_ylim(max(len(words), 1) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_title(title)
-    axes.set_xlabel("difference in nats, all tokens of the word", fontsize=8)
+    axes.set_title(f"{len(words)} words with the largest {change}")
+    axes.set_xlabel(f"{change} in nats, all tokens of the word", fontsize=8)
 
 
 def label(word: str) -> str:
