@@ -182,6 +182,11 @@ class Config:
         return Batching(**{name: getattr(self, name) for name in field_names(Batching)})
 
 
+def dropout_options(num_layers: int) -> list[str]:
+    """Return the options of dropout that a model reads: no layer follows the hidden dropout of a single one."""
+    return ["input_dropout", *(["hidden_dropout"] if num_layers > 1 else []), "output_dropout"]
+
+
 def typed(options: type[Options], config: DictConfig) -> Options:
     """Return the typed options of a composed config; a missing one is None."""
     values: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]

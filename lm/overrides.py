@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from argparse import Namespace
 from collections.abc import Collection, Sequence
 
 from hydra._internal.utils import get_args_parser
@@ -56,13 +57,18 @@ def escape_interpolations(text: str) -> str:
     return re.sub(r"(\\*)\$\{", lambda match: match[1] * 2 + r"\${", text)
 
 
+def parse_arguments(arguments: Sequence[str]) -> Namespace:
+    """Return a command's arguments as Hydra parses them: `overrides` are all that are no flags or values of one."""
+    return get_args_parser().parse_intermixed_args(list(arguments))
+
+
 def split_arguments(arguments: Sequence[str], literal_names: Collection[str]) -> tuple[list[str], list[str]]:
     """Return a command's overrides, their literal values quoted for Hydra, and its flags, which may stand anywhere.
 
     Raises:
         ValueError: if an override cannot be read.
     """
-    parsed, flags = get_args_parser().parse_intermixed_args(list(arguments)), list(arguments)
+    parsed, flags = parse_arguments(arguments), list(arguments)
     for override in parsed.overrides:
         flags.remove(override)
     overrides = [literal(override, literal_names, parsed.multirun) for override in parsed.overrides]

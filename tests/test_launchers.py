@@ -71,8 +71,8 @@ def test_results_are_those_of_runs_one_after_the_other(sequential, corpus_folder
 def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_they_resume_exactly(
     long_sequential, corpus_folder, tmp_path, launcher
 ):
-    overrides, sweep = (*overrides_of(corpus_folder), LONG), tmp_path / "sweep"
-    process = start(*overrides, f"hydra/launcher={launcher}", f"hydra.sweep.dir={sweep}")
+    overrides, sweep = (*overrides_of(corpus_folder), LONG, f"hydra/launcher={launcher}"), tmp_path / "sweep"
+    process = start(*overrides, f"hydra.sweep.dir={sweep}")
     wait_for_file(process, sweep, "cell=lstm*/checkpoints/last.ckpt")
     os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it
     output = process.communicate()
@@ -85,7 +85,7 @@ def test_ctrl_c_stops_all_runs_with_a_checkpoint_and_they_resume_exactly(
     assert "To resume, type python -m lm.train -m " in output
     assert not (sweep / ".stop").exists()
     assert (launcher == "gpus") == ("no GPU found here: " in output)
-    assert_same(swept(sweep, *overrides), long_sequential)  # by another launcher, which need not be the same
+    assert_same(swept(sweep, *overrides), long_sequential)
     assert (sweep / "table.csv").read_text() == (long_sequential / "table.csv").read_text()
 
 

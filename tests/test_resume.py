@@ -46,7 +46,10 @@ def finished(whole, small, tmp_path):
     return RunDir(shutil.copytree(whole(*small).folder, tmp_path / "run"))
 
 
-@pytest.mark.parametrize(("cell", "number"), [("lstm", signal.SIGKILL), ("gru", signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("lstm", signal.SIGKILL), ("gru", signal.SIGKILL), ("lstm", signal.SIGINT), ("gru", signal.SIGTERM)],
+)
 def test_a_killed_run_ends_as_if_it_had_not_been(run_command, whole, small, tmp_path, cell, number):
     words = (*small, f"cell={cell}", "dropout=0.25", "epochs=6", "num_threads=1")
     threads = torch.get_num_threads()

@@ -6,9 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from hydra._internal.utils import get_args_parser
-
 from lm.checks import check_choice, check_fields, check_group, check_text
+from lm.overrides import parse_arguments
 from lm.path_lists import matches, split_paths
 
 
@@ -42,7 +41,7 @@ class CompareOptions:
 def name_folders(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with the first two folders as `first=` and `second=`; flags and their values stay."""
     names, named = ["first", "second"], []
-    words = get_args_parser().parse_intermixed_args(list(arguments)).overrides
+    words = parse_arguments(arguments).overrides
     for argument in arguments:
         is_folder = argument in words and ("=" not in argument or bool(matching_folders(argument)))
         named.append(f"{names.pop(0)}={argument}" if is_folder and names else argument)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lm.config import dropout_options
 from lm.data.batching import Batches
 from lm.data.corpus import Corpus
 from lm.data.vocabulary import UNK
@@ -66,9 +67,8 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batches: Batches,
 def describe_weights(saved: SavedRun) -> str:
     """Return in words which weights were scored, with the rates of input, hidden and output dropout if they differ."""
     config = saved.config
-    hidden = [config.hidden_dropout] if config.num_layers > 1 else []
-    parts = [f"{rate:g}" for rate in (config.input_dropout, *hidden, config.output_dropout)]
-    dropout = " / ".join(parts if len(set(parts)) > 1 else parts[:1])
+    rates = [f"{getattr(config, name):g}" for name in dropout_options(config.num_layers)]
+    dropout = " / ".join(rates if len(set(rates)) > 1 else rates[:1])
     return f"{saved.checkpoint} of {config.cell}, dropout {dropout}, seed {config.seed}"
 
 

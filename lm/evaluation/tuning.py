@@ -78,10 +78,10 @@ class Tuner:
     ) -> tuple[Composition, int, float]:
         batches = text_batches(self.members[0], first_words(self.corpus, SPLIT, READER_WORDS), SPLIT, self.readers[0])
         tried, name, tokens, nats = points(grid), composition.reader().name, batches.num_targets, []
+        models = [member.model for member in self.members]
         for number, point in enumerate(tried, 1):
             readers = [reader.with_settings(**point) for reader in self.readers]
             label = f"{name}, {number} of {len(tried)} settings"
-            models = [member.model for member in self.members]
             nats.append(evaluate_ensemble(models, batches, readers, label).nats)
             print_note(
                 f"{label}: {typed_settings(readers[0].protocol())}: {SPLIT} {short(perplexity(nats[-1], tokens))}"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from lm.config import DEFAULTS_OF_GROUPS
+from lm.config import DEFAULTS_OF_GROUPS, dropout_options
 from lm.models.cells import CELLS
 from lm.reporting.columns import format_value, null_or_value
 from lm.reporting.published import Published, all_options, published_for
@@ -21,9 +21,6 @@ SAME_EXPERIMENT = frozenset(
 
 PRESET = "experiment"
 """The group whose choice sets other options."""
-
-PARTS_OF_DROPOUT = ("input_dropout", "hidden_dropout", "output_dropout")
-"""The options whose default is `dropout`."""
 
 DROPOUT_BY_PART = "by part"
 """Stands in the column of `dropout` if each of its parts has a value of its own, so that `dropout` is not read."""
@@ -120,6 +117,8 @@ def swept_keys(runs: Sequence[RunDir]) -> list[str]:
 
 def _without_preset(runs: Sequence[RunDir], keys: list[str]) -> list[str]:
     """Leave out which preset was typed if runs that differ in nothing else have the same options."""
+    if PRESET not in keys:
+        return keys
     others = [key for key in keys if key != PRESET]
     return keys if any(map(_differences, _grouped(runs, others))) else others
 
@@ -140,8 +139,8 @@ def values_of(run: RunDir, keys: Sequence[str]) -> dict[str, Value]:
 
 def _reads_dropout(run: RunDir) -> bool:
     config = run.config
-    read = [part for part in PARTS_OF_DROPOUT if part != "hidden_dropout" or config.get("num_layers") != 1]
-    return any(part not in config or OmegaConf.is_interpolation(config, part) for part in read)
+    parts = dropout_options(config.get("num_layers", 2))
+    return any(part not in config or OmegaConf.is_interpolation(config, part) for part in parts)
 
 
 def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:

@@ -94,7 +94,7 @@ def fit(
     check_world_size(trainer.world_size, machine.trainer.strategy, config.batch_size)
     # Lightning converts the module only after it has loaded a checkpoint, which would round float64 values.
     trainer.precision_plugin.convert_module(module)
-    with ending_all_processes(trainer), logging_redirect_tqdm():  # prints lines above the progress bar
+    with ending_other_processes(trainer), logging_redirect_tqdm():  # prints lines above the progress bar
         trainer.fit(module, batches, ckpt_path=run.last if run.has_checkpoint else None, weights_only=True)
     stop.raise_if_stopped()
     if trainer.current_epoch < config.epochs and not stopped_early(trainer):
@@ -103,8 +103,8 @@ def fit(
 
 
 @contextmanager
-def ending_all_processes(trainer: pl.Trainer) -> Iterator[None]:
-    """End the processes of the other devices on an error, which would wait for this one."""
+def ending_other_processes(trainer: pl.Trainer) -> Iterator[None]:
+    """On an error, end the processes of the other devices, which would wait for this one."""
     try:
         yield
     except (Interrupted, Diverged):
