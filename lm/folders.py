@@ -85,6 +85,15 @@ def _is_at(descriptor: int, path: Path) -> bool:
     return False
 
 
+def in_use(folder: Path) -> bool:
+    """Return whether another process writes to an existing folder."""
+    try:
+        with locked(folder):
+            return False
+    except FolderInUse:
+        return True
+
+
 @contextmanager
 def waiting_lock(folder: Path) -> Iterator[None]:
     """Wait until no other process is in such a block for this folder. It leaves no file, and is not `locked`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lm.folders import LOCK, FolderInUse, create_folder, locked, remove_unused
+from lm.folders import LOCK, FolderInUse, create_folder, in_use, locked, remove_unused
 
 HOLD = """
 from pathlib import Path
@@ -52,6 +52,14 @@ def test_a_process_may_lock_a_folder_twice(tmp_path):
     with locked(tmp_path), locked(tmp_path / "." / ""):
         pass
     assert not (tmp_path / LOCK).exists()
+
+
+def test_a_folder_is_in_use_while_another_process_has_locked_it(tmp_path, other_process):
+    assert in_use(tmp_path)
+    other_process.communicate("end\n")
+    assert not in_use(tmp_path)
+    with locked(tmp_path):
+        assert not in_use(tmp_path)
 
 
 def test_a_folder_that_nothing_can_be_written_to_needs_no_lock(tmp_path):

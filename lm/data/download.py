@@ -26,13 +26,17 @@ class DownloadError(Exception):
     """A mirror could not be used; the message is the reason in a few words."""
 
 
+class DownloadFailed(FileNotFoundError):
+    """No mirror could be used."""
+
+
 def fetch(file_name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
     """Return the path of `file_name` in `folder`, downloaded from one of the addresses `mirror + file_name`.
 
     Processes that start together download it once. The file gets its name when it is complete and verified.
 
     Raises:
-        FileNotFoundError: if no mirror could be used.
+        DownloadFailed: if no mirror could be used.
     """
     path, reasons = folder / file_name, []
     with FileLock(make_writable(folder) / f"{file_name}.lock"):
@@ -44,7 +48,7 @@ def fetch(file_name: str, sha256: str, mirrors: Sequence[str], folder: Path) -> 
                 return download(mirror + file_name, sha256, path)
             except DownloadError as error:
                 reasons.append(f"{mirror}{file_name} {error}")
-    raise FileNotFoundError(
+    raise DownloadFailed(
         f"expected to download {file_name}, found no mirror that has it ({', '.join(reasons)}): "
         "type data.dir=FOLDER with the corpus's files, or data=python_docs, which needs no download"
     )

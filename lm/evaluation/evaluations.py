@@ -5,6 +5,7 @@ Reports import this module without PyTorch.
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lm.run_dir import RunDir
@@ -29,7 +30,8 @@ def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
 def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the newest entry of a run for each split and label, of the best weights on the corpus of the training.
 
-    A run that is trained longer has other weights: the scores of the earlier ones are left out. A file that cannot be
+    A run that is trained longer has other weights: the scores of the earlier ones, and those of an ensemble with it,
+    are left out. A file that cannot be
     read counts as missing: it must not hide the results of a sweep.
     """
     try:
@@ -43,7 +45,14 @@ def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:
         if entry["checkpoint"] == "best"
         and entry["corpus"]["sha256"] == sha256
         and entry.get("epoch") in (None, epoch)  # None: the epoch was not recorded
+        and all(_has_best_epoch(run.folder / other, best) for other, best in entry.get("other_epochs", {}).items())
     }
+
+
+def _has_best_epoch(folder: Path, epoch: int | None) -> bool:
+    """Return whether a run of an ensemble has the weights it was scored with, as far as is known."""
+    found = RunDir(folder).result("best_epoch")
+    return None in (found, epoch) or found == epoch
 
 
 def evaluation_label(entry: Mapping[str, Any]) -> str:

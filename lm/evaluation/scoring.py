@@ -1,5 +1,6 @@
 """Saved runs, each with its method, ready to score any text."""
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,7 +63,13 @@ class Scoring:
             "runs": [member.run.name for member in self.members],
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        return [save_evaluation(member.run, entry | {"epoch": member.epoch}) for member in self.members]
+        return [save_evaluation(member.run, entry | self._epochs(member)) for member in self.members]
+
+    def _epochs(self, member: SavedRun) -> dict[str, Any]:
+        """Return which weights were scored: the epoch of a run, and those of the other runs by their relative paths."""
+        others = {os.path.relpath(one.run.folder, member.run.folder): one.epoch for one in self.members}
+        others.pop(".")
+        return {"epoch": member.epoch, "other_epochs": others}
 
 
 def prepare_scoring(

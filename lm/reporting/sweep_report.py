@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 from lm.atomic_files import write_file
+from lm.folders import in_use
 from lm.overrides import quote_override, typed_command
 from lm.reporting.effect_sentences import effect_sentence, effects_note
 from lm.reporting.effect_table import effect_table
@@ -59,10 +60,12 @@ class Report:
         if unfinished := self.unfinished:
             lines += ["", f"{len(unfinished)} of {len(self.runs)} runs not finished:", unfinished_lines(unfinished)]
             resumable = not self.runs[0].sweep and any(run.status not in ENDED for run in self.runs)
-            lines += [self._resume_line()] if resumable else []
+            lines += [self._next_line()] if resumable else []
         return "\n".join(lines)
 
-    def _resume_line(self) -> str:
+    def _next_line(self) -> str:
+        if in_use(self.folder):
+            return f"Another process trains in {self.folder}"
         if [run.folder for run in self.runs] == [self.folder.resolve()]:
             return f"To resume, type {typed_command('lm.train', ('resume', self.folder))}"
         command = sweep_command(self.folder, str(self.folder))

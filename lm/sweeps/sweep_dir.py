@@ -84,6 +84,12 @@ def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None)
     )
 
 
+def has_one_corpus(sweep: Path) -> bool:
+    """Return whether all runs of a sweep read the same corpus."""
+    options = saved_options(sweep / "multirun.yaml")
+    return options is not None and not any(key.partition(".")[0] == "data" for key in options.swept)
+
+
 def saved_options(path: Path) -> SweepOptions | None:
     """Return the options of the sweep with this `multirun.yaml`, or None if the file is damaged."""
     try:

@@ -22,6 +22,7 @@ from lm.config import Config
 from lm.data.batching import describe
 from lm.data.corpus import Corpus, load_corpus
 from lm.data.datamodule import CorpusDataModule
+from lm.data.download import DownloadFailed
 from lm.data.sources import SPLITS, make_source
 from lm.evaluation.final_results import final_results
 from lm.folders import FolderInUse, locked
@@ -33,6 +34,7 @@ from lm.run_dir import RunDir
 from lm.run_files import DIVERGED, FAILED, FINISHED, INTERRUPTED, NOT_STARTED, PRUNED
 from lm.sweeps.config_check import check_vocabulary_size
 from lm.sweeps.stop_file import StopFile
+from lm.sweeps.sweep_dir import has_one_corpus
 from lm.sweeps.sweep_job import record, record_single_failure
 from lm.training.divergence import Diverged, check_finite
 from lm.training.early_stopping import stopped_early
@@ -225,6 +227,8 @@ def train_in_sweep(
     except RunMismatch as error:
         StopFile(sweep).write(str(error))  # the folder is of another sweep, whose runs stay as they are
     except Exception as error:
+        if isinstance(error, DownloadFailed) and has_one_corpus(sweep):
+            return StopFile(sweep).write(one_line(error))  # no run could train, and each would try to download
         expected = isinstance(error, (*USER_ERRORS, Diverged))
         message = one_line(error) if expected else str(error)
         log.error(f"{run.name} failed: {message}", exc_info=None if expected else error)

@@ -63,6 +63,17 @@ def test_scores_of_weights_before_the_run_was_trained_longer_do_not_count(tmp_pa
     assert [found["ppl"] for found in newest_evaluations(run).values()] == [9.0]
 
 
+def test_scores_of_an_ensemble_do_not_count_after_another_run_was_trained_longer(tmp_path):
+    run, other = RunDir(tmp_path / "one"), RunDir(tmp_path / "other")
+    for each in (run, other):
+        each.folder.mkdir()
+        each.write_results({"corpus": {"sha256": "ab"}, "best_epoch": 3})
+    run.append_evaluation(entry(9.0, epoch=3, other_epochs={"../other": 3, "../missing": 2}))
+    assert len(newest_evaluations(RunDir(run.folder))) == 1
+    other.write_results({"corpus": {"sha256": "ab"}, "best_epoch": 4})
+    assert newest_evaluations(RunDir(run.folder)) == {}
+
+
 def test_the_newest_entry_counts_of_the_best_weights_on_the_corpus_of_the_training(tmp_path):
     run = RunDir(tmp_path)
     run.write_results({"corpus": {"sha256": "ab"}})

@@ -1,3 +1,6 @@
+import os
+import shutil
+
 import pytest
 
 from lm.evaluation.evaluation_loop import evaluate
@@ -36,6 +39,17 @@ def test_a_score_is_appended_to_the_file_of_every_run(copy_of_run):
     assert (first["split"], first["checkpoint"], first["tuned"]) == ("test", "best", None)
     assert first["runs"] == [copy_of_run.name]
     assert first["corpus"] == saved.corpus
+
+
+def test_the_score_of_an_ensemble_says_which_weights_of_every_run_were_scored(copy_of_run, tmp_path):
+    other = shutil.copytree(copy_of_run, tmp_path / "sweep" / "other")
+    members = [load_saved_run(copy_of_run), load_saved_run(other)]
+    scoring, corpus = Scoring(members, [Static()] * 2), load_corpus_of(members[0])
+    scoring.save(scoring.evaluate(text_batches(members[0], corpus, "test", Static())), corpus, "test")
+    epoch = RunDir(other).result("best_epoch")
+    for folder, another in ((copy_of_run, other), (other, copy_of_run)):
+        *_, entry = RunDir(folder).evaluations
+        assert (entry["epoch"], entry["other_epochs"]) == (epoch, {os.path.relpath(another, folder): epoch})
 
 
 def test_static_evaluation_of_one_run_needs_no_note(saved_run):

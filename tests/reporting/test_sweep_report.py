@@ -248,6 +248,16 @@ def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: Make
     )
 
 
+def test_a_sweep_that_trains_is_not_resumed(make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run("cell=lstm")
+    make_run("cell=gru", cell="gru", running=True)
+    report = write_report(sweep, figures=False)
+
+    monkeypatch.setattr(module, "in_use", lambda folder: folder == sweep)
+
+    assert report.terminal_text().endswith(f"Another process trains in {sweep}")
+
+
 def test_a_run_that_has_diverged_is_not_resumed(make_run: MakeRun, sweep: Path) -> None:
     make_run("cell=lstm")
     make_run("cell=gru", cell="gru", results={"status": "diverged", "error": "the loss is not finite in step 7"})

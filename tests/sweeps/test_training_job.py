@@ -6,6 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from lm.data.corpus import load_corpus
+from lm.data.download import DownloadFailed
 from lm.data.sources.text import TextSource
 from lm.folders import FolderInUse
 from lm.run_dir import RunDir
@@ -79,6 +80,15 @@ def test_a_folder_of_another_run_stops_the_sweep_and_stays_as_it_is(run, train_w
     train_with(RunMismatch("expected cell=lstm, found gru"))
     assert in_sweep(run) is None
     assert StopFile(run.folder.parent).refusal() == "expected cell=lstm, found gru"
+
+
+@pytest.mark.parametrize(("swept", "stops"), [("cell=lstm,gru", True), ("data=ptb,python_docs", False)])
+def test_a_failed_download_stops_the_sweep_if_all_runs_read_the_same_corpus(run, train_with, swept, stops):
+    config = {"hydra": {"overrides": {"task": [swept]}, "sweeper": {"params": None}}}
+    OmegaConf.save(OmegaConf.create(config), run.folder.parent / "multirun.yaml")
+    train_with(DownloadFailed("expected to download ptb.train.txt"))
+    assert (in_sweep(run) is None) == stops
+    assert StopFile(run.folder.parent).refusal() == ("expected to download ptb.train.txt" if stops else None)
 
 
 def test_a_run_that_another_process_trains_gets_its_outcome_from_there(run, train_with):
