@@ -20,6 +20,10 @@ from lm.evaluation.scoring import Scoring
 from lm.output import decimals
 from lm.run_files import write_arrays
 
+INDENT = 18
+LINE = "\n" + " " * INDENT
+"""What is between the parts of an entry that belong to several runs."""
+
 SAME = 1e-5
 """Two perplexities that differ by less than this fraction count as the same."""
 
@@ -50,18 +54,18 @@ def split_report(scoring: Scoring, corpus: Corpus, split: str, batches: Batches,
         "bits per char": f"{found.bits_per_token:.4f}" if saved.vocabulary.is_characters else "",
         "given lengths": _given_lengths(found),
         f"without {UNK}": _without_unk(found, is_unk),
-        "weights": "; ".join(describe_weights(member) for member in scoring.members),
+        "weights": LINE.join(describe_weights(member) for member in scoring.members),
         "corpus": f"{corpus.name}, SHA-256 {corpus.sha256[:12]}",
-        "protocol": f"{found.tokens:,} tokens, each scored once{first}; {describe_protocol(found.protocol)}",
+        "protocol": f"{found.tokens:,} tokens, each scored once{first}; {', '.join(protocol_facts(found.protocol))}",
         "tuning": describe_tuning(scoring.tuned) if scoring.tuned else "",
-        "results.json": "; ".join(
+        "results.json": LINE.join(
             compare_with_recorded(found, *recorded_perplexity(one, split)) for one in scoring.members
         )
         if own
         else "",
-        "evaluations.json": "; ".join(scoring.save(found, corpus, split)),
+        "evaluations.json": LINE.join(scoring.save(found, corpus, split)),
     }
-    return "\n".join(f"{name:18}{text}" for name, text in lines.items() if text)
+    return "\n".join(f"{name:{INDENT}}{text}" for name, text in lines.items() if text)
 
 
 def describe_weights(saved: SavedRun) -> str:
@@ -97,7 +101,7 @@ def recorded_perplexity(saved: SavedRun, split: str) -> tuple[float | None, Mapp
 
 
 def compare_with_recorded(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -> str:
-    """Return in words how a perplexity differs from the recorded one."""
+    """Return in words how a perplexity differs from the recorded one, and what differs in how they were measured."""
     if ppl is None:
         return "holds no perplexity of this split"
     relative = found.ppl / ppl - 1
@@ -110,12 +114,15 @@ def compare_with_recorded(found: EvalResult, ppl: float | None, protocol: Mappin
         is_static = found.protocol.get("method", "static") == "static" and "ensemble" not in found.protocol
         if "bf16" in str(protocol.get("matmul_precision")) and is_static:
             verdict += f"; {BF16_NOTE}"
-    return f"{decimals(ppl)}, {describe_protocol(protocol)}: {verdict}"
+    different = [fact for fact in protocol_facts(protocol) if fact not in protocol_facts(found.protocol)]
+    return f"{decimals(ppl)}: {verdict}" + (f"; measured with {', '.join(different)}" if different else "")
 
 
-def describe_protocol(protocol: Mapping[str, Any]) -> str:
+def protocol_facts(protocol: Mapping[str, Any]) -> list[str]:
     """Return in words how a perplexity was measured."""
-    return (
-        f"batch size {protocol.get('batch_size')}, state {protocol.get('state')}, "
-        f"{describe_method(protocol)}, matrix multiplication in {protocol.get('matmul_precision')}"
-    )
+    return [
+        f"batch size {protocol.get('batch_size')}",
+        f"state {protocol.get('state')}",
+        describe_method(protocol),
+        f"matrix multiplication in {protocol.get('matmul_precision')}",
+    ]

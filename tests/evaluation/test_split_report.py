@@ -8,7 +8,6 @@ from lm.evaluation.split_report import compare_with_recorded, describe_weights, 
 from lm.run_dir import RunDir
 
 PROTOCOL = {"batch_size": 20, "state": "carried", "method": "static", "matmul_precision": "float32"}
-IN_WORDS = "batch size 20, state carried, static evaluation, matrix multiplication in"
 
 
 def test_the_recorded_perplexity_is_that_of_the_checkpoint_and_the_split(saved_run):
@@ -42,15 +41,21 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
 @pytest.mark.parametrize(
     ("ppl", "verdict"),
     [
-        (1.000001, "1.0000, {}: the same"),
-        (1.25, "1.2500, {}: this one is 20.0000% lower"),
-        (0.8, "0.8000, {}: this one is 25.0000% higher"),
+        (1.000001, "1.0000: the same"),
+        (1.25, "1.2500: this one is 20.0000% lower"),
+        (0.8, "0.8000: this one is 25.0000% higher"),
     ],
 )
 def test_a_comparison_says_how_far_apart_two_perplexities_are(ppl, verdict):
-    one = EvalResult(nats=0.0, tokens=10, protocol={})
-    assert compare_with_recorded(one, ppl, PROTOCOL) == verdict.format(f"{IN_WORDS} float32")
+    one = EvalResult(nats=0.0, tokens=10, protocol=PROTOCOL)
+    assert compare_with_recorded(one, ppl, PROTOCOL) == verdict
     assert compare_with_recorded(one, None, {}).startswith("holds no perplexity")
+
+
+def test_a_comparison_says_what_differs_in_how_two_perplexities_were_measured():
+    one = EvalResult(nats=0.0, tokens=10, protocol=PROTOCOL | {"batch_size": 1, "matmul_precision": "bf16"})
+    shown = compare_with_recorded(one, 1.0, PROTOCOL)
+    assert shown == "1.0000: the same; measured with batch size 20, matrix multiplication in float32"
 
 
 def test_a_difference_to_bf16_scores_comes_with_the_models_for_which_its_size_was_measured():
