@@ -11,13 +11,18 @@ from omegaconf import OmegaConf
 from lm.config import DEFAULTS_OF_GROUPS, dropout_options
 from lm.models.cells import CELLS
 from lm.reporting.columns import format_value, null_or_value
-from lm.reporting.published import Published, all_options, published_for
+from lm.reporting.published import Published, all_options, published_for, written_options
 from lm.run_dir import DAMAGED, RunDir, Value
 
+QUIET_TRAINER_OPTIONS = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
 SAME_EXPERIMENT = frozenset(
-    {"cell", "cell.name", "dropout", "seed", "resume", "num_threads", "trainer.enable_progress_bar"}
+    {"cell", "cell.name", "dropout", "seed", "resume", "logger", "num_threads", "gpus_per_run"}
+    | {"checkpoint_every_minutes", *(f"trainer.{name}" for name in QUIET_TRAINER_OPTIONS)}
 )
 """Options that add no column: cell and dropout always have one, seeds are averaged, the others change no result."""
+
+FOLDER = "data.dir"
+"""The folder of a corpus. It adds a column only if different texts would share a row otherwise."""
 
 PRESET = "experiment"
 """The group whose choice sets other options."""
@@ -106,7 +111,7 @@ def swept_keys(runs: Sequence[RunDir]) -> list[str]:
     runs of the same options and seed; otherwise the seeds of a row may come from several sweeps.
     """
     runs = [run for run in runs if run.status != DAMAGED]
-    typed = dict.fromkeys(key for run in runs for key in run.overridden if key not in SAME_EXPERIMENT)
+    typed = dict.fromkeys(key for run in runs for key in run.overridden if key not in SAME_EXPERIMENT | {FOLDER})
     keys = [key for key in {**typed, "data": None} if len({run.value(key) for run in runs}) > 1]
     for group in _grouped(runs, keys):
         keys += [key for key in _differences(group) if key not in keys]
@@ -116,11 +121,14 @@ def swept_keys(runs: Sequence[RunDir]) -> list[str]:
 
 
 def _without_preset(runs: Sequence[RunDir], keys: list[str]) -> list[str]:
-    """Leave out which preset was typed if runs that differ in nothing else have the same options."""
+    """Leave out which preset was typed if the other keys say all in which the runs differ."""
     if PRESET not in keys:
         return keys
     others = [key for key in keys if key != PRESET]
-    return keys if any(map(_differences, _grouped(runs, others))) else others
+    shown = {"cell", FOLDER, *others}
+    differing = _differing([written_options(run) for run in runs])
+    hidden = [key for key in differing if not {key, key.partition(".")[0]} & (shown | SAME_EXPERIMENT)]
+    return keys if hidden else others
 
 
 def _repeats_a_seed_in_another_sweep(runs: Sequence[RunDir]) -> bool:
@@ -153,7 +161,12 @@ def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:
 
 def _differences(runs: Sequence[RunDir]) -> list[str]:
     """Return the options that are not the same in all of these runs."""
-    configs = [_options(run) for run in runs]
+    found = _differing([_options(run) for run in runs])
+    texts = {run.result("corpus.sha256") for run in runs} - {None}
+    return [key for key in found if key not in SAME_EXPERIMENT and (key != FOLDER or len(texts) > 1)]
+
+
+def _differing(configs: Sequence[dict[str, Value]]) -> list[str]:
     keys = dict.fromkeys(key for config in configs for key in config)
     return [key for key in keys if any(config.get(key) != configs[0].get(key) for config in configs)]
 
@@ -164,11 +177,7 @@ def _options(run: RunDir) -> dict[str, Value]:
     A group's default of an option, such as `schedule.lr_decay_factor`, counts by the option that reads it.
     """
     group_defaults = {f".{name}" for name in DEFAULTS_OF_GROUPS}
-    return {
-        key: value
-        for key, value in all_options(run).items()
-        if key not in SAME_EXPERIMENT and f".{key.partition('.')[2]}" not in group_defaults
-    }
+    return {key: value for key, value in all_options(run).items() if f".{key.partition('.')[2]}" not in group_defaults}
 
 
 def drawn_groups(groups: Sequence[RunGroup]) -> list[RunGroup]:

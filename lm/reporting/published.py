@@ -90,6 +90,14 @@ def all_options(run: RunDir) -> dict[str, Any]:
     return {**_default_options(), **_flat_config(run.config)} if run.config else {}
 
 
+def written_options(run: RunDir) -> dict[str, Any]:
+    """Return all options of a run as they are written, so that what follows from another one is the same in all runs.
+
+    Options that are newer than the run have their default. A run without a config has none.
+    """
+    return {**dict(flat(_defaults(None))), **dict(flat(OmegaConf.to_container(run.config)))} if run.config else {}
+
+
 def _flat_config(config: DictConfig) -> dict[str, Any]:
     try:
         return dict(flat(OmegaConf.to_container(config, resolve=True)))

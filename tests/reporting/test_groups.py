@@ -54,6 +54,29 @@ def test_seeds_with_the_options_of_a_preset_share_a_row_however_they_were_typed(
     assert swept_keys(find_runs(sweep)) == ["experiment"]
 
 
+def test_presets_that_differ_in_more_than_the_table_shows_are_told_apart(make_run: MakeRun, sweep: Path) -> None:
+    for preset, dropout, epochs in (("half", 0.5, 5), ("none", 0.0, 9)):
+        make_run(f"experiment={preset}", dropout=dropout, config={"epochs": epochs}, choices={"experiment": preset})
+
+    assert swept_keys(find_runs(sweep)) == ["experiment"]
+
+
+def test_seeds_of_two_machines_share_a_row(make_run: MakeRun, sweep: Path) -> None:
+    for seed, (folder, logger) in enumerate([("/here", "csv"), ("/there", "tensorboard")], start=1):
+        typed = [f"data.dir={folder}", f"logger={logger}", f"trainer.profiler={folder}"]
+        make_run(f"seed={seed}", *typed, seed=seed, config={"data": {"dir": folder}, "logger": logger})
+
+    assert swept_keys(find_runs(sweep)) == []
+
+
+def test_seeds_on_different_texts_do_not_share_a_row(make_run: MakeRun, sweep: Path) -> None:
+    for seed in (1, 2):
+        results = {"corpus": {"name": "text", "sha256": f"{seed}"}}
+        make_run(f"data.dir=/{seed}", seed=seed, config={"data": {"dir": f"/{seed}"}}, results=results)
+
+    assert swept_keys(find_runs(sweep)) == ["data.dir"]
+
+
 def test_runs_whose_configs_cannot_be_resolved_are_not_averaged(make_run: MakeRun, sweep: Path) -> None:
     for seed, size in ((1, 20), (2, 40)):
         make_run(f"seed={seed}", seed=seed, config={"batch_size": size, "init_range": "${of_another_version:1}"})
