@@ -31,8 +31,7 @@ def newest_evaluations(run: RunDir) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the newest entry of a run for each split and label, of the best weights on the corpus of the training.
 
     A run that is trained longer has other weights: the scores of the earlier ones, and those of an ensemble with it,
-    are left out. A file that cannot be
-    read counts as missing: it must not hide the results of a sweep.
+    are left out. A file that cannot be read counts as missing: it must not hide the results of a sweep.
     """
     try:
         entries = run.evaluations

@@ -85,9 +85,9 @@ def unfinished_sweep(overrides: Sequence[str], params: Mapping[str, str] | None)
 
 
 def has_one_corpus(sweep: Path) -> bool:
-    """Return whether all runs of a sweep read the same corpus."""
+    """Return whether all runs of a sweep surely read the same corpus: no preset, which may choose it, is swept."""
     options = saved_options(sweep / "multirun.yaml")
-    return options is not None and not any(key.partition(".")[0] == "data" for key in options.swept)
+    return options is not None and not {key.partition(".")[0] for key in options.swept} & {"data", "experiment"}
 
 
 def saved_options(path: Path) -> SweepOptions | None:

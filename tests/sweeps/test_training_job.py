@@ -82,7 +82,15 @@ def test_a_folder_of_another_run_stops_the_sweep_and_stays_as_it_is(run, train_w
     assert StopFile(run.folder.parent).refusal() == "expected cell=lstm, found gru"
 
 
-@pytest.mark.parametrize(("swept", "stops"), [("cell=lstm,gru", True), ("data=ptb,python_docs", False)])
+@pytest.mark.parametrize(
+    ("swept", "stops"),
+    [
+        ("cell=lstm,gru", True),
+        ("data=ptb,python_docs", False),
+        ("data.level=word,char", False),
+        ("experiment=a,b", False),
+    ],
+)
 def test_a_failed_download_stops_the_sweep_if_all_runs_read_the_same_corpus(run, train_with, swept, stops):
     config = {"hydra": {"overrides": {"task": [swept]}, "sweeper": {"params": None}}}
     OmegaConf.save(OmegaConf.create(config), run.folder.parent / "multirun.yaml")
