@@ -11,14 +11,10 @@ from omegaconf import OmegaConf
 from lm.config import DEFAULTS_OF_GROUPS, dropout_options
 from lm.models.cells import CELLS
 from lm.reporting.columns import format_value, null_or_value
-from lm.reporting.published import Published, all_options, published_for, written_options
+from lm.reporting.published import Published, all_options, options_without_effect, published_for, written_options
 from lm.run_dir import DAMAGED, RunDir, Value
 
-QUIET_TRAINER_OPTIONS = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "profiler")
-SAME_EXPERIMENT = frozenset(
-    {"cell", "cell.name", "dropout", "seed", "resume", "logger", "num_threads", "gpus_per_run"}
-    | {"checkpoint_every_minutes", *(f"trainer.{name}" for name in QUIET_TRAINER_OPTIONS)}
-)
+SAME_EXPERIMENT = options_without_effect() | {"cell", "cell.name", "dropout", "seed"}
 """Options that add no column: cell and dropout always have one, seeds are averaged, the others change no result."""
 
 FOLDER = "data.dir"

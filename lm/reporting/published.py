@@ -54,6 +54,11 @@ def _page() -> dict[str, Any]:
     return dict(page)
 
 
+def options_without_effect() -> frozenset[str]:
+    """Return the options that change no result, but only how fast and how visibly a run is computed."""
+    return frozenset(_page()["without_effect"])
+
+
 @cache
 def published_figures() -> tuple[Published, ...]:
     """Return the published figures that come with the package."""
@@ -107,7 +112,7 @@ def _flat_config(config: DictConfig) -> dict[str, Any]:
 
 def _deciding(options: dict[str, Any]) -> dict[str, Any]:
     """Return the options that decide a run's result."""
-    ignored = set(_page()["ignored"])
+    ignored = {*_page()["ignored"], *options_without_effect()}
     # To Python 1 and true are equal, as options they are not.
     return {
         key: (value, isinstance(value, bool))
