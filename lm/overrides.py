@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from lm.path_lists import exists, split_paths
+from lm.path_lists import matches, split_paths
 
 HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 """Folders that are taken literally, except for interpolations such as `${now:%H-%M-%S}`."""
@@ -82,7 +82,7 @@ def check_override(override: str, multirun: bool) -> None:
     name, equals, value = override.partition("=")
     if not equals and not override.startswith("~"):
         raise ValueError(f"expected an option as name=value, found {override}: --cfg job shows all with their values")
-    if name in HYDRA_FOLDERS and value in ("''", "null"):
+    if name.lstrip("+") in HYDRA_FOLDERS and value in ("''", "null"):
         raise ValueError(f"expected {name} to be a folder, found {value}: leave it out")
     try:
         swept = OverridesParser.create().parse_override(override).is_sweep_override()
@@ -101,11 +101,12 @@ def literal(override: str, names: Collection[str], multirun: bool = False) -> st
     """
     name, equals, value = override.partition("=")
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    if not equals or name not in (*names, *HYDRA_FOLDERS) or quoted or (value == "null" and name not in TEXTS):
+    is_folder = name.lstrip("+") in HYDRA_FOLDERS
+    if not equals or not (is_folder or name in names) or quoted or (value == "null" and name not in TEXTS):
         return override
-    if name in HYDRA_FOLDERS:
+    if is_folder:
         return f"{name}={QuotedString(value, Quote.single).with_quotes()}"
-    if multirun and all(map(exists, paths := split_paths(value))):
+    if multirun and all(map(matches, paths := split_paths(value))):
         return f"{name}={','.join(map(quote_value, paths))}"
     if multirun and is_sweep(override):
         return override

@@ -11,15 +11,10 @@ def split_paths(text: str) -> list[str]:
     """
     parts, names = text.split(","), []
     while parts:
-        count = next((count for count in range(len(parts), 0, -1) if exists(",".join(parts[:count]))), 1)
+        count = next((count for count in range(len(parts), 0, -1) if matches(",".join(parts[:count]))), 1)
         names.append(",".join(parts[:count]))
         parts = parts[count:]
     return names
-
-
-def exists(name: str) -> bool:
-    """Return whether there is a file or a folder of that name, or of that pattern."""
-    return bool(matches(name))
 
 
 def matches(name: str) -> list[str]:

@@ -8,6 +8,8 @@ import csv
 import json
 import math
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +31,6 @@ ENDED = {FINISHED, DIVERGED, PRUNED}
 
 MAX_YAML_CHARACTERS = 1_000_000
 """The largest YAML file that is read: PyYAML needs a minute for ten times as much."""
-
-TRAIN_AGAIN = "delete it and train the run again, or copy it again"
 
 
 def parse_results(text: str) -> dict[str, Any]:
@@ -86,10 +86,8 @@ def read_config(path: Path) -> DictConfig:
         raise FileNotFoundError(
             f"expected the run's config, found no file '{path}': copy the run folder again, with .hydra in it"
         )
-    try:
+    with reading(path, "config"):
         return parse_config(path.read_text(encoding="utf-8"))
-    except Exception as error:
-        raise damaged(path, "config", error) from error
 
 
 @cache
@@ -128,14 +126,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     if not path.is_file():
         raise FileNotFoundError(f"expected a checkpoint, found no file '{path}': type the folder of a trained run")
-    try:
+    with reading(path, "checkpoint"):
         with zipfile.ZipFile(path) as archive:  # PyTorch writes a CRC-32 per tensor, and does not verify them
             if (record := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"wrong checksum of {record}")
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         checkpoint["metadata"], checkpoint["state_dict"]
-    except Exception as error:
-        raise damaged(path, "checkpoint", error) from error
     return checkpoint
 
 
@@ -157,11 +153,8 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
 
     if not path.is_file():
         return {}
-    try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            return dict(arrays)
-    except Exception as error:
-        raise damaged(path, "file of nats", error) from error
+    with reading(path, "file of nats"), path.open("rb") as file, np.load(file) as arrays:
+        return dict(arrays)
 
 
 def read_evaluations(path: Path) -> list[dict[str, Any]]:
@@ -172,12 +165,10 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         return []
-    try:
+    with reading(path, "file of evaluations", "delete it, or copy it again"):
         entries = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(entries, list) or not all(_is_evaluation(entry) for entry in entries):
             raise TypeError("no evaluation")
-    except Exception as error:
-        raise damaged(path, "file of evaluations", error, "delete it, or copy it again") from error
     return entries
 
 
@@ -186,12 +177,18 @@ def _is_evaluation(entry: dict[str, Any]) -> bool:
     return isinstance(entry["ppl"], int | float) and all(isinstance(text, str) for text in texts) and "tuned" in entry
 
 
-def damaged(path: Path, kind: str, error: Exception, advice: str = TRAIN_AGAIN) -> ValueError:
-    """Return the error for a file that PyTorch, PyYAML or OmegaConf cannot read, which raise nearly everything.
+@contextmanager
+def reading(
+    path: Path, kind: str, advice: str = "delete it and train the run again, or copy it again"
+) -> Iterator[None]:
+    """Raise a ValueError if a file cannot be read within the block: PyTorch, PyYAML and OmegaConf raise nearly all.
 
     A file is not damaged if there is no permission to read it, or no memory.
     """
-    if isinstance(error, PermissionError | MemoryError):
-        raise error
-    found = f"'{path}' damaged or of another kind ({type(error).__name__})"
-    return ValueError(f"expected a {kind} of this project, found {found}: {advice}")
+    try:
+        yield
+    except (PermissionError, MemoryError):
+        raise
+    except Exception as error:
+        found = f"'{path}' damaged or of another kind ({type(error).__name__})"
+        raise ValueError(f"expected a {kind} of this project, found {found}: {advice}") from error

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from glob import glob
 from pathlib import Path
 
-from lm.path_lists import exists, split_paths
+from lm.path_lists import matches, split_paths
 from lm.run_dir import RunDir
 
 MARKS = ("results.json", "epochs.csv", ".hydra/config.yaml")
@@ -27,13 +26,15 @@ def find_runs(folder: Path) -> list[RunDir]:
     """
     folder = Path(folder).resolve()
     if not folder.is_dir():
-        raise FileNotFoundError(f"expected a sweep's folder, found nothing at {folder}: type sweep=multirun/FOLDER")
+        raise FileNotFoundError(
+            f"expected a sweep's folder, found nothing at {folder}: type a folder such as multirun/TIME"
+        )
     runs = [
         RunDir(path, "" if path == folder else path.relative_to(folder).as_posix()) for path in _run_folders(folder)
     ]
     if not runs:
         raise FileNotFoundError(
-            f"expected a sweep's folder, found no run folder in {folder}: type sweep=FOLDER with the folder "
+            f"expected a sweep's folder, found no run folder in {folder}: type the folder "
             "that holds folders such as 'cell=lstm,dropout=0.25'"
         )
     return sorted(runs, key=lambda run: (run.number, run.name))
@@ -79,7 +80,7 @@ def runs_in(text: str) -> list[Path]:
         ValueError: if there is nothing before or after a comma.
     """
     names = split_paths(text)
-    if not any(map(exists, names)):
+    if not any(map(matches, names)):
         return [Path(text)]
     if not all(names):
         named = ",".join(filter(None, names))
@@ -95,7 +96,7 @@ def _runs_named(name: str) -> list[Path]:
     if folder.is_dir() and not (folder / "checkpoints").is_dir():
         with suppress(FileNotFoundError):
             return [run.folder for run in find_runs(folder)]
-    if not folder.is_dir() and (found := sorted(one for one in glob(name) if Path(one).is_dir())):
+    if not folder.is_dir() and (found := [one for one in matches(name) if Path(one).is_dir()]):
         runs = [run for one in found for run in _runs_named(one)]
         return [run for run in runs if is_run(run) or (run / "checkpoints").is_dir()] or [folder]
     return [folder]

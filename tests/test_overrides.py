@@ -81,7 +81,7 @@ def test_a_recorded_override_that_is_printed_can_be_typed(value: str):
     assert as_hydra_reads(override) == as_hydra_reads(recorded)
 
 
-@pytest.mark.parametrize("name", ["hydra.run.dir", "hydra.sweep.dir"])
+@pytest.mark.parametrize("name", ["hydra.run.dir", "++hydra.run.dir", "hydra.sweep.dir"])
 def test_hydras_folders_are_literal_but_keep_its_interpolations(name: str):
     assert as_hydra_reads(literal(f"{name}=a,b={{c}} it's", NAMES)) == "a,b={c} it's"
     assert as_hydra_reads(literal(f"{name}=runs/${{oc.decode:five}}", NAMES)) == "runs/five"

@@ -28,7 +28,7 @@ def compare(config: DictConfig) -> None:
     pair = load_pair(options.first, options.second, options.split)
     print_results(overall_sentence(pair))
     folder = Path(options.to) if options.to else pair.first.runs[0].folder / "comparison"
-    print_results(write_differences(pair, folder, options.data_dir))
+    print_results(write_differences(pair, folder, options.data.get("dir")))
 
 
 def main() -> None:

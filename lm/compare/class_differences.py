@@ -35,7 +35,7 @@ def class_differences(pair: RunPair, tokens: pd.DataFrame) -> pd.DataFrame:
         for name in names
         if (member_N := (tokens[kind] == name).to_numpy()).any()
     ]
-    return pd.DataFrame([*rows, *_word_rows(pair, tokens["word"])])
+    return pd.concat([pd.DataFrame(rows), _word_rows(pair, tokens["word"])], ignore_index=True)
 
 
 def largest_words(differences: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -72,12 +72,11 @@ def estimate_class(nats: Sequence[Array], member_N: NDArray[np.bool_]) -> Estima
     return estimate_contrast([(sign, block_means(x_SN)) for sign, x_SN in zip((-1, 1), deviations, strict=True)])
 
 
-def _word_rows(pair: RunPair, words: pd.Series) -> list[dict[str, object]]:
+def _word_rows(pair: RunPair, words: pd.Series) -> pd.DataFrame:
     first, second = (nats_SN.mean(0) for nats_SN in pair.nats)
     frame = pd.DataFrame({"class": words, "first": first, "second": second, "difference": second - first})
     grouped = frame.groupby("class", sort=False)
     means = grouped.mean()
     means["tokens"], means["total"] = grouped.size(), grouped["difference"].sum()
     means["percent"], means["kind"] = 100 * np.expm1(means["difference"]), "word"
-    rows: list[dict[str, object]] = means.sort_values("total").reset_index().to_dict("records")
-    return rows
+    return means.sort_values("total").reset_index()

@@ -30,18 +30,13 @@ class CompareOptions:
         if len(sides) < 2:
             raise ValueError(f"expected the folders of two runs, found {len(sides)}: type python -m lm.compare RUN RUN")
         check_fields(self)
-        check_text("data.dir", self.data_dir, "FOLDER", optional=True)
-
-    @property
-    def data_dir(self) -> Any:
-        """The folder of the corpus's files."""
-        return self.data.get("dir")
+        check_text("data.dir", self.data.get("dir"), "FOLDER", optional=True)
 
 
 def name_folders(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with the first two folders as `first=` and `second=`; flags and their values stay."""
-    names, named = ["first", "second"], []
-    words = parse_arguments(arguments).overrides
+    words, named = parse_arguments(arguments).overrides, []
+    names = [name for name in ("first", "second") if not any(word.startswith(f"{name}=") for word in words)]
     for argument in arguments:
         is_folder = argument in words and ("=" not in argument or bool(matching_folders(argument)))
         named.append(f"{names.pop(0)}={argument}" if is_folder and names else argument)

@@ -17,7 +17,8 @@ from lm.reporting.table import Table
 DIFFERENCES_NOTE = (
     f"Percent is of the perplexity on the tokens of a class, with the 95 % interval for {MIN_TOKENS} tokens or more. "
     "Frequency is that of the word in the training split. Total is the difference in nats of all tokens of a word. A "
-    "gain is a total below zero: the second runs predict the word better. First and second are as the runs were typed."
+    "gain is a total below zero: the second runs predict the word better. First and second are in the order of the "
+    "command line."
 )
 HEADINGS = {
     "frequency": "By frequency of the word",
@@ -30,20 +31,15 @@ HEADINGS = {
 def overall_sentence(pair: RunPair) -> str:
     """Return by how much the second perplexity is lower or higher than the first one."""
     first, second = pair.titles
-    effect = overall_effect(pair)
+    estimate = estimate_contrast([(sign, block_means(nats)) for sign, nats in zip((-1, 1), pair.nats, strict=True)])
+    seeds = tuple(len(nats) for nats in pair.nats)
+    effect = Effect(Change("run", first, second), {}, pair.split, estimate, seeds, paired=True)
     start, perplexity = f"{second} against {first}", PERPLEXITY_NAMES[pair.split]
     if not effect.estimate.is_clear:
-        finding = f"no difference in {perplexity} can be told: {percent_text(effect)}"
+        finding = f"there is no clear difference in {perplexity}: {percent_text(effect)}"
     else:
         finding = f"{perplexity} is {size_text(effect)} {'lower' if effect.estimate.value < 0 else 'higher'}"
     return f"{start}: {finding}, {seeds_text(effect)}{OVER[effect.over]}."
-
-
-def overall_effect(pair: RunPair) -> Effect:
-    """Return the difference on all tokens as an effect."""
-    estimate = estimate_contrast([(sign, block_means(nats)) for sign, nats in zip((-1, 1), pair.nats, strict=True)])
-    seeds = tuple(len(nats) for nats in pair.nats)
-    return Effect(Change("run", *pair.titles), {}, pair.split, estimate, seeds, paired=True)
 
 
 def write_differences(pair: RunPair, folder: Path, data_dir: str | None) -> str:

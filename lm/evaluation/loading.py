@@ -20,7 +20,7 @@ from lm.data.text_reader import PREPARATION
 from lm.data.vocabulary import EOS, Vocabulary
 from lm.models.language_model import LanguageModel
 from lm.run_dir import RunDir
-from lm.run_files import damaged
+from lm.run_files import reading
 
 CHECKPOINTS = ("best", "last")
 
@@ -56,14 +56,12 @@ def load_saved_run(folder: object, checkpoint: str = "best", device: torch.devic
     check_choice("checkpoint", checkpoint, CHECKPOINTS)
     run = RunDir(Path(folder))
     saved = run.checkpoint(checkpoint)
-    try:
+    with reading(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint"):
         model, vocabulary, config = build_model(saved["metadata"])
         weights = saved["state_dict"].items()
         model.load_state_dict({key.removeprefix("model."): one for key, one in weights if key.startswith("model.")})
         corpus = {name: saved["metadata"]["corpus"][name] for name in ("name", "sha256")}
         epoch = saved["epoch"] + 1
-    except Exception as error:
-        raise damaged(run.checkpoints / f"{checkpoint}.ckpt", "checkpoint", error) from error
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return SavedRun(run, checkpoint, model.eval().to(device), vocabulary, config, corpus, epoch)
 

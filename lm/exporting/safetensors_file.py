@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_model, save
 
 from lm.atomic_files import write_file
@@ -12,7 +12,7 @@ from lm.evaluation.loading import SavedRun, build_model
 from lm.exporting.export_metadata import metadata_texts
 from lm.run import Run
 from lm.run_dir import RunDir
-from lm.run_files import damaged
+from lm.run_files import reading
 
 
 def write_safetensors(saved: SavedRun, path: Path) -> None:
@@ -40,13 +40,11 @@ def load_safetensors(path: Path | str, device: torch.device | str = "cpu") -> Ru
         raise FileNotFoundError(
             f"expected a safetensors file, found none at '{path}': type python -m lm.export run=RUN format=safetensors"
         )
-    try:
+    advice = "type python -m lm.export run=RUN format=safetensors again, or copy it again"
+    with reading(Path(path), "safetensors file", advice):
         with safe_open(str(path), framework="pt") as file:
             found = {key: json.loads(text) for key, text in file.metadata().items() if key != "format"}
         model, vocabulary, config = build_model(found)
         load_model(model, str(path))
         corpus, checkpoint = dict(found["corpus"]), str(found["checkpoint"])
-    except (SafetensorError, RuntimeError, LookupError, AttributeError, TypeError, ValueError) as error:
-        advice = "type python -m lm.export run=RUN format=safetensors again, or copy it again"
-        raise damaged(Path(path), "safetensors file", error, advice) from error
     return Run(RunDir(Path(path).parent), checkpoint, model.eval().to(device), vocabulary, config, corpus)

@@ -1,1 +1,1 @@
-"""Many run folders become one table and two figures."""
+"""Many run folders become one report: a table, figures and effects."""

@@ -61,14 +61,9 @@ def deviation(values: Sequence[Any]) -> Value:
     return float(pd.Series(values, dtype=float).std(ddof=1, skipna=False))
 
 
-def interval_end(values: Sequence[Any], end: int) -> Value:
-    """Return the lower (0) or upper (1) end of the 95 % interval of the mean over the seeds, which one seed lacks."""
-    return t_interval(pd.Series(values, dtype=float).to_list())[end]
-
-
 def t_interval_text(values: Sequence[Any]) -> Value:
-    """Return both ends of the interval, as `91.25 to 93.10`."""
-    low, high = t_interval(pd.Series(values, dtype=float).to_list())
+    """Return both ends of the 95 % interval of the mean over the seeds, as `91.25 to 93.10`; one seed has none."""
+    low, high = t_interval(values)
     return f"{format_ppl(low)} to {format_ppl(high)}" if math.isfinite(low) else None
 
 
@@ -120,7 +115,7 @@ def result(key: str) -> Callable[[RunDir], Value]:
 
 def perplexity_columns(weights: str) -> list[Column]:
     """Return the perplexities of the weights `best` or `last`, with standard deviation and interval over the seeds."""
-    ends = {"low": partial(interval_end, end=0), "high": partial(interval_end, end=1)}
+    ends = {"low": lambda values: t_interval(values)[0], "high": lambda values: t_interval(values)[1]}
     values = {name: result(f"{weights}.{name}") for name in PERPLEXITIES}
     return [
         *(Column(name, PERPLEXITIES[name], value, text=format_ppl) for name, value in values.items()),
@@ -133,11 +128,10 @@ def perplexity_columns(weights: str) -> list[Column]:
     ]
 
 
-def first_epoch_near_best(run: RunDir) -> int | None:
+def first_epoch_near_best(run: RunDir) -> float | None:
     """Return the first epoch whose validation perplexity is within 1 % of the run's best one."""
-    curve = {row["epoch"]: row["valid_ppl"] for row in run.epochs if row.get("valid_ppl", math.nan) > 0}
-    best = min(curve.values(), default=math.nan)
-    return next((round(epoch) for epoch, ppl in curve.items() if ppl <= NEAR_BEST * best), None)
+    best = min((row["valid_ppl"] for row in run.epochs if row.get("valid_ppl", math.nan) > 0), default=math.nan)
+    return epochs_to(run, NEAR_BEST * best)
 
 
 COLUMNS = [

@@ -86,9 +86,9 @@ def _no_difference(effect: Effect) -> list[str]:
     change, perplexity = effect.change, PERPLEXITY_NAMES[effect.split]
     if effect.by is None:
         values = f"{noun(change.option, change.after)} and {noun(change.option, change.before)}"
-        return ["no difference in", perplexity, "can be told between", values]
+        return ["there is no clear difference in", perplexity, "between", values]
     places = f"{_place(effect.by.option, effect.by.after)} and {_place(effect.by.option, effect.by.before)}"
-    return ["no difference can be told between the effects of", subject(change), places]
+    return ["there is no clear difference between the effects of", subject(change), places]
 
 
 def _difference(effect: Effect) -> list[str]:

@@ -6,7 +6,7 @@ An interaction is the difference of two effects: whether an option does more in 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, compress, product
 
 import numpy as np
 
@@ -89,9 +89,10 @@ def find_effects(groups: Sequence[RunGroup], split: str = "test", mean: bool = F
         contrasts = _contrasts(settings, samples, changes)
         if not mean:
             return [_effect([contrast], contrast.setting, split, changes) for contrast in contrasts]
-        corpora = dict.fromkeys(contrast.corpus for contrast in contrasts)
-        of_corpora = [[contrast for contrast in contrasts if contrast.corpus == corpus] for corpus in corpora]
-        return [_effect(found, _common(found, settings), split, changes) for found in of_corpora]
+        of_corpora: dict[str, list[Contrast]] = {}
+        for contrast in contrasts:
+            of_corpora.setdefault(contrast.corners[0][1].corpus, []).append(contrast)
+        return [_effect(found, _common(found, settings), split, changes) for found in of_corpora.values()]
 
     with_samples = [setting for setting in settings if tuple(setting.values()) in samples]
     simple = [effect for change in _changes(with_samples) for effect in of(change)]
@@ -146,27 +147,20 @@ def _in_order(values: Sequence[Value]) -> list[Value]:
 
 @dataclass(frozen=True)
 class Contrast:
-    """The samples before and after some changes at one setting of the other options, with their signs."""
+    """The samples of one corpus before and after some changes at one setting of the other options, with their signs."""
 
     setting: dict[str, Value]
     corners: list[tuple[int, Sample]]
-
-    @property
-    def corpus(self) -> str:
-        """The corpus of all samples."""
-        return self.corners[0][1].corpus
 
 
 def _contrasts(settings: Sequence[dict[str, Value]], samples: Samples, changes: Sequence[Change]) -> list[Contrast]:
     """Return the contrasts of one change, or of two for their interaction, that have all of their samples."""
     start = {change.option: change.before for change in changes}
     left_out = {*start, "run"}  # a run has a name in a row of its own, which has no counterpart
-    matching = [setting for setting in settings if start.items() <= setting.items()]
-    found = [(setting, _corners(setting, samples, changes)) for setting in matching]
     return [
         Contrast({option: value for option, value in setting.items() if option not in left_out}, corners)
-        for setting, corners in found
-        if corners
+        for setting in settings
+        if start.items() <= setting.items() and (corners := _corners(setting, samples, changes))
     ]
 
 
@@ -174,7 +168,7 @@ def _corners(setting: dict[str, Value], samples: Samples, changes: Sequence[Chan
     """Return the samples before and after the changes, with their signs in the difference; None if one is missing."""
     corners = []
     for done in product((False, True), repeat=len(changes)):
-        changed = {change.option: change.after for change, is_done in zip(changes, done, strict=True) if is_done}
+        changed = {change.option: change.after for change in compress(changes, done)}
         corners.append(((-1) ** done.count(False), samples.get(tuple((setting | changed).values()))))
     found = [(sign, sample) for sign, sample in corners if sample is not None]
     same = len(found) == len(corners) and len({sample.corpus for _, sample in found}) == 1

@@ -175,7 +175,7 @@ def _wrap(words: Sequence[str], width: int) -> str:
 
 def _legend(groups: Sequence[RunGroup]) -> list[Artist]:
     dropout = [bool(group.values["dropout"]) for group in groups]
-    note = ", dropout on" if all(dropout) else ", dropout on where used" if any(dropout) else ""
+    note = ", with dropout" if all(dropout) else ", with dropout, if any" if any(dropout) else ""
     training = Line2D([], [], color=TRAINING, linestyle="--", marker="s", label=f"training (online{note})")
     training.set_markerfacecolor("white")
     entries: list[Artist] = [

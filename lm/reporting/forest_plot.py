@@ -79,7 +79,7 @@ def _label(axes: Axes, rows: Sequence[float], drawn: Sequence[Effect], count: in
 def _note(drawn: Sequence[Effect], count: int) -> str:
     bases = {effect.over for effect in drawn}
     notes = {
-        "open mark: the interval holds 0": any(
+        "open mark: the interval contains 0": any(
             effect.estimate.has_interval and not effect.estimate.is_clear for effect in drawn
         ),
         "means over the settings of the other options": any(effect.num_settings > 1 for effect in drawn),

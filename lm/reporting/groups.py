@@ -81,7 +81,7 @@ class RunGroup:
 def group_runs(runs: Sequence[RunDir]) -> list[RunGroup]:
     """Group the finished runs by all that was swept but the seed, in the order in which they were started.
 
-    Runs of one seed are not averaged: a group that has a seed twice is a group per run, told apart by `run`.
+    Runs of one seed are not averaged: a group that has a seed twice is a group per run, named by `run`.
     """
     keys = swept_keys(runs)
     groups = _grouped([run for run in runs if run.finished], keys)
@@ -148,11 +148,10 @@ def _reads_dropout(run: RunDir) -> bool:
 
 
 def _grouped(runs: Sequence[RunDir], keys: Sequence[str]) -> list[list[RunDir]]:
-    if not runs:
-        return []
-    frame = pd.DataFrame([values_of(run, keys) for run in runs], dtype=object)
-    numbers = frame.groupby(list(frame), sort=False, dropna=False).ngroup()
-    return [[runs[place] for place in places] for places in numbers.groupby(numbers).groups.values()]
+    groups: dict[tuple[Value, ...], list[RunDir]] = {}
+    for run in runs:
+        groups.setdefault(tuple(values_of(run, keys).values()), []).append(run)
+    return list(groups.values())
 
 
 def _differences(runs: Sequence[RunDir]) -> list[str]:
@@ -187,4 +186,5 @@ def figure_note(groups: Sequence[RunGroup]) -> str:
     several = any(len(group.runs) > 1 for group in groups)
     means, of_each = ("means over the seeds, ", " of each seed") if several else ("", "")
     drawn, note = len(drawn_groups(groups)), CURVES_AND_TABLE.format(means=means, of_each=of_each)
-    return note if drawn == len(groups) else f"{note} Only the best {drawn} of {len(groups)} configurations are drawn."
+    some = f" Only {drawn} of {len(groups)} configurations are drawn: those with the lowest validation perplexity."
+    return note + some * (drawn < len(groups))

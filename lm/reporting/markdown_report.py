@@ -2,9 +2,9 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
@@ -13,12 +13,14 @@ from lm.evaluation.evaluations import newest_evaluations, typed_settings
 from lm.overrides import quote_override, requote
 from lm.reporting.columns import Column, format_count, format_ppl, format_value
 from lm.reporting.effect_sentences import effect_sentence, effects_note
-from lm.reporting.effects import Effect
 from lm.reporting.groups import RunGroup, figure_note
-from lm.reporting.search_results import SearchResults, search_section
+from lm.reporting.search_results import search_section
 from lm.reporting.table import MARK, Table, build_interval_table, build_last_table, escape_markdown
 from lm.run_dir import RunDir, Value
-from lm.run_files import ENDED, FINISHED, PRUNED, parse_yaml
+from lm.run_files import parse_yaml
+
+if TYPE_CHECKING:
+    from lm.reporting.sweep_report import Report
 
 FOLDERS = ("data.dir", "resume", "hydra.run.dir", "hydra.sweep.dir")
 """Options that name a folder of one machine. The page says FOLDER, and knows the corpus by its checksum."""
@@ -32,43 +34,28 @@ FIGURES = {
 """The names of the figures, and their captions."""
 
 
-def report_markdown(
-    folder: Path,
-    runs: Sequence[RunDir],
-    groups: Sequence[RunGroup],
-    table: Table,
-    effects: Sequence[Effect] = (),
-    search: SearchResults | None = None,
-) -> str:
+def report_markdown(report: "Report", groups: Sequence[RunGroup]) -> str:
     """Return the whole page. Its figures are links to the files beside it."""
+    folder, runs = report.folder.resolve(), report.runs
     finished = [run for run in runs if run.finished]
     sections = [
         f"# Report: {escape_markdown(folder.name)}",
         f"{len(finished)} of {len(runs)} runs finished.",
-        *(_results(folder, groups, table) if finished else []),
-        *search_section(folder, search),
-        *_section("Runs that are not finished", unfinished_lines(unfinished_runs(runs, search is not None))),
+        *(_results(folder, groups, report.table) if finished else []),
+        *search_section(folder, report.search),
+        *_section("Runs that are not finished", unfinished_lines(report.unfinished, escape_markdown)),
         *(_conditions(folder, finished) if finished else []),
         *_section("Evaluation methods", _evaluation_table(finished).markdown()),
         *_section("Runs", _run_table(runs).markdown()),
-        *_section("Effects", "\n".join(f"- {escape_markdown(line)}" for line in map(effect_sentence, effects))),
-        *([effects_note(effects)] if effects else []),
+        *_section("Effects", "\n".join(f"- {escape_markdown(line)}" for line in map(effect_sentence, report.effects))),
+        *([effects_note(report.effects)] if report.effects else []),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def unfinished_runs(runs: Iterable[RunDir], searched: bool) -> list[RunDir]:
-    """Return the runs that have no results: failed, diverged, interrupted, damaged, or still running.
-
-    A search has an answer for those that were pruned or have diverged; they are in its table.
-    """
-    ended = ENDED if searched else {FINISHED, PRUNED}
-    return [run for run in runs if run.status not in ended]
-
-
-def unfinished_lines(runs: Iterable[RunDir]) -> str:
-    """Return a line for each run: its name, its status, and the first line of its error."""
-    return "\n".join(f"- {_label(run)}: {run.status}{': ' * bool(run.error)}{run.error}" for run in runs)
+def unfinished_lines(runs: Iterable[RunDir], escape: Callable[[str], str] = str) -> str:
+    """Return a line for each run: its name, its status, and the first line of its error, escaped for a page."""
+    return "\n".join(f"- {_label(run)}: {run.status}{': ' * bool(run.error)}{escape(run.error)}" for run in runs)
 
 
 def _label(run: RunDir) -> str:

@@ -11,11 +11,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lm.checks import install_command
 from lm.reporting.columns import Column, format_ppl
 from lm.reporting.table import Table
 from lm.run_dir import RunDir
-from lm.study import EXTRA, OVERRIDES, check_optuna, has_study, open_study
+from lm.study import OVERRIDES, check_optuna, has_study, open_study
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -123,8 +122,10 @@ def search_section(folder: Path, search: SearchResults | None) -> Iterator[str]:
     if search is None:
         if has_study(folder):
             yield "## Search"
-            install = install_command(EXTRA)
-            yield f"This sweep is a search. Its trials are not shown: type {install}, then write the report again."
+            yield (
+                "This sweep is a search. Its trials are not shown, because its study could not be read: "
+                "`python -m lm.report` prints the reason."
+            )
         return
     yield "## Search"
     yield f"{search.summary()} The best:"

@@ -41,6 +41,10 @@ MIN_BLOCK_TOKENS, MIN_BLOCKS = 50, 20
 """Short texts have fewer blocks. Each has at least 50 tokens, unless that would give fewer than 20 blocks."""
 
 
+MAX_LOG_CHANGE = 700
+"""A change in nats per token whose exponential is nearly the largest float."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A difference of log-perplexity.
@@ -69,13 +73,13 @@ class Estimate:
     @property
     def percent(self) -> float:
         """The difference in percent of perplexity: -20 if the perplexity is a fifth lower."""
-        return 100 * math.expm1(self.value)
+        return _percent(self.value)
 
     @property
     def percent_interval(self) -> tuple[float, float]:
         """The interval in percent of perplexity."""
         low, high = self.log_interval
-        return 100 * math.expm1(low), 100 * math.expm1(high)
+        return _percent(low), _percent(high)
 
     @property
     def is_clear(self) -> bool:
@@ -89,12 +93,17 @@ class Estimate:
         return t_p_value(self.value / self.error, self.df) if self.error else float(self.value == 0)
 
 
-def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the interval of the mean of independent, normally distributed values; NaN of one value."""
+def t_interval(values: Sequence[float | None]) -> tuple[float, float]:
+    """Return the interval of the mean of independent, normally distributed values; NaN of one value, or with None."""
     if len(values) < 2:
         return math.nan, math.nan
-    margin = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return float(np.mean(values)) - margin, float(np.mean(values)) + margin
+    found, count = np.array(values, dtype=float), len(values)
+    margin = t_quantile(count - 1) * float(found.std(ddof=1)) / math.sqrt(count)
+    return float(found.mean()) - margin, float(found.mean()) + margin
+
+
+def _percent(log_change: float) -> float:
+    return math.inf if log_change > MAX_LOG_CHANGE else 100 * math.expm1(log_change)
 
 
 def t_quantile(df: float, level: float = LEVEL) -> float:

@@ -48,8 +48,7 @@ def load_sweep(folder: Path | str) -> SweepFrame:
 
 
 def _options(run: RunDir, keys: list[str]) -> dict[str, Any]:
-    values = values_of(run, keys)
-    return {"cell": values.pop("cell"), "dropout": values.pop("dropout"), "seed": run.value("seed"), **values}
+    return {"cell": None, "dropout": None, "seed": run.value("seed"), **values_of(run, keys)}
 
 
 def _row(run: RunDir, keys: list[str]) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from lm.reporting.markdown_report import (
     sweep_command,
     table_notes,
     unfinished_lines,
-    unfinished_runs,
 )
 from lm.reporting.search_results import SearchResults, read_search
 from lm.reporting.table import Table, build_table
 from lm.run_dir import RunDir
-from lm.run_files import ENDED
+from lm.run_files import ENDED, FINISHED, PRUNED
 from lm.run_search import find_runs
+from lm.study import has_study
 
 MAX_EFFECTS = 20
 """The most effects that are shown one by one; a sweep over many options shows their means over the other options."""
@@ -44,8 +44,12 @@ class Report:
 
     @property
     def unfinished(self) -> list[RunDir]:
-        """The runs that have no results, as `unfinished_runs`."""
-        return unfinished_runs(self.runs, self.search is not None)
+        """The runs that have no results: failed, diverged, interrupted, damaged, or still running.
+
+        A search has an answer for those that were pruned or have diverged; they are in its table.
+        """
+        ended = ENDED if self.search else {FINISHED, PRUNED}
+        return [run for run in self.runs if run.status not in ended]
 
     def terminal_text(self) -> str:
         """Return the table as plain text, the files that were written, the effects, and the runs without results."""
@@ -116,7 +120,7 @@ def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None, f
     groups = group_runs(runs)
     table, search = build_table(groups, extras), read_search(folder, runs)
     # A search looks at the results while it chooses, and is no experiment on what the options do.
-    effects = [] if search else [find_effects(groups, split) for split in ("valid", "test")]
+    effects = [] if has_study(folder) else [find_effects(groups, split) for split in ("valid", "test")]
     if any(len(found) > MAX_EFFECTS for found in effects):
         effects += [find_effects(groups, split, mean=True) for split in ("valid", "test")]
     shown = effects[-1] if effects else []
@@ -129,8 +133,9 @@ def _write_once(folder: Path, runs: list[RunDir], extras: ExtraColumns | None, f
         write_file(folder / "effects.csv", effect_table(found).csv())
     else:
         (folder / "effects.csv").unlink(missing_ok=True)
-    write_file(folder / "report.md", report_markdown(folder.resolve(), runs, groups, table, shown, search))
-    return Report(folder, runs, table, shown, search)
+    report = Report(folder, runs, table, shown, search)
+    write_file(folder / "report.md", report_markdown(report, groups))
+    return report
 
 
 def _write_figures(folder: Path, groups: list[RunGroup], effects: list[Effect], search: SearchResults | None) -> None:

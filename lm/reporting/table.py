@@ -10,7 +10,6 @@ import pandas as pd
 from lm.reporting.columns import COLUMNS, Column, extra_columns, perplexity_columns, t_interval_text
 from lm.reporting.extra_columns import ExtraColumns
 from lm.reporting.groups import RunGroup
-from lm.run_dir import Value
 
 MARK = " *"
 """The mark of the best rows, behind their first cell."""
@@ -97,9 +96,8 @@ def escape_markdown(text: str) -> str:
 
 def build_table(groups: Sequence[RunGroup], extras: ExtraColumns | None = None) -> Table:
     """Return one row per group with the weights of the best validation perplexity."""
-    position = [column.name.startswith("published") for column in COLUMNS].index(True)
     asked = extra_columns(extras or ExtraColumns(), [run for group in groups for run in group.runs])
-    return _table(groups, [*COLUMNS[:position], *asked, *COLUMNS[position:]])
+    return _table(groups, sorted([*COLUMNS, *asked], key=lambda column: column.name.startswith("published")))
 
 
 def build_last_table(groups: Sequence[RunGroup]) -> Table:
@@ -109,37 +107,22 @@ def build_last_table(groups: Sequence[RunGroup]) -> Table:
 
 def build_interval_table(groups: Sequence[RunGroup]) -> Table:
     """Return one row per group of several seeds with the 95 % interval of the mean of each perplexity."""
-    several = [group for group in groups if len(group.runs) > 1]
-    columns = [
-        replace(column, combine=t_interval_text, text=str)
-        for column in perplexity_columns("best")
-        if not column.csv_only
-    ]
-    return _shown_table([*_setting_columns(several), Column("seeds"), *columns], _rows(several, columns))
+    shown = [column for column in perplexity_columns("best") if not column.csv_only]
+    columns = [replace(column, combine=t_interval_text, text=str) for column in shown]
+    return _table([group for group in groups if len(group.runs) > 1], columns, mark=False)
 
 
-def _table(groups: Sequence[RunGroup], columns: Sequence[Column]) -> Table:
+def _table(groups: Sequence[RunGroup], columns: Sequence[Column], mark: bool = True) -> Table:
+    """Return a row per group, without the columns that are empty."""
+    settings = [Column(key, always=True) for key in dict.fromkeys(key for group in groups for key in group.values)]
     seeds = [Column("seeds")] if any(len(group.runs) > 1 for group in groups) else []
-    rows = _rows(groups, columns)
-    return _shown_table([*_setting_columns(groups), *seeds, *columns], rows, best_rows(groups, rows))
-
-
-def _setting_columns(groups: Sequence[RunGroup]) -> list[Column]:
-    return [Column(key, always=True) for key in dict.fromkeys(key for group in groups for key in group.values)]
-
-
-def _rows(groups: Sequence[RunGroup], columns: Sequence[Column]) -> list[dict[str, Value]]:
-    return [
+    rows = [
         {**group.values, "seeds": len(group.runs), **{column.name: column.of(group.runs) for column in columns}}
         for group in groups
     ]
-
-
-def _shown_table(columns: Sequence[Column], rows: Sequence[dict[str, Value]], best: Sequence[int] = ()) -> Table:
-    """Return the table without the columns that are empty."""
-    table = Table.from_rows(columns, rows)
+    table = Table.from_rows([*settings, *seeds, *columns], rows, best_rows(groups, rows) if mark else ())
     used = [column for column in table.columns if column.always or table.values[column.name].notna().any()]
-    return Table.from_rows(used, rows, best)
+    return replace(table, columns=used, values=table.values[[column.name for column in used]])
 
 
 def best_rows(groups: Sequence[RunGroup], rows: Sequence[dict[str, Any]]) -> list[int]:

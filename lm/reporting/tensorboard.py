@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lm.reporting.markdown_report import FIGURES, unfinished_lines
 from lm.reporting.sweep_report import Report
+from lm.reporting.table import escape_markdown
 
 RUN = "report"
 
@@ -20,7 +21,9 @@ def log_report_to_tensorboard(report: Report) -> Path:
     folder = report.folder / RUN
     earlier = list(folder.glob("events.out.tfevents.*"))
     with SummaryWriter(str(folder)) as writer:
-        text = "\n\n".join(filter(None, [report.table.markdown(), unfinished_lines(report.unfinished)]))
+        text = "\n\n".join(
+            filter(None, [report.table.markdown(), unfinished_lines(report.unfinished, escape_markdown)])
+        )
         writer.add_text("report/table", text)
         for name in FIGURES:
             if (report.folder / f"{name}.png").is_file():

@@ -54,7 +54,7 @@ def effect(
         ),
         (
             effect(Change("dropout", 0.25, 0.5), UNCLEAR, {"cell": "lstm"}),
-            "No difference in test perplexity can be told between dropout 0.5 and dropout 0.25 for the LSTM: "
+            "There is no clear difference in test perplexity between dropout 0.5 and dropout 0.25 for the LSTM: "
             "-0.1 % (-1.1 to 0.9), 3 seeds.",
         ),
         (
@@ -112,7 +112,7 @@ def test_an_interaction_helps_or_harms_only_if_both_settings_show_it(sides: tupl
 
 def test_an_interaction_that_is_not_clear_is_said_to_be_so() -> None:
     assert effect_sentence(effect(DROPOUT, UNCLEAR, {"lr": 2}, by=CELL)) == (
-        "No difference can be told between the effects of dropout 0.25 for the GRU and for the LSTM with lr=2: "
+        "There is no clear difference between the effects of dropout 0.25 for the GRU and for the LSTM with lr=2: "
         "its factor on test perplexity is 0.1 % (-0.9 to 1.1) lower for the GRU, 3 seeds."
     )
 

@@ -98,7 +98,7 @@ def test_of_more_configurations_than_can_be_read_the_best_are_drawn_and_the_figu
 
     for draw in (draw_convergence, draw_validation):
         figure = drawn(draw(groups_in(sweep)))
-        assert "Only the best 30 of 33 configurations are drawn." in note_of(figure)
+        assert "Only 30 of 33 configurations are drawn: those with the lowest validation perplexity." in note_of(figure)
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == [f"hidden size {size}" for size in range(3, 33)]
 
@@ -175,8 +175,8 @@ def test_another_configuration_has_no_published_line(make_run: MakeRun, sweep: P
     ("rates", "label"),
     [
         ((0.0,), "training (online)"),
-        ((0.25,), "training (online, dropout on)"),
-        ((0.0, 0.25), "training (online, dropout on where used)"),
+        ((0.25,), "training (online, with dropout)"),
+        ((0.0, 0.25), "training (online, with dropout, if any)"),
     ],
 )
 def test_the_legend_says_whether_training_was_measured_with_dropout(

@@ -42,7 +42,7 @@ def test_open_and_small_marks_are_explained() -> None:
     assert figure is not None
     label = " ".join(figure.axes[0].get_xlabel().split())
     assert "change of test perplexity in percent" in label
-    assert "open mark: the interval holds 0" in label
+    assert "open mark: the interval contains 0" in label
     assert "means over" not in label
     assert "small mark: no interval" in label
 

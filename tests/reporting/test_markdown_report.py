@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 
 from lm.reporting.groups import group_runs
 from lm.reporting.markdown_report import report_markdown, sweep_command
+from lm.reporting.sweep_report import Report
 from lm.reporting.table import build_table
 from lm.run_dir import RunDir
 from lm.run_search import find_runs
@@ -15,7 +16,7 @@ from tests.run_folders import MakeRun
 def page(folder: Path) -> str:
     runs = find_runs(folder)
     groups = group_runs(runs)
-    return report_markdown(folder, runs, groups, build_table(groups))
+    return report_markdown(Report(folder, runs, build_table(groups), []), groups)
 
 
 def row(text: str, *cells: str) -> bool:

@@ -248,6 +248,13 @@ def test_the_terminal_lists_the_unfinished_runs_and_how_to_resume(make_run: Make
     )
 
 
+def test_markdown_shows_an_error_as_it_is(make_run: MakeRun, sweep: Path) -> None:
+    make_run("cell=lstm", results={"status": "failed", "error": "found <unk> in [1]"})
+    report = write_report(sweep, figures=False)
+    assert "- `cell=lstm`: failed: found \\<unk> in \\[1\\]" in (sweep / "report.md").read_text(encoding="utf-8")
+    assert "- `cell=lstm`: failed: found <unk> in [1]" in report.terminal_text()
+
+
 def test_a_sweep_that_trains_is_not_resumed(make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_run("cell=lstm")
     make_run("cell=gru", cell="gru", running=True)
