@@ -10,26 +10,25 @@
 `import lm` loads nothing else: PyTorch and pandas are imported when they are needed.
 """
 
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 __version__ = "0.2.0"
 
 PUBLIC = {
-    "LanguageModelModule": "lm.training.lightning_module",
-    "load_run": "lm.run",
-    "load_sweep": "lm.reporting.sweep_frame",
+    "LanguageModelModule": "lm.training.lightning_module:LanguageModelModule",
+    "load_run": "lm.run:load_run",
+    "load_sweep": "lm.reporting.sweep_frame:load_sweep",
+    "train": "lm.train",
 }
-"""The names of this package, and the modules that define them. `lm.train` is a module that can be called."""
+"""The names of this package, and where they are defined. `lm.train` is a module that can be called."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "train":
-        return import_module("lm.train")
     if name in PUBLIC:
-        return getattr(import_module(PUBLIC[name]), name)
+        return resolve_name(PUBLIC[name])
     raise AttributeError(f"module 'lm' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "train", *PUBLIC})
+    return sorted({*globals(), *PUBLIC})

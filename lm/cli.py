@@ -118,7 +118,7 @@ def one_line(error: BaseException) -> str:
     """Return the message of an error in one line."""
     if isinstance(error, OSError) and error.strerror:
         place = "a file or folder" if error.filename is None else f"the file or folder '{error.filename}'"
-        advice = "make room for it" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "type another one"
+        advice = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "type another one"
         return f"expected to use {place}, found: {error.strerror}; {advice}"
     if str(error).startswith("Error merging override") and error.__cause__:
         return one_line(error.__cause__)  # Hydra's own message does not say what is wrong

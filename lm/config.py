@@ -140,7 +140,7 @@ class Config:
         decays = max(0, self.epochs - self.epochs_at_full_rate) if self.schedule == "decay" else 0
         if abs(decays * math.log10(self.lr_decay_factor)) > 300:
             raise ValueError(
-                f"expected lr_decay_factor to leave the learning rate a float through {decays} decays, "
+                f"expected lr_decay_factor to keep the learning rate in the range of a float for {decays} decays, "
                 f"found {self.lr_decay_factor}: type lr_decay_factor={10 ** (1 / decays):.6f}"
             )
 

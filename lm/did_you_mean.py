@@ -81,7 +81,8 @@ def did_you_mean(config_name: str, error: Exception) -> str | None:
     if name.startswith(OPEN_PREFIXES) and (name in known or not get_close_matches(name, known, cutoff=MATCH_CUTOFF)):
         return None
     if known.get(name):
-        return f"expected an option of what is chosen, found {name}=: add {known[name]}, or leave {name}= out"
+        advice = f"add {known[name]}, or leave {name}= out"
+        return f"expected an option that the chosen config groups have, found {name}=: {advice}"
     return unknown_option(name, config_name, f"{name}=")
 
 

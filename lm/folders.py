@@ -53,16 +53,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         _locked.discard(folder)
-        (folder / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # another user's
+            (folder / LOCK).unlink()
         os.close(descriptor)
 
 
 def _acquire(path: Path) -> int | None:
     """Return the descriptor of the locked file, or None if the disk is read-only, where no process can write."""
     while True:
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError:
+        if (descriptor := _open(path)) is None:
             return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,6 +76,14 @@ def _acquire(path: Path) -> int | None:
         if _is_at(descriptor, path):
             return descriptor
         os.close(descriptor)  # the process that held it has removed it
+
+
+def _open(path: Path) -> int | None:
+    """Return the descriptor of a file, which is new if there is none. That of another user is opened for reading."""
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with suppress(OSError):
+            return os.open(path, flags, 0o666)
+    return None
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -106,9 +113,15 @@ def waiting_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_unused(folder: Path) -> bool:
+    """Return whether a folder has nothing but configs and empty files."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in CONFIG_FILES]
+    return not any(path.stat().st_size for path in files)
+
+
 def remove_unused(folder: Path) -> None:
-    """Remove a folder with nothing but configs, and what is empty then of its parent, or of `outputs/<date>`."""
-    if any(path.is_file() and path.name not in CONFIG_FILES and path.stat().st_size for path in folder.rglob("*")):
+    """Remove a folder that is unused, and what is empty then of its parent, or of `outputs/<date>`."""
+    if not is_unused(folder):
         return
     with suppress(OSError):
         shutil.rmtree(folder)

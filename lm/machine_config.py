@@ -64,16 +64,17 @@ def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictCo
     saved, changeable = run.saved_config(), {"epochs", "data.dir", *field_names(MachineConfig)}
     for key, _, asked in (override.lstrip("+~").partition("=") for override in overrides):
         if key.partition(".")[0] == "logger":
-            OmegaConf.update(saved, "logger", config.logger, merge=False, force_add=True)
+            OmegaConf.update(saved, "logger", config.get("logger"), merge=False, force_add=True)  # none: logger=[]
             continue
         if key in run.choices:
             found: object = as_typed(run.choices[key])
+            asked = asked.strip("'\"")
         else:
             found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
             OmegaConf.update(saved, key, asked, force_add=True)
         if found != asked and key.partition(".")[0] != "trainer" and key not in changeable:
             raise ValueError(
-                f"expected {key}={as_typed(found)} as '{run.folder}' was trained with, found {as_typed(asked)}: "
+                f"expected {key}={as_typed(found)}, with which '{run.folder}' was trained, found {as_typed(asked)}: "
                 f"type {key}={as_typed(found)}, or start a new run"
             )
     return saved

@@ -3,7 +3,6 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from pkgutil import resolve_name
@@ -64,10 +63,5 @@ RESOLVERS = {
 """The function of each resolver as "module:function". It is imported when a config needs it."""
 
 
-def imported_when_called(function: str) -> Callable[..., Any]:
-    """Return a function that is named as "module:function", and not imported before it is needed."""
-    return lambda *arguments: resolve_name(function)(*arguments)
-
-
-for resolver, function in RESOLVERS.items():
-    OmegaConf.register_new_resolver(resolver, imported_when_called(function), replace=True)
+for name, function in RESOLVERS.items():
+    OmegaConf.register_new_resolver(name, lambda *arguments, of=function: resolve_name(of)(*arguments), replace=True)

@@ -229,7 +229,7 @@ class RunDir:
         except Exception as error:
             found = f"is damaged ({type(error).__name__}): copy the run again, or train it again"
             if isinstance(error, PermissionError):
-                found = "cannot be read without the permission: change its permissions"
+                found = "cannot be read, permission denied: change its permissions"
             self._damage[path] = f"{path.relative_to(self.folder)} {found}"
             return missing
 

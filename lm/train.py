@@ -1,7 +1,7 @@
 """Train a model, or a sweep of them.
 
     python -m lm.train cell=lstm dropout=0.25                  # one run
-    python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one table, one figure
+    python -m lm.train -m cell=lstm,gru dropout=0,0.25         # a sweep: four runs, one report
     python -m lm.train -m hydra/launcher=local cell=lstm,gru   # runs in parallel; others: conf/hydra/launcher/
     python -m lm.train -m hydra/sweeper=optuna 'lr=interval(0.3,2)'    # a search over ranges: docs/search.md
     python -m lm.train data.batching=sentences                 # each sentence separately, not one long text

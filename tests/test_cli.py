@@ -34,7 +34,7 @@ COMMANDS = (
         (["hiden_size=3"], "expected an option of lm.train, found hiden_size=: type hidden_size="),
         (["data=text"], "data.dir"),
         (["data.max_length=5"], "found data.max_length= with data.batching=streams: add data.batching=sentences"),
-        (["hydra/launcher=basic"], "expected an option that is read, found hydra/launcher=: add -m"),
+        (["hydra/launcher=basic"], "expected an option that is used, found hydra/launcher=: add -m"),
         (["-m", "hydra.run.dir=x"], "found hydra.run.dir=: type hydra.sweep.dir= instead"),
         (["cutoffs=[9]"], "found cutoffs= with softmax=full: add softmax=adaptive"),
         (
@@ -93,7 +93,7 @@ def test_a_folder_is_read_as_typed_and_a_run_resumes_with_its_own_options(run_co
         assert run_command("lm.train", f"resume={trained.name}", option) == 1
         name = option.partition("=")[0]
         error = capsys.readouterr().err
-        assert f"expected {advice} as '{trained.name}' was trained with, found {option.partition('=')[2]}" in error
+        assert f"expected {advice}, with which '{trained.name}' was trained, found {option.partition('=')[2]}" in error
         assert f"type {name}={advice.partition('=')[2]}, or start a new run" in error
     assert (trained / "results.json").is_file()
 
@@ -164,5 +164,5 @@ def test_ctrl_c_in_a_command_is_said_to_have_stopped_it(run_command, monkeypatch
 def test_an_error_of_several_lines_is_printed_in_one():
     assert one_line(ValueError("expected a,\n  found b")) == "expected a, found b"
     assert one_line(OSError(28, "No space left", "f")) == (
-        "expected to use the file or folder 'f', found: No space left; make room for it"
+        "expected to use the file or folder 'f', found: No space left; free some space"
     )

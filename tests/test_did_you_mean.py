@@ -86,7 +86,10 @@ def test_an_option_of_another_choice_is_refused_with_that_choice(typed: str, cho
         composed("train", typed)
     name = typed.partition("=")[0]
     sentence = did_you_mean("train", error.value)
-    assert sentence == f"expected an option of what is chosen, found {name}=: add {choice}, or leave {name}= out"
+    assert (
+        sentence
+        == f"expected an option that the chosen config groups have, found {name}=: add {choice}, or leave {name}= out"
+    )
     composed("train", choice, typed)  # as advised
 
 

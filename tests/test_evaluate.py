@@ -56,7 +56,7 @@ def test_a_run_and_its_corpus_may_have_moved(evaluated, copy_of_run, corpus_fold
     shutil.copytree(corpus_folder, tmp_path / "a corpus")
     shown = evaluated(copy_of_run, "data.dir=a corpus")
     assert perplexity_shown(shown) == pytest.approx(recorded, abs=1e-4)
-    assert "holds no perplexity of this split" in shown
+    assert "has no perplexity of this split" in shown
 
 
 def test_nothing_is_left_behind(run_command, saved_run, tmp_path):
@@ -384,7 +384,7 @@ def test_the_help_has_the_options_and_no_groups(run_command, capsys):
             ["text=ada", "csv=nowhere/table.csv"],
             "expected to use the file or folder 'nowhere/table.csv', found: No such file",
         ),
-        (["text=ada", "csv=/dev/full"], "found: No space left on device; make room for it"),
+        (["text=ada", "csv=/dev/full"], "found: No space left on device; free some space"),
         (["split=test", "text=ada"], "found split=, which is for a split: leave it out"),
         (["batch_size=3", "file=x"], "found batch_size=, which is for a split: leave it out"),
         (["csv=x.csv"], "found csv=, which is for text= or file=: leave it out"),
@@ -395,8 +395,11 @@ def test_the_help_has_the_options_and_no_groups(run_command, capsys):
         (["data=txt"], "found txt: type data=text"),
         (["data=text", "data.lowercase=true"], "found data.lowercase=, which is for training: leave it out"),
         (["data=text", "text=ada"], "found data=, which is for a split: leave it out"),
-        (["method=dynamic,mc"], "expected method to be one that reads the text, or its composition with temperature"),
-        (["method=mc,cache"], "expected method to read the text once for a cache, found mc,cache: type method=cache"),
+        (["method=dynamic,mc"], "expected one method that reads the text, alone or composed with temperature"),
+        (
+            ["method=mc,cache"],
+            "expected a method with one hidden state per word for a cache, found mc,cache: type method=cache",
+        ),
         (["method=cache,cache"], "found cache,cache: type method=cache"),
         (
             ["method=temperature", "temperature={a: 1}"],

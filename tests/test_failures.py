@@ -73,7 +73,7 @@ def test_a_failure_that_cannot_be_written_is_printed_and_the_sweep_continues(
     output = capsys.readouterr().out
     for seed in (1, 2):
         run = run_of(tmp_path / "sweep", f"seed={seed}")
-        assert f"'{run.results_path}', found: No space left on device; make room for it" in output
+        assert f"'{run.results_path}', found: No space left on device; free some space" in output
         assert f"- `{run.name}`: running or interrupted" in output
 
 
@@ -124,13 +124,13 @@ def test_a_model_too_large_for_the_memory_fails_its_run_and_no_other(run_command
     assert run_command("lm.train", "-m", *words, "hydra.sweep.dir=sweep") == 1
     assert statuses(tmp_path / "sweep") == {"hidden_size=4000000": "failed", "hidden_size=16": "finished"}
     run = run_of(tmp_path / "sweep", "hidden_size=4000000")
-    assert "found no room for 256000000000000 bytes: type a smaller" in run.results["error"]
+    assert "found too little for 256000000000000 bytes more: type a smaller" in run.results["error"]
     assert "Traceback" not in (run.folder / "train.log").read_text()
 
 
 def test_a_single_run_too_large_for_the_memory_ends_in_one_sentence(run_command, small, capsys):
     assert run_command("lm.train", *small, "hidden_size=4000000", "embedding_size=16") == 1
-    assert capsys.readouterr().err.startswith("error: expected the model and its batches to fit into memory")
+    assert capsys.readouterr().err.startswith("error: expected memory for the model and its batches")
 
 
 @pytest.mark.parametrize("launcher", ["basic", "local", "gpus"])

@@ -67,6 +67,20 @@ def test_a_folder_that_nothing_can_be_written_to_needs_no_lock(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
+def test_the_lock_of_another_user_counts(tmp_path, other_process, monkeypatch):
+    open_file = os.open
+
+    def refuse_writing(path, flags, mode=0o777):
+        if flags & os.O_RDWR:
+            raise PermissionError
+        return open_file(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refuse_writing)
+    assert in_use(tmp_path)
+    other_process.communicate("end\n")
+    assert not in_use(tmp_path)
+
+
 def test_a_new_folder_gets_a_free_name(tmp_path):
     names = [create_folder(tmp_path / "multirun" / "12-00-00").name for _ in range(3)]
     assert names == ["12-00-00", "12-00-00_2", "12-00-00_3"]

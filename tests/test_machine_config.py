@@ -23,16 +23,25 @@ def test_a_resumed_run_takes_options_of_the_machine_and_refuses_those_that_defin
     config, run = save_config(tmp_path), RunDir(tmp_path)
     asked = OmegaConf.merge(config, {"num_threads": 1, "hidden_size": 32})
     assert resumed(asked, run, ["num_threads=1"]) == OmegaConf.merge(config, {"num_threads": 1})
-    with pytest.raises(ValueError, match=r"expected hidden_size=16 .*, found 32: type hidden_size=16"):
+    with pytest.raises(ValueError, match=r"expected hidden_size=16, .*, found 32: type hidden_size=16"):
         resumed(asked, run, ["hidden_size=32"])
 
 
 def test_a_resumed_run_is_advised_to_type_its_options_as_they_are_typed(tmp_path):
     config, run = save_config(tmp_path), RunDir(tmp_path)
-    with pytest.raises(ValueError, match=r"expected patience=null as .*, found 3: type patience=null, or start a new"):
+    with pytest.raises(
+        ValueError, match=r"expected patience=null, with which .*, found 3: type patience=null, or start a new"
+    ):
         resumed(OmegaConf.merge(config, {"patience": 3}), run, ["patience=3"])
     OmegaConf.save({"hydra": {"runtime": {"choices": {"experiment": None}}}}, tmp_path / ".hydra" / "hydra.yaml")
     run = RunDir(tmp_path)
     assert resumed(config, run, ["experiment=null"]) == config
-    with pytest.raises(ValueError, match=r"expected experiment=null as .*, found demo: type experiment=null"):
+    assert resumed(config, run, ["experiment='null'"]) == config
+    with pytest.raises(ValueError, match=r"expected experiment=null, with which .*, found demo: type experiment=null"):
         resumed(config, run, ["experiment=demo"])
+
+
+def test_a_resumed_run_may_have_no_logger(tmp_path):
+    config, run = save_config(tmp_path), RunDir(tmp_path)
+    without = OmegaConf.create({key: value for key, value in config.items() if key != "logger"})  # after logger=[]
+    assert not MachineConfig.from_hydra(resumed(without, run, ["logger=[]"])).logger

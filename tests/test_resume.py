@@ -153,7 +153,7 @@ def test_a_schedule_that_ends_with_the_last_epoch_is_not_resumed_with_more_epoch
     words = (*small, "schedule=cosine", "hydra.run.dir=run")
     assert run_command("lm.train", *words) == 0
     assert run_command("lm.train", "resume=run", "epochs=3") == 1
-    assert "was trained with, found 3: type epochs=2" in capsys.readouterr().err
+    assert "was trained, found 3: type epochs=2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_run_can_be_given_more_epochs_but_no_other_cell(run_command, finished,
     assert len(finished.epochs) == 3
     assert run_command("lm.train", "resume=run", "epochs=2") == 1
     assert run_command("lm.train", "resume=run", "cell=gru") == 1
-    assert "expected cell=lstm as 'run' was trained with, found gru: type cell=lstm" in capsys.readouterr().err
+    assert "expected cell=lstm, with which 'run' was trained, found gru: type cell=lstm" in capsys.readouterr().err
 
 
 def test_a_run_given_more_epochs_resumes_to_them_without_typing_them_again(
@@ -332,7 +332,7 @@ def test_a_run_given_more_epochs_resumes_to_them_without_typing_them_again(
     assert (len(run.epochs), run.saved_config().epochs) == (1, 3)
     # The second epoch has begun: its weights are not those of one epoch.
     assert run_command("lm.train", "resume=run", "epochs=1") == 1
-    assert f"expected epochs=3 as '{run.folder}' was trained with, found 1" in capsys.readouterr().err
+    assert f"expected epochs=3, with which '{run.folder}' was trained, found 1" in capsys.readouterr().err
     assert run_command("lm.train", "resume=run") == 0
     assert (len(run.epochs), run.results["epochs"]) == (3, 3)
 
@@ -375,7 +375,7 @@ def test_a_sweep_of_another_configuration_is_refused_and_left_as_it_was(run_comm
     before = left_by(tmp_path / "sweep")
     assert run_command("lm.train", *words, "lr=0.5") == 1
     refusal = capsys.readouterr().err
-    assert refusal.startswith("error: expected no lr= as '")
+    assert refusal.startswith("error: expected no lr=, with which '")
     assert "found 0.5: leave it out, or another hydra.sweep.dir=" in refusal
     assert left_by(tmp_path / "sweep") == before
 

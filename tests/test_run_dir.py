@@ -57,7 +57,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
 
     monkeypatch.setattr(Path, "read_text", refuse)
     [run] = find_runs(sweep)
-    assert run.error == ".hydra/hydra.yaml cannot be read without the permission: change its permissions"
+    assert run.error == ".hydra/hydra.yaml cannot be read, permission denied: change its permissions"
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ class Variant:
         except (EOFError, ConnectionResetError):
             self._process.join()
             raise ChildProcessError(
-                f"expected the process of {self.name} to go on, found that it ended with status "
-                f"{self._process.exitcode}: if memory was full, type a smaller hidden_size or batch_size"
+                f"expected the process of {self.name} to continue, found exit status "
+                f"{self._process.exitcode}: if it ran out of memory, type a smaller hidden_size or batch_size"
             ) from None
         if isinstance(report, Exception):
             raise report

@@ -25,7 +25,10 @@ class CorpusDataModule(pl.LightningDataModule):
         self.corpus, self.batching = corpus, batching
         self.train, self.valid = batching.training(corpus), batching.validation(corpus)
         if self.valid.batch_size < batching.batch_size:
-            log.info(f"the valid split has too few words for the batch size: it is read with {self.valid.batch_size}")
+            log.info(
+                "the validation split has too few words for this batch size: "
+                f"it is read with batch size {self.valid.batch_size}"
+            )
 
     @property
     def shard(self) -> Shard:

@@ -31,13 +31,14 @@ class Composition:
         wrapping = [name for name in wrappers() if name in self.names]
         if len(readers) > 1 or len(set(self.names)) < len(self.names):
             raise ValueError(
-                f"expected method to be one that reads the text, or its composition with {' and '.join(wrappers())}, "
+                f"expected one method that reads the text, alone or composed with {' and '.join(wrappers())}, "
                 f"found {','.join(self.names)}: type method={','.join([*readers[:1], *wrapping])}"
             )
         self.method().check()
         if self.method().needs_hidden and not self.reader().has_hidden:
             raise ValueError(
-                f"expected method to read the text once for a cache, found {','.join(self.names)}: type method=cache"
+                f"expected a method with one hidden state per word for a cache, found {','.join(self.names)}: "
+                "type method=cache"
             )
 
     def reader(self) -> Method:

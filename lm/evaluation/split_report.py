@@ -103,7 +103,7 @@ def recorded_perplexity(saved: SavedRun, split: str) -> tuple[float | None, Mapp
 def compare_with_recorded(found: EvalResult, ppl: float | None, protocol: Mapping[str, Any]) -> str:
     """Return in words how a perplexity differs from the recorded one, and what differs in how they were measured."""
     if ppl is None:
-        return "holds no perplexity of this split"
+        return "has no perplexity of this split"
     relative = found.ppl / ppl - 1
     if math.isnan(relative):
         verdict = "this one is not a number"

@@ -15,8 +15,8 @@ from lm.checks import unexpected
 DIV_VALUE = 4
 """How many times smaller each part's vectors are than those of the part before it, as in Grave et al. (2017)."""
 
-SHARES = (1 / 64, 1 / 8)
-"""The default cutoffs, as shares of the vocabulary: where a step is fast with two clusters (docs/log.md)."""
+FRACTIONS = (1 / 64, 1 / 8)
+"""The default cutoffs, as fractions of the vocabulary: where a step is fast with two clusters (docs/log.md)."""
 
 
 def check_cutoffs(name: str, cutoffs: object) -> None:
@@ -31,7 +31,7 @@ def check_cutoffs(name: str, cutoffs: object) -> None:
 
 def check_clusters(hidden_size: int, cutoffs: Sequence[int] | None) -> None:
     """Raise a ValueError if the hidden states that the decoder reads are too small for so many clusters."""
-    clusters = len(cutoffs or SHARES)
+    clusters = len(cutoffs or FRACTIONS)
     if hidden_size < (least := DIV_VALUE**clusters):
         raise ValueError(
             f"expected last_hidden_size of at least {least} with softmax=adaptive and {clusters} cutoffs, "
@@ -45,7 +45,7 @@ def vocabulary_cutoffs(vocabulary_size: int, cutoffs: Sequence[int] | None) -> l
     Raises:
         ValueError: if one is not below the vocabulary's size.
     """
-    found = cutoffs or [max(rank, int(share * vocabulary_size)) for rank, share in enumerate(SHARES, start=1)]
+    found = cutoffs or [max(rank, int(part * vocabulary_size)) for rank, part in enumerate(FRACTIONS, start=1)]
     if found[-1] >= vocabulary_size:
         raise ValueError(
             f"expected cutoffs below {vocabulary_size}, the number of words of the vocabulary, found {list(found)}: "

@@ -26,7 +26,7 @@ def linear_recurrence(a_TBH: Tensor, b_TBH: Tensor, h0_BH: Tensor) -> Tensor:
 
 
 def scan(a_TBH: Tensor, b_TBH: Tensor) -> Tensor:
-    """Return the states of the recurrence from a state of zero."""
+    """Return the states of the recurrence from a zero initial state."""
     a_TBH, b_TBH = a_TBH.clone(), b_TBH.clone()
     taken = 1
     while taken < len(b_TBH):

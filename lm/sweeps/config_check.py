@@ -31,30 +31,26 @@ class Unread(NamedTuple):
     """Options that nothing reads in some configs.
 
     Args:
-        prefix: how their names begin.
+        prefix: how their names begin, or a tuple of beginnings.
         key: the config key that decides.
         values: its values with which they are not read.
         instead: what to type with them, or instead of them.
     """
 
-    prefix: str
+    prefix: str | tuple[str, ...]
     key: str
     values: tuple[Any, ...]
     instead: str
 
 
-STREAMS = ("data.batching", ("streams",), "add data.batching=sentences")
-SINGLE_RUN = ("hydra.mode", ("RUN",), "add -m")
+OF_SENTENCES = tuple(f"data.{name}" for name in SENTENCE_OPTIONS)
+OF_SWEEPS = ("hydra/launcher", "hydra.launcher.", "hydra/sweeper", "hydra.sweeper.", "hydra.sweep.")
 UNREAD = (
-    *(Unread(f"data.{name}", *STREAMS) for name in SENTENCE_OPTIONS),
+    Unread(OF_SENTENCES, "data.batching", ("streams",), "add data.batching=sentences"),
     Unread("seq_len", "data.batching", ("sentences",), "add data.batching=streams"),
     Unread("cell.lr", "optimizer.name", WITHOUT_CELL_LR, "type lr= instead"),
     Unread("cutoffs", "softmax", ("full",), "add softmax=adaptive"),
-    Unread("hydra/launcher", *SINGLE_RUN),
-    Unread("hydra.launcher.", *SINGLE_RUN),
-    Unread("hydra/sweeper", *SINGLE_RUN),
-    Unread("hydra.sweeper.", *SINGLE_RUN),
-    Unread("hydra.sweep.", *SINGLE_RUN),
+    Unread(OF_SWEEPS, "hydra.mode", ("RUN",), "add -m"),
     Unread("hydra.run.dir", "hydra.mode", ("MULTIRUN",), "type hydra.sweep.dir= instead"),
     Unread("gpus_per_run", "hydra/launcher", ("basic", "local", "joblib"), "add -m hydra/launcher=gpus"),
     *(
@@ -166,7 +162,7 @@ def unread_options(config: DictConfig, hydra: DictConfig, overrides: Sequence[st
             value = values.get(unread.key, OmegaConf.select(config, unread.key))
             if name.startswith(unread.prefix) and value in unread.values:
                 found = f"{name}= with {unread.key}={value}" if unread.key != "hydra.mode" else f"{name}="
-                sentences[name] = f"expected an option that is read, found {found}: {unread.instead}, or leave it out"
+                sentences[name] = f"expected an option that is used, found {found}: {unread.instead}, or leave it out"
     return sentences
 
 

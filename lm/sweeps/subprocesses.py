@@ -1,4 +1,4 @@
-"""A process for each run, so that one that is killed, because memory runs out for example, ends no other run.
+"""A process for each run, so that one that is killed, for example because it is out of memory, ends no other run.
 
 A fork server loads all modules once. Each process is then forked from it within milliseconds.
 """

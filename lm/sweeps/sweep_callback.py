@@ -118,7 +118,7 @@ def claim(folder: Path, named: bool) -> Path:
 
 def _is_typed(config: DictConfig, key: str) -> bool:
     unresolved: Any = OmegaConf.to_container(config.hydra.overrides)  # the number of the job is not known yet
-    return any(override.partition("=")[0] == key for override in unresolved["hydra"])
+    return any(override.lstrip("+").partition("=")[0] == key for override in unresolved["hydra"])
 
 
 def remove_duplicates(config: DictConfig) -> SweepOptions:
@@ -150,12 +150,12 @@ def check_sweepable(config: DictConfig, options: SweepOptions) -> None:
         if config.hydra.runtime.choices["hydra/sweeper"] == "basic":
             raise ValueError(f"expected values of {key} to sweep over, found an interval: add hydra/sweeper=optuna")
     for key in options.swept.keys() & set(EXCLUDED_FROM_RUN_NAME):
-        raise ValueError(f"expected one {key}= for all runs of a sweep, found several: type a sweep for each")
+        raise ValueError(f"expected one {key}= for all runs of a sweep, found several: start a sweep for each")
     for devices in options.swept.get("trainer.devices") or [config.trainer.devices]:
         if not re.fullmatch(r"1|\[[^,]+\]", str(devices)):
             raise ValueError(
                 f"expected one device for each run of a sweep, found trainer.devices={devices}: "
-                "type trainer.devices=1, or each run by itself, without -m"
+                "type trainer.devices=1, or start each run by itself, without -m"
             )
 
 

@@ -50,7 +50,8 @@ def _difference(run: RunDir, key: str, trained: str | None, asked: str | None) -
     found = "none" if asked is None else asked
     advice = "leave it out" if trained is None else f"type {key}={trained}"
     return (
-        f"expected {expected} as '{run.folder}' was trained with, found {found}: {advice}, or another hydra.sweep.dir="
+        f"expected {expected}, with which '{run.folder}' was trained, found {found}: "
+        f"{advice}, or another hydra.sweep.dir="
     )
 
 

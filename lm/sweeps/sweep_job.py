@@ -16,12 +16,12 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from lm.cli import USER_ERRORS, one_line
+from lm.folders import is_unused
 from lm.run_dir import RunDir
 from lm.run_files import FAILED, INTERRUPTED, NOT_STARTED
 from lm.sweeps.stop_file import StopFile
 from lm.sweeps.subprocesses import ignore_terminal_signals, start_process
 from lm.sweeps.sweep_dir import runs_of_sweep
-from lm.training.loggers import has_logged
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,9 @@ def is_sequential(hydra: HydraConf) -> bool:
 def record_failure(run: RunDir, status: int) -> None:
     """Record that the process of a run has ended without an outcome."""
     if status == -signal.SIGKILL:
-        error = "killed by SIGKILL, probably out of memory: type fewer runs at a time, or a smaller batch_size"
+        error = (
+            "killed by SIGKILL, probably out of memory: train fewer runs at the same time, or type a smaller batch_size"
+        )
     else:
         error = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
     log.error(f"{run.name} failed: {error}")
@@ -178,7 +180,7 @@ def record_stop(run: RunDir, stop: StopFile) -> None:
 
 def record_single_failure(run: RunDir, error: Exception) -> None:
     """Record the error of a run that had started. Earlier results stay."""
-    if not run.results_path.exists() and has_logged(run):
+    if not run.results_path.exists() and not is_unused(run.folder):
         message = one_line(error) if isinstance(error, USER_ERRORS) else f"{type(error).__name__}: {error}"
         record(run, FAILED, message)
         log_to_file(f"failed: {message}")

@@ -54,9 +54,6 @@ from lm.training.trainer import check_limits, fit, trainer_arguments
 
 log = logging.getLogger(__name__)
 
-TrainArguments = tuple[Config, MachineConfig, RunDir, int | None]
-"""The arguments of `train_run`."""
-
 
 @explain_out_of_memory()
 def train_run(
@@ -138,7 +135,7 @@ def training_results(
 
 
 def describe_start(corpus: Corpus, run: RunDir, device: torch.device, precision: str) -> str:
-    """Return what a run says before it trains."""
+    """Return what a run prints before it trains."""
     tokens = ", ".join(f"{split} {len(ids):,}" for split, ids in corpus.splits.items())
     unk = ", ".join(f"{split} {found['fraction']:.2%}" for split, found in corpus.unk.items())
     return (
@@ -155,7 +152,7 @@ def result_text(results: dict[str, Any], run: RunDir) -> str:
 
 
 def describe_corpus(corpus: Corpus) -> dict[str, Any]:
-    """Return what `results.json` says of the corpus."""
+    """Return what `results.json` records of the corpus."""
     return {
         "name": corpus.name,
         "sha256": corpus.sha256,
@@ -166,7 +163,7 @@ def describe_corpus(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def train_arguments(composed: DictConfig, run: RunDir) -> TrainArguments:
+def train_arguments(composed: DictConfig, run: RunDir) -> tuple[Config, MachineConfig, RunDir, int | None]:
     """Return the arguments of `train_run`, checked."""
     size = OmegaConf.select(composed, "equal_parameters.vocabulary_size")
     return Config.from_hydra(composed), MachineConfig.from_hydra(composed), run, size
@@ -177,7 +174,10 @@ def train_single(composed: DictConfig, folder: Path, typed: Sequence[str]) -> fl
     run = RunDir(folder)
     job = train_arguments(composed if composed.resume is None else resumed(composed, run, typed), run)
     if getattr(rank_zero_only, "rank", 0) != 0:
-        return train_rank(job)
+        logging.disable()  # only the process of the first device writes and logs
+        with suppress(Interrupted, Diverged):
+            train_run(*job)
+        return math.nan
     try:
         results = train_run(*job)
         if (folder.parent / "multirun.yaml").is_file():
@@ -234,11 +234,3 @@ def train_in_sweep(
         log.error(f"{run.name} failed: {message}", exc_info=None if expected else error)
         diverged = isinstance(error, Diverged)
         record(run, DIVERGED if diverged else FAILED, message if diverged else f"{type(error).__name__}: {message}")
-
-
-def train_rank(job: TrainArguments) -> float:
-    """Train in the process of a further device. Only that of the first device writes and logs."""
-    logging.disable()
-    with suppress(Interrupted, Diverged):
-        train_run(*job)
-    return math.nan

@@ -60,21 +60,16 @@ class BestCheckpoint(ModelCheckpoint):
         )
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Have the last epoch validated, whose weights may be the best, also with `check_val_every_n_epoch`."""
+        """Have the last epoch validated, whose weights may be the best, even with `check_val_every_n_epoch`."""
         if trainer.current_epoch + 1 == trainer.max_epochs:
             trainer.check_val_every_n_epoch = 1
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best score, also if the run's folder was moved, where Lightning would forget it."""
-        assert self.dirpath is not None
-        folder = Path(self.dirpath)
-
-        def here(path: str) -> str:
-            return str(folder / Path(path).name) if path else path
-
-        paths = {key: here(state_dict[key]) for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
-        best_models = {here(path): score for path, score in state_dict["best_k_models"].items()}
-        super().load_state_dict({**state_dict, **paths, "best_k_models": best_models, "dirpath": self.dirpath})
+        """Restore the best score, even if the run's folder was moved, where Lightning would forget it."""
+        best = f"{self.dirpath}/best.ckpt" if state_dict["best_model_path"] else ""
+        models = {best: state_dict["best_model_score"]} if best else {}
+        paths = {"dirpath": self.dirpath, "best_model_path": best, "kth_best_model_path": best, "best_k_models": models}
+        super().load_state_dict({**state_dict, **paths})
 
 
 class LastCheckpoint(pl.Callback):

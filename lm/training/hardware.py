@@ -40,10 +40,9 @@ def explain_out_of_memory() -> Iterator[None]:
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
             raise
         asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
-        found = f"no room for {asked[1]}" if asked else "it full"
+        found = f"too little for {asked[1]} more" if asked else "too little"
         raise MemoryError(
-            f"expected the model and its batches to fit into memory, found {found}: "
-            "type a smaller hidden_size or batch_size"
+            f"expected memory for the model and its batches, found {found}: type a smaller hidden_size or batch_size"
         ) from error
 
 

@@ -28,13 +28,11 @@ class LoggerEntry:
         class_name: in `pytorch_lightning.loggers`.
         arguments: the arguments for a run that resumes from a step, or from None if it is new.
         package: the module that it imports, and the extra of this project that installs it; empty: none.
-        trace: a pattern of its files in the folder of the run.
     """
 
     class_name: str
     arguments: Callable[[RunDir, int | None], LoggerOptions]
     package: str = ""
-    trace: str = ""
 
 
 def _tensorboard(run: RunDir, resumed_from: int | None) -> LoggerOptions:
@@ -60,9 +58,9 @@ def _mlflow(run: RunDir, resumed_from: int | None) -> LoggerOptions:
 
 
 LOGGERS = {
-    "tensorboard": LoggerEntry("TensorBoardLogger", _tensorboard, trace="events.out.tfevents.*"),
-    "csv": LoggerEntry("CSVLogger", _csv, trace="csv*"),
-    "wandb": LoggerEntry("WandbLogger", _wandb, "wandb", "wandb"),
+    "tensorboard": LoggerEntry("TensorBoardLogger", _tensorboard),
+    "csv": LoggerEntry("CSVLogger", _csv),
+    "wandb": LoggerEntry("WandbLogger", _wandb, "wandb"),
     "mlflow": LoggerEntry("MLFlowLogger", _mlflow, "mlflow"),
 }
 
@@ -128,9 +126,3 @@ def closing_loggers() -> Iterator[None]:
     finally:
         if (wandb := sys.modules.get("wandb")) is not None and wandb.run is not None:
             wandb.finish()
-
-
-def has_logged(run: RunDir) -> bool:
-    """Return whether a run has begun to train."""
-    patterns = [entry.trace for entry in LOGGERS.values() if entry.trace]
-    return run.epochs_path.is_file() or any(any(run.folder.glob(pattern)) for pattern in patterns)

@@ -57,7 +57,7 @@ def check_resumable(run: RunDir, metadata: dict[str, Any]) -> None:
                     "copy the run folder again, or type another folder"
                 )
             raise RunMismatch(
-                f"expected {expected} as '{run.folder}' was trained with, found {other}: "
+                f"expected {expected}, with which '{run.folder}' was trained, found {other}: "
                 f"type {expected}, or another folder"
             )
 

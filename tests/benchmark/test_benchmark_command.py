@@ -86,7 +86,7 @@ def test_the_first_step_is_measured_with_the_options_of_training(monkeypatch):
         (["hidden_size=0"], "expected hidden_size to be"),
         (["data.batching=sentences"], "expected data.batching to be one of streams, found 'sentences'"),
         (["precision=64-true"], "expected precision to be one of auto, 32-true, found '64-true'"),
-        (["batch_size=2147483647", "vocabulary_size=30"], "expected the model and its batches to fit into memory"),
+        (["batch_size=2147483647", "vocabulary_size=30"], "expected memory for the model and its batches"),
         (["-m", "steps=0,5"], "expected steps to be a whole number of at least 10, found 0"),
         (["stesp=3"], "found stesp=: type steps="),
     ],

@@ -41,7 +41,9 @@ def test_a_validation_split_that_is_too_short_is_read_with_a_smaller_batch_size(
     module.trainer = SimpleNamespace(global_rank=0, world_size=1)
     assert (module.valid.batch_size, module.val_dataloader().batch_size) == (width, width)
     assert module.train_dataloader().batch_size == batch_size
-    assert caplog.messages == logged * ["the valid split has too few words for the batch size: it is read with 11"]
+    assert caplog.messages == logged * [
+        "the validation split has too few words for this batch size: it is read with batch size 11"
+    ]
 
 
 def test_a_training_split_that_is_too_short_is_refused():

@@ -49,7 +49,7 @@ def test_without_results_there_is_no_recorded_perplexity(copy_of_run, results):
 def test_a_comparison_says_how_far_apart_two_perplexities_are(ppl, verdict):
     one = EvalResult(nats=0.0, tokens=10, protocol=PROTOCOL)
     assert compare_with_recorded(one, ppl, PROTOCOL) == verdict
-    assert compare_with_recorded(one, None, {}).startswith("holds no perplexity")
+    assert compare_with_recorded(one, None, {}).startswith("has no perplexity")
 
 
 def test_a_comparison_says_what_differs_in_how_two_perplexities_were_measured():

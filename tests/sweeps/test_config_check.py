@@ -119,7 +119,7 @@ def unread(*overrides, mode="RUN", launcher="basic", batching="streams", schedul
 )
 def test_an_option_that_nothing_reads_is_refused(override, values, found):
     [sentence] = unread(override, **values)
-    assert re.match(r"expected an option that is read, found .*, or leave it out$", sentence)
+    assert re.match(r"expected an option that is used, found .*, or leave it out$", sentence)
     assert found in sentence
 
 

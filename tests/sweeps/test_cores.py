@@ -3,22 +3,20 @@ import os
 import pytest
 
 from lm.sweeps import cores as module
-from lm.sweeps.cores import cores, cores_per_run, num_workers
+from lm.sweeps.cores import cores, cores_per_run
 
 
 @pytest.mark.parametrize(
-    ("machine", "runs", "workers", "each"),
-    [(1, 4, 1, 1), (2, 4, 2, 1), (16, 4, 4, 4), (6, 4, 4, 1), (8, 1, 1, 8)],
+    ("machine", "runs", "each"),
+    [(1, 4, 1), (2, 4, 1), (16, 4, 4), (6, 4, 1), (8, 1, 8)],
 )
-def test_the_runs_share_all_cores(monkeypatch, machine, runs, workers, each):
+def test_the_runs_share_all_cores(monkeypatch, machine, runs, each):
     monkeypatch.setattr(module, "cores", lambda: machine)
-    assert num_workers(runs) == workers
     assert cores_per_run([f"seed=range({runs})"], None) == each
 
 
 def test_there_is_one_run_per_core_if_the_sweeper_decides_how_many_there_are(monkeypatch):
     monkeypatch.setattr(module, "cores", lambda: 6)
-    assert num_workers(None) == 6
     assert cores_per_run(["dropout=interval(0,0.5)"], None) == 1
 
 

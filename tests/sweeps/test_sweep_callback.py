@@ -140,7 +140,7 @@ def test_two_runs_of_the_same_second_have_two_folders(tmp_path):
     assert [Path(config.hydra.run.dir).name for config in configs] == ["1", "1_2"]
 
 
-@pytest.mark.parametrize("named", ["resume", "hydra.run.dir"])
+@pytest.mark.parametrize("named", ["resume", "hydra.run.dir", "++hydra.run.dir"])
 def test_a_named_run_folder_in_which_another_process_works_is_refused(tmp_path, monkeypatch, named):
     hydra = {"run": {"dir": str(tmp_path)}, "overrides": {"hydra": [f"{named}={tmp_path}"]}}
     config = OmegaConf.create({"resume": str(tmp_path) if named == "resume" else None, "hydra": hydra})

@@ -59,22 +59,22 @@ def test_a_sweep_resumes_if_only_what_is_or_was_swept_differs(sweep, overrides):
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["cell=lstm,gru", "dropout=0.25", "epochs=4"], "expected epochs=3 as"),
+        (["cell=lstm,gru", "dropout=0.25", "epochs=4"], "expected epochs=3, with which"),
         (["cell=lstm,gru", "dropout=0", "epochs=3"], "type dropout=0.25, or another hydra.sweep.dir="),
-        (["cell=lstm,gru", "dropout=0.25"], "was trained with, found none: type epochs=3, or another"),
-        (["cell=lstm,gru", "dropout=0.25", "epochs=3", "lr=2"], "expected no lr= as"),
+        (["cell=lstm,gru", "dropout=0.25"], "was trained, found none: type epochs=3, or another"),
+        (["cell=lstm,gru", "dropout=0.25", "epochs=3", "lr=2"], "expected no lr=, with which"),
         (["cell=lstm,gru", "dropout=0.25", "epochs=3", "+trainer.max_steps=2"], "found 2: leave it out, or"),
     ],
 )
 def test_the_folder_of_another_sweep_is_refused(sweep, overrides, sentence):
-    with pytest.raises(ValueError, match=r"expected .* was trained with, found ") as refusal:
+    with pytest.raises(ValueError, match=r"expected .*, with which .* was trained, found ") as refusal:
         check(sweep, overrides)
     assert sentence in str(refusal.value)
 
 
 def test_runs_are_found_in_nested_folders_too(tmp_path):
     leave_run(tmp_path, "epochs=3", name="gru/0")
-    with pytest.raises(ValueError, match=r"expected epochs=3 as '.*gru/0' was trained with, found 4"):
+    with pytest.raises(ValueError, match=r"expected epochs=3, with which '.*gru/0' was trained, found 4"):
         check(tmp_path, ["epochs=4"])
 
 

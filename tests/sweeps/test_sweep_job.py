@@ -49,7 +49,7 @@ def outcome(run):
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (-signal.SIGKILL, "killed by SIGKILL, probably out of memory: type"),
+        (-signal.SIGKILL, "killed by SIGKILL, probably out of memory: train"),
         (-signal.SIGSEGV, "killed by SIGSEGV"),
         (1, "ended with exit status 1"),
     ],

@@ -135,7 +135,7 @@ def test_a_run_that_diverged_ends_with_its_sentence(run, train_with):
 @pytest.mark.parametrize(("started", "before", "status"), [(0, 0, "none"), (1, 0, "failed"), (1, 1, "interrupted")])
 def test_the_error_of_a_run_is_recorded_if_it_had_started_and_has_no_outcome(run, train_with, started, before, status):
     if started:
-        (run.folder / "events.out.tfevents.1").touch()
+        (run.folder / "train.log").write_text("training starts\n")
     if before:
         run.write_outcome("interrupted", "")
     train_with(RuntimeError("a bug"))

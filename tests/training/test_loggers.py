@@ -7,7 +7,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lm
 from lm.run_dir import RunDir
-from lm.training.loggers import LOGGERS, check_loggers, has_logged, make_loggers
+from lm.training.loggers import LOGGERS, check_loggers, make_loggers
 
 QUICK = ("epochs=1", "hidden_size=8", "trainer.enable_progress_bar=false")
 
@@ -98,13 +98,6 @@ def test_an_argument_that_lightning_does_not_have_is_refused(tmp_path):
 def test_a_misspelt_logger_is_refused_on_the_command_line(overrides, message, small, run_command, capsys):
     assert run_command("lm.train", *small, *overrides) == 1
     assert message in capsys.readouterr().err
-
-
-def test_a_run_has_logged_if_a_logger_has_written_to_its_folder(tmp_path):
-    run = RunDir(tmp_path)
-    assert not has_logged(run)
-    (tmp_path / "csv").mkdir()
-    assert has_logged(run)
 
 
 def test_every_logger_is_a_choice_of_the_group():

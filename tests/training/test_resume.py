@@ -72,7 +72,7 @@ def test_the_same_config_and_corpus_can_resume(run):
 )
 def test_another_config_is_refused_with_the_option_of_the_run(run, config, expected, found):
     assert refusal(run, recorded(run, **config)) == (
-        f"expected {expected} as '{run.folder}' was trained with, found {found}: type {expected}, or another folder"
+        f"expected {expected}, with which '{run.folder}' was trained, found {found}: type {expected}, or another folder"
     )
 
 
@@ -102,7 +102,7 @@ def test_any_number_of_epochs_can_be_asked_for_that_has_not_been_passed(run, epo
     edit(run, epoch=epoch, metadata=recorded(run, epochs=5))
     for epochs in (fewest, 5, 9):
         check_resumable(run, recorded(run, epochs=epochs))
-    assert f"expected epochs=5 as '{run.folder}'" in refusal(run, recorded(run, epochs=fewest - 1))
+    assert f"expected epochs=5, with which '{run.folder}'" in refusal(run, recorded(run, epochs=fewest - 1))
 
 
 def test_a_finished_run_with_a_damaged_last_checkpoint_is_compared_by_its_best_one(run, caplog):

@@ -49,7 +49,7 @@ class PennTreebank(FileSource):
             if (found := pooch.file_hash(path)) != SHA256[split]:
                 raise ValueError(
                     f"expected the Penn Treebank's {path.name} (SHA-256 {SHA256[split]}), found another file '{path}' "
-                    f"({found}): type data.dir=FOLDER with the right one, or data=text for a text of your own"
+                    f"({found}): type data.dir=FOLDER with the right one, or data=text for your own text"
                 )
         return digest(self.name, [SHA256[split] for split in SPLITS])
 
