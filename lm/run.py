@@ -29,6 +29,9 @@ from lm.models.matmul_precision import full_precision_matmul
 from lm.overrides import refuse_options
 from lm.python_hydra import compose_options, names_of
 
+NOT_OF_METHODS = ("run", "checkpoint", "tune", "split", "batch_size", "data", "nats", "text", "file")
+"""Options of `conf/evaluate.yaml` that are not of a method."""
+
 
 class Run(SavedRun):
     """A trained run: `model`, `vocabulary`, `config`, `results`, `folder`; it scores and generates as the commands do.
@@ -94,6 +97,7 @@ class Run(SavedRun):
         Raises:
             ValueError: if there is no such method, or an option has a wrong value.
         """
+        refuse_options(names_of(options), "a method", "lm.evaluate", NOT_OF_METHODS)
         chosen = EvaluationOptions.from_hydra(compose_options("evaluate", {**options, "method": names}))
         for unused in chosen.unused:
             refuse_options(names_of(options), *unused)

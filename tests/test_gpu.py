@@ -132,6 +132,17 @@ def test_a_run_has_the_perplexity_that_its_weights_have_on_the_cpu(train, batchi
     )
 
 
+@pytest.mark.parametrize("method", ["dynamic", "dynamic_sgd", "mc", "dynamic,cache"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh"])
+def test_a_method_gives_the_perplexity_that_it_gives_on_the_cpu(train, cell, method):
+    run = train("run", f"cell={cell}", "precision=32-true", "epochs=1")
+    expected = lm.load_run(run.folder, device="cpu").perplexity("test", method=method)
+    tolerance = 0.05 if method == "mc" else 1e-3  # the masks differ
+    assert lm.load_run(run.folder, device=DEVICE).perplexity("test", method=method) == pytest.approx(
+        expected, rel=tolerance
+    )
+
+
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(train, cell):
     options = (f"cell={cell}", "dropout=0.5", "precision=32-true", "+trainer.deterministic=true")

@@ -42,6 +42,12 @@ def test_options_of_another_method_are_refused(run, call):
         getattr(run, call)(**names, cache={"theta": 0.5})
 
 
+@pytest.mark.parametrize("option", [{"tune": True}, {"nats": "f.npz"}, {"data": {"dir": "f"}}, {"batch_size": 2}])
+def test_options_of_the_command_are_refused_for_a_method(run, option):
+    with pytest.raises(ValueError, match=f"expected options for a method, found {next(iter(option))}=, which is for"):
+        run.perplexity("test", method="cache", **option)
+
+
 def test_sentences_are_texts_or_lists_of_words(run):
     expected = score_sentences([run.model], run.vocabulary, [["ada", "reads"], ["alan"]])
     assert run.score(["ada reads", ["alan"]]) == expected

@@ -68,16 +68,19 @@ class Batching:
         columns = min(self.batch_size, len(corpus.splits["valid"]) - 1)
         return self.evaluation(corpus, "valid", columns if self.batching == "streams" else self.batch_size, shard)
 
-    def evaluation(self, corpus: Corpus, split: str, batch_size: int, shard: Shard = UNSHARDED) -> Batches:
+    def evaluation(
+        self, corpus: Corpus, split: str, batch_size: int, shard: Shard = UNSHARDED, warmup_tokens: int = 0
+    ) -> Batches:
         """Return the batches of a whole split: a stream in long batches, or whole sentences.
 
         Raises:
             ValueError: if a stream has fewer words than `batch_size`.
         """
+        ids = corpus.splits[split]
         if self.batching == "streams":
-            return self._stream(corpus, split, batch_size, EVAL_BATCH_TOKENS // batch_size, shard)
-        ids, eos_id = corpus.splits[split], corpus.vocabulary.eos_id
-        return Sentences(ids, eos_id, batch_size, padding_side=self.padding_side, shard=shard)
+            seq_len = max(1, EVAL_BATCH_TOKENS // batch_size)
+            return BPTTBatches(ids, batch_size, seq_len, shard, warmup_tokens, f"{split} split")
+        return Sentences(ids, corpus.vocabulary.eos_id, batch_size, padding_side=self.padding_side, shard=shard)
 
     def final_evaluation(self, corpus: Corpus, split: str) -> Batches:
         """Return the batches that a split's reported perplexity is computed on: all of it, almost as one text.
@@ -86,18 +89,10 @@ class Batching:
         """
         if self.batching == "sentences":
             return self.evaluation(corpus, split, self.batch_size)
-        columns = len(corpus.splits[split]) // (8 * WARMUP_TOKENS)
+        columns = min(len(corpus.splits[split]) // (8 * WARMUP_TOKENS), MAX_EVAL_BATCH_SIZE)
         if columns < 2:
             return self.evaluation(corpus, split, 1)
-        columns = min(columns, MAX_EVAL_BATCH_SIZE)
-        return self._stream(corpus, split, columns, EVAL_BATCH_TOKENS // columns, warmup_tokens=WARMUP_TOKENS)
-
-    @staticmethod
-    def _stream(
-        corpus: Corpus, split: str, batch_size: int, seq_len: int, shard: Shard = UNSHARDED, warmup_tokens: int = 0
-    ) -> BPTTBatches:
-        ids, name = corpus.splits[split], f"{split} split"
-        return BPTTBatches(ids, batch_size, max(1, seq_len), shard, warmup_tokens, name)
+        return self.evaluation(corpus, split, columns, warmup_tokens=WARMUP_TOKENS)
 
 
 def describe(batches: Batches) -> dict[str, str | float]:

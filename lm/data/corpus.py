@@ -176,6 +176,11 @@ def write_ids(folder: Path, source: Source, split: str, vocabulary: Vocabulary) 
                 block.tofile(file)
                 del block[:]
         block.tofile(file)
+    check_length(split, num_words)
+
+
+def check_length(split: str, num_words: int) -> None:
+    """Raise a ValueError if a split has fewer than two words."""
     if num_words < 2:
         raise ValueError(f"expected at least two words in the {split} split, found {num_words}: add sentences to it")
 

@@ -1,12 +1,15 @@
 """The names and options of evaluation methods -> one method, such as `dynamic,cache`."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lm.checks import check_choice
 from lm.evaluation.evaluations import option_key
 from lm.evaluation.methods import METHODS, Method, Static, Wrapper
+
+WRAPPERS = {name: method for name, method in METHODS.items() if issubclass(method, Wrapper)}
+"""The methods that wrap another one, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,11 @@ class Composition:
     def __post_init__(self) -> None:
         for name in self.names:
             check_choice("method", name, METHODS)
-        readers = [name for name in self.names if name not in wrappers()]
-        wrapping = [name for name in wrappers() if name in self.names]
+        readers = [name for name in self.names if name not in WRAPPERS]
+        wrapping = [name for name in WRAPPERS if name in self.names]
         if len(readers) > 1 or len(set(self.names)) < len(self.names):
             raise ValueError(
-                f"expected one method that reads the text, alone or composed with {' and '.join(wrappers())}, "
+                f"expected one method that reads the text, alone or composed with {' and '.join(WRAPPERS)}, "
                 f"found {','.join(self.names)}: type method={','.join([*readers[:1], *wrapping])}"
             )
         self.method().check()
@@ -43,12 +46,12 @@ class Composition:
 
     def reader(self) -> Method:
         """Return the method that reads the text."""
-        name = next((name for name in self.names if name not in wrappers()), Static.name)
+        name = next((name for name in self.names if name not in WRAPPERS), Static.name)
         return METHODS[name](**self.options.get(name, {}))
 
     def wrap(self, reader: Method) -> Method:
         """Return the composition around a reader."""
-        for name, wrapper in wrappers().items():
+        for name, wrapper in WRAPPERS.items():
             if name in self.names:
                 reader = wrapper(reader, **self.options.get(name, {}))
         return reader
@@ -67,8 +70,3 @@ class Composition:
             name: {key: values for key, values in METHODS[name].grid.items() if option_key(name, key) not in fixed}
             for name in self.names
         }
-
-
-def wrappers() -> dict[str, Callable[..., Wrapper]]:
-    """Return the methods that wrap another one, in the order in which they are applied."""
-    return {name: method for name, method in METHODS.items() if issubclass(method, Wrapper)}

@@ -95,11 +95,6 @@ class EvaluationOptions:
         return self.data.get("name") is not None
 
     @property
-    def own_data_dir(self) -> Any:
-        """The folder of the corpus of the training, if that is in another one now."""
-        return None if self.other_corpus else self.data_dir
-
-    @property
     def own_text(self) -> bool:
         """Whether to score the user's own text rather than a split."""
         return self.text is not None or self.file is not None

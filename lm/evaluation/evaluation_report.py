@@ -39,7 +39,7 @@ def evaluation_report(options: EvaluationOptions, typed_names: Collection[str] =
         batches = text_batches(first, corpus, options.split, options.composition.method(), options.batch_size)
         for member in members:
             _ = member.run.evaluations
-    methods, data_dir = options.composition, options.own_data_dir
+    methods, data_dir = options.composition, None if options.other_corpus else options.data_dir
     scoring = prepare_scoring(members, methods, carried, data_dir, options.tune, typed_names)
     if text is not None:
         return sentence_report(scoring, text, options.state, options.rows, options.csv)

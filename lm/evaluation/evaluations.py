@@ -20,10 +20,8 @@ def save_evaluation(run: RunDir, entry: dict[str, Any]) -> str:
         return f"not kept in {run.evaluations_path}: the perplexity is {entry['ppl']}"
     try:
         run.append_evaluation(entry)
-    except OSError as error:
-        return f"not kept in {run.evaluations_path}: {error.strerror}"
-    except ValueError as error:  # a perplexity of the tuning that is not finite
-        return f"not kept in {run.evaluations_path}: {error}"
+    except (OSError, ValueError) as error:  # ValueError: a perplexity of the tuning that is not finite
+        return f"not kept in {run.evaluations_path}: {getattr(error, 'strerror', error)}"
     return str(run.evaluations_path)
 
 
@@ -69,7 +67,7 @@ def option_key(method: str, option: str) -> str:
 def typed_settings(protocol: Mapping[str, Any]) -> str:
     """Return the options of a method as they are typed: `cache.theta=1 cache.window=500`."""
     return " ".join(
-        f"{option_key(name, option)}={value:g}"
+        f"{option_key(name, option)}={value if isinstance(value, int) else format(value, 'g')}"
         for name, options in protocol.get("settings", {}).items()
         for option, value in options.items()
     )

@@ -1,6 +1,7 @@
 """A saved run and its corpus -> the perplexities of `results.json`, and the nats of every token."""
 
 import logging
+from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
@@ -16,19 +17,16 @@ from lm.run_files import write_arrays
 
 log = logging.getLogger(__name__)
 
-EvalResults = dict[str, EvalResult | None]
-"""One result per split; None for a split that was not scored."""
-
 
 def score_run(
     run: RunDir, corpus: Corpus, device: torch.device, checkpoint: str = "best", score_train: bool = True
-) -> EvalResults:
+) -> dict[str, EvalResult]:
     """Score the splits with the weights of a checkpoint, `best` or `last`; validation and test token by token."""
     saved = load_saved_run(run.folder, checkpoint, device)
     model, batching = saved.model, saved.config.batches()
     splits = [split for split in SPLITS if score_train or split != "train"]
     log.info(f"scoring {', '.join(splits)} with the {checkpoint} weights")
-    return {split: None for split in SPLITS} | {
+    return {
         split: evaluate(
             model,
             batching.final_evaluation(corpus, split),
@@ -54,13 +52,13 @@ def final_results(run: RunDir, corpus: Corpus, device: torch.device, score_train
         "best_epoch": best_epoch,
         "best": _perplexities(best, corpus.vocabulary.is_characters),
         "last": _perplexities(last, corpus.vocabulary.is_characters),
-        "protocol": {split: None if result is None else result.protocol for split, result in best.items()},
+        "protocol": {split: best[split].protocol if split in best else None for split in SPLITS},
         "seconds": round(sum(row["seconds"] for row in epochs), 1),
         "tokens_per_second": round(median(row["tokens_per_second"] for row in epochs)),
     }
 
 
-def nats_arrays(results: EvalResults, corpus: Corpus) -> dict[str, np.ndarray]:
+def nats_arrays(results: Mapping[str, EvalResult], corpus: Corpus) -> dict[str, np.ndarray]:
     """Return what `nats.npz` holds.
 
     `valid` and `test` are the nats of every scored token in the order of the text, [tokens] in float32. The
@@ -69,20 +67,14 @@ def nats_arrays(results: EvalResults, corpus: Corpus) -> dict[str, np.ndarray]:
     """
     arrays = {}
     for split, result in results.items():
-        if result is not None and result.token_nats is not None:
+        if result.token_nats is not None:
             arrays[split] = result.token_nats.numpy().astype(np.float32)
             arrays[f"{split}_sha256"] = np.array(corpus.text_sha256(split, result.tokens))
     return arrays
 
 
-def _perplexities(results: EvalResults, characters: bool) -> dict[str, float | None]:
-    given_length = {
-        f"{split}_ppl_given_length": result.ppl_given_length
-        for split, result in results.items()
-        if result is not None and result.ppl_given_length is not None
-    }
-    bits = {
-        f"{split}_bpc": result.bits_per_token for split, result in results.items() if result is not None and characters
-    }
-    ppls = {f"{split}_ppl": None if result is None else result.ppl for split, result in results.items()}
-    return ppls | bits | given_length
+def _perplexities(results: Mapping[str, EvalResult], characters: bool) -> dict[str, float | None]:
+    ppls = {f"{split}_ppl": results[split].ppl if split in results else None for split in SPLITS}
+    bits = {f"{split}_bpc": result.bits_per_token for split, result in results.items() if characters}
+    given_length = {f"{split}_ppl_given_length": result.ppl_given_length for split, result in results.items()}
+    return ppls | bits | {name: ppl for name, ppl in given_length.items() if ppl is not None}

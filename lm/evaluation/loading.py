@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from lm.checks import check_choice, unexpected
 from lm.config import Config
-from lm.data.corpus import Corpus, load_corpus
+from lm.data.corpus import Corpus, check_length, load_corpus
 from lm.data.sources import SOURCES, Source, make_source
 from lm.data.sources.characters import Characters
 from lm.data.sources.files import FileSource
@@ -129,6 +129,7 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
     sha256, ids = source.fingerprint(), array("i")
     for sentence in source.sentences(split):
         ids.extend(saved.vocabulary.encode([*sentence, EOS]))
+    check_length(split, sum(word != saved.vocabulary.eos_id for word in ids))
     return Corpus(name, sha256, saved.vocabulary, {split: torch.tensor(ids, dtype=torch.int32)}, None)
 
 

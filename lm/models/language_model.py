@@ -209,7 +209,6 @@ class LanguageModel(nn.Module):
         return {**counts, "total": counts.total()}
 
 
-@torch.no_grad()
 def detach_states(states: Sequence[State]) -> list[State]:
     """Return the states without their history: gradients end at the window's edge."""
     return [tuple(part.detach() for part in s) if isinstance(s, tuple) else s.detach() for s in states]

@@ -13,7 +13,7 @@ Shape suffixes: N tokens, S tokens of one cluster, H hidden, V vocabulary.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,22 +22,6 @@ from torch import Tensor, nn
 from lm.data.bptt import IGNORE_INDEX
 from lm.models.cutoffs import DIV_VALUE, vocabulary_cutoffs
 from lm.models.linear_cross_entropy import MAX_LOGITS, linear_cross_entropy
-
-
-class Cluster(NamedTuple):
-    """The tokens of a batch whose targets are in a cluster.
-
-    Args:
-        rows_S: their places in the batch.
-        targets_S: their targets, counted from the first word of the cluster.
-        project: the layer P_c.
-        decode: the layer W_c.
-    """
-
-    rows_S: Tensor
-    targets_S: Tensor
-    project: nn.Linear
-    decode: nn.Linear
 
 
 class FullSoftmax(nn.Linear):
@@ -97,14 +81,14 @@ class AdaptiveSoftmax(nn.Module):
             nats_N = nats_N.index_add(0, rows_S, _token_nats(decode, project(hidden_NH[rows_S]), targets_S))
         return nats_N
 
-    def _clusters(self, targets_N: Tensor) -> tuple[Tensor, list[Cluster]]:
-        """Return the targets of the head, and of each cluster those that are in it."""
+    def _clusters(self, targets_N: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor, nn.Linear, nn.Linear]]]:
+        """Return the targets of the head, and of each cluster its tokens, their targets in it, and its P_c and W_c."""
         tail: Any = self.softmax.tail
-        head_targets_N, clusters = targets_N.clone(), list[Cluster]()
+        head_targets_N, clusters = targets_N.clone(), []
         for number, (low, high) in enumerate(pairwise(self.softmax.cutoffs)):
             rows_S = ((targets_N >= low) & (targets_N < high)).nonzero().squeeze(1)
             head_targets_N[rows_S] = self.softmax.shortlist_size + number
-            clusters.append(Cluster(rows_S, targets_N[rows_S] - low, *tail[number]))
+            clusters.append((rows_S, targets_N[rows_S] - low, *tail[number]))
         return head_targets_N, clusters
 
 

@@ -21,6 +21,10 @@ def test_a_method_is_described_with_its_options_as_they_are_typed():
         "temperature,cache evaluation (temperature=1.1 cache.theta=0.5 cache.window=500), mean of 3 runs"
     )
     assert describe_method({"method": "static"}) == "static evaluation"
+    options = {"mc": {"samples": 20, "dropout_factor": 0.8, "seed": 1234567}}
+    assert "mc.samples=20 mc.dropout_factor=0.8 mc.seed=1234567" in describe_method(
+        {"method": "mc", "settings": options}
+    )
 
 
 def test_tuning_is_described_by_what_was_chosen_and_where():

@@ -73,6 +73,13 @@ def test_a_split_of_another_corpus_has_the_words_of_the_run(saved_run, corpus_fo
     assert corpus.sha256 != saved.corpus["sha256"]
 
 
+def test_a_split_of_another_corpus_without_words_is_refused(saved_run, corpus_folder, tmp_path):
+    other = shutil.copytree(corpus_folder, tmp_path / "other")
+    (other / "test.txt").write_text("")
+    with pytest.raises(ValueError, match="expected at least two words in the test split, found 0: add sentences to it"):
+        load_other_corpus(load_saved_run(saved_run), "test", "text", dir=str(other))
+
+
 def test_a_checkpoint_without_its_epoch_is_damaged(copy_of_run):
     path = copy_of_run / "checkpoints" / "best.ckpt"
     saved = torch.load(path, weights_only=True)

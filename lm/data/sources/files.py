@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,7 +63,10 @@ def split_files(dir: object, *patterns: str) -> dict[str, Path]:
     if not isinstance(dir, str | Path) or not str(dir).strip():
         raise unexpected("data.dir", wanted, dir, "FOLDER")
     folder = Path(os.path.expanduser(dir))
-    files = {split: _files_of(split, folder, patterns) for split in SPLITS}
+    files = {
+        split: [path for pattern in patterns for stem in stems if (path := folder / pattern.format(stem)).is_file()]
+        for split, stems in STEMS.items()
+    }
     missing = [names[split] for split, found in files.items() if not found]
     if missing:
         found = f"no {missing[0]} in '{folder}'" if folder.is_dir() else f"no folder '{folder}'"
@@ -72,8 +75,3 @@ def split_files(dir: object, *patterns: str) -> dict[str, Path]:
         named = " and ".join(path.name for path in several)
         raise ValueError(f"expected one file of each split in '{folder}', found {named}: move one of them elsewhere")
     return {split: found[0] for split, found in files.items()}
-
-
-def _files_of(split: str, folder: Path, patterns: Sequence[str]) -> list[Path]:
-    names = (pattern.format(stem) for pattern in patterns for stem in STEMS[split])
-    return [folder / name for name in names if (folder / name).is_file()]

@@ -76,6 +76,7 @@ class TextSource(FileSource):
         """The first sentence of each split, and the first after it."""
         count = sum(1 for _ in super().sentences("train"))
         ends = [round(count * total) for total in accumulate(self.fractions or ())]
+        ends[-1] = count  # the sum of the fractions may be a little less than 1
         return dict(zip(SPLITS, zip([0, *ends[:-1]], ends, strict=True), strict=True))
 
 

@@ -35,6 +35,14 @@ Rates = Sequence[tuple[Tensor | float, Tensor | float]]
 """What multiplies w0 - w, and what multiplies g, for each parameter."""
 
 
+@contextmanager
+def learning_mode(model: LanguageModel) -> Iterator[None]:
+    """Turn dropout off within the block, where gradients are computed, then restore the model's mode."""
+    with evaluation_mode(model):
+        model.rnns.train(model.device.type == "cuda")  # cuDNN has no backward pass in evaluation mode
+        yield
+
+
 @dataclass(kw_only=True)
 class DynamicSGD(Method):
     """Adapts the weights by plain gradient descent, and restores them at the end."""
@@ -53,7 +61,7 @@ class DynamicSGD(Method):
         self._trained = [parameter.detach().clone() for parameter in model.parameters()]
         self._rates = self._update_rates(model)
         try:
-            with evaluation_mode(model):
+            with learning_mode(model):
                 yield
         finally:
             for parameter, trained in zip(model.parameters(), self._trained, strict=True):
@@ -119,7 +127,7 @@ def gradient_rms(model: LanguageModel, ids: Tensor, seq_len: int) -> list[Tensor
     parameters, states, device = list(model.parameters()), None, model.device
     squares = [torch.zeros_like(parameter, requires_grad=False) for parameter in parameters]
     batches = BPTTBatches(ids, min(STATISTICS_BATCH_SIZE, len(ids) - 1), seq_len)
-    with evaluation_mode(model):
+    with learning_mode(model):
         for inputs_TB, targets_TB in tqdm(batches, desc="gradients in training", disable=None, leave=False):
             nats, states = model.total_nats(inputs_TB.to(device), targets_TB.to(device), states)
             loss, states = nats / int((targets_TB >= 0).sum()), detach_states(states)

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import torch
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from lm.checks import check_number, check_whole
@@ -42,8 +43,7 @@ class MCDropout(Method):
     def prepare(self, model: LanguageModel) -> Iterator[None]:
         """Turn dropout on within the block, with reduced rates and masks of its own."""
         was_training, rates = model.training, [(module, module.p) for module in dropouts(model)]
-        devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-        with torch.random.fork_rng(devices):
+        with isolate_rng():
             torch.manual_seed(self.seed)
             try:
                 model.train()

@@ -5,7 +5,7 @@ from lm.data.bptt import BPTTBatches
 from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.methods import Static
 from lm.evaluation.methods import dynamic as dynamic_module
-from lm.evaluation.methods.dynamic import Dynamic, DynamicSGD, gradient_rms
+from lm.evaluation.methods.dynamic import Dynamic, DynamicSGD, gradient_rms, learning_mode
 from lm.evaluation.methods.neural_cache import Cache
 from lm.evaluation.methods.temperature import Temperature
 from tests.evaluation import slow_references
@@ -65,6 +65,22 @@ def test_the_weights_and_the_mode_are_restored(kind):
     assert first == second
     assert model.training
     assert all(torch.equal(one, other) for one, other in zip(model.parameters(), before, strict=True))
+
+
+def test_only_recurrent_layers_are_in_training_mode_on_a_gpu_which_changes_no_number(monkeypatch):
+    """cuDNN has no backward pass in evaluation mode."""
+    model = small_model()
+    with learning_mode(model):
+        assert not any(module.training for module in model.modules())
+    expected = evaluate(model, BPTTBatches(IDS, 1, 5), method_for(model, "sgd")).nats
+    modes = []
+    model.rnns[0].register_forward_hook(
+        lambda *_: modes.append((model.rnns[0].training, model.output_dropout.training))
+    )
+    train = type(model.rnns).train
+    monkeypatch.setattr(type(model.rnns), "train", lambda self, mode=True: train(self, self is model.rnns))
+    assert evaluate(model, BPTTBatches(IDS, 1, 5), method_for(model, "sgd")).nats == pytest.approx(expected, abs=1e-9)
+    assert set(modes) == {(True, False)}
 
 
 def test_a_full_decay_forgets_what_was_learned():
