@@ -54,6 +54,10 @@ class MachineConfig:
         return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
 
 
+PART_OF_CORPUS = ("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.check_val_every_n_epoch")
+"""Arguments of the Trainer that change what a run reads."""
+
+
 def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictConfig:
     """Return the config that a run was started with, under the overrides of the command that resumes it.
 
@@ -72,7 +76,11 @@ def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictCo
         else:
             found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
             OmegaConf.update(saved, key, asked, force_add=True)
-        if found != asked and key.partition(".")[0] != "trainer" and key not in changeable:
+        if key in PART_OF_CORPUS:
+            differs = as_typed(found) != as_typed(asked)  # 1 is one batch, and 1.0 is all of them
+        else:
+            differs = found != asked and key.partition(".")[0] != "trainer" and key not in changeable
+        if differs:
             raise ValueError(
                 f"expected {key}={as_typed(found)}, with which '{run.folder}' was trained, found {as_typed(asked)}: "
                 f"type {key}={as_typed(found)}, or start a new run"

@@ -1,5 +1,6 @@
 """The overrides on a command line, such as `cell=gru`: how they are read, and how commands are printed to be typed."""
 
+import os
 import re
 import shlex
 from argparse import Namespace
@@ -104,6 +105,8 @@ def literal(override: str, names: Collection[str], multirun: bool = False) -> st
     is_folder = name.lstrip("+") in HYDRA_FOLDERS
     if not equals or not (is_folder or name in names) or quoted or (value == "null" and name not in TEXTS):
         return override
+    if value.startswith("~/") and name not in TEXTS:
+        value = os.path.expanduser(value)  # the shell does so after `run=`, but not after `hydra.run.dir=`
     if is_folder:
         return f"{name}={QuotedString(value, Quote.single).with_quotes()}"
     if multirun and all(map(matches, paths := split_paths(value))):

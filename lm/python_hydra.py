@@ -1,6 +1,7 @@
 """Hydra from Python: the options of a command composed, and a command run, without a command line."""
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,9 @@ from lm.cli import ON_EXIT, Task, explain
 from lm.did_you_mean import CONFIGS, option_names, unknown_addition, unknown_option, wrong_choice
 from lm.overrides import split_arguments
 
+_LOCK = threading.RLock()
+"""Hydra keeps what it has initialised in one place for all threads."""
+
 
 def compose_options(config_name: str, options: Mapping[str, Any]) -> DictConfig:
     """Return the options of a command: these, and the defaults of `conf/<config_name>.yaml` for all others.
@@ -23,17 +27,46 @@ def compose_options(config_name: str, options: Mapping[str, Any]) -> DictConfig:
     Raises:
         ValueError: if the command has no such option.
     """
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with _initialized(config_name):
         config = compose(config_name)
         for name in names_of(options):
             if name not in option_names(config):
                 raise ValueError(unknown_option(name, config_name, f"{name}="))
-    return OmegaConf.merge(config, dict(options))  # type: ignore[return-value]
+    return OmegaConf.merge(config, _plain(options))  # type: ignore[return-value]
 
 
 def names_of(options: Mapping[str, Any]) -> list[str]:
     """Return the dotted names of options, such as `cache` and `cache.theta`."""
-    return list(option_names(OmegaConf.create(dict(options))))
+    return list(option_names(OmegaConf.create(_plain(options))))
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with numbers of Python for those of NumPy and PyTorch.
+
+    Raises:
+        ValueError: if a value is neither a number nor a text, nor a list or a mapping of them.
+    """
+    values = {
+        name: _plain(value) if isinstance(value, Mapping) else value.item() if hasattr(value, "item") else value
+        for name, value in options.items()
+    }
+    try:
+        OmegaConf.create(values)
+    except OmegaConfBaseException as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
+    return values
+
+
+@contextmanager
+def _initialized(config_name: str) -> Iterator[None]:
+    """Initialise Hydra within the block: one thread at a time, and even in a program that uses Hydra itself."""
+    with _LOCK:
+        before, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+        try:
+            with initialize_config_dir(str(CONFIGS), version_base="1.3", job_name=config_name):
+                yield
+        finally:
+            GlobalHydra.instance().hydra = before
 
 
 def run_task(config_name: str, task: Task, overrides: Sequence[str], literal: Sequence[str]) -> Path:
@@ -47,7 +80,7 @@ def run_task(config_name: str, task: Task, overrides: Sequence[str], literal: Se
     """
     overrides = _checked(overrides, literal)
     try:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3", job_name=config_name), _own_logging():
+        with _initialized(config_name), _own_logging():
             if found := wrong_choice(overrides) or unknown_addition(config_name, overrides):
                 raise ValueError(found)
             job = GlobalHydra.instance().hydra.run(config_name, task, list(overrides))  # type: ignore[union-attr]

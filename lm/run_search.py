@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from lm.output import print_note
 from lm.path_lists import matches, split_paths
 from lm.run_dir import RunDir
 
@@ -91,12 +92,20 @@ def runs_in(text: str) -> list[Path]:
     return list(runs.values())
 
 
+def _finished(folders: list[Path]) -> list[Path]:
+    """Return the folders of finished runs, with a note on the others; all folders if no run is finished."""
+    finished = [folder for folder in folders if RunDir(folder).finished]
+    if finished and (others := [str(folder) for folder in folders if folder not in finished]):
+        print_note(f"runs that are not finished are left out: {', '.join(others)}")
+    return finished or folders
+
+
 def _runs_named(name: str) -> list[Path]:
     folder = Path(name)
     if folder.is_dir() and not (folder / "checkpoints").is_dir():
         with suppress(FileNotFoundError):
-            return [run.folder for run in find_runs(folder)]
+            return _finished([run.folder for run in find_runs(folder)])
     if not folder.is_dir() and (found := [one for one in matches(name) if Path(one).is_dir()]):
         runs = [run for one in found for run in _runs_named(one)]
-        return [run for run in runs if is_run(run) or (run / "checkpoints").is_dir()] or [folder]
+        return _finished([run for run in runs if is_run(run) or (run / "checkpoints").is_dir()]) or [folder]
     return [folder]

@@ -17,6 +17,7 @@ import pytest
 import xdist
 from hydra.core.global_hydra import GlobalHydra
 
+from lm.sweeps.cores import cores
 from lm.training.signals import STOP_SIGNALS
 from tests.run_folders import grid, make_run, seeds, sweep  # noqa: F401  # fixtures
 from tests.saved_run import copy_of_run, saved_run  # noqa: F401  # fixtures
@@ -54,6 +55,11 @@ def pytest_sessionstart(session):
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         make_lighter()
         load_tests_in_fork_server()
+
+
+def pytest_xdist_auto_num_workers():
+    """Start one worker more than there are cores: some tests wait for processes that start or stop."""
+    return cores() + 1
 
 
 def load_tests_in_fork_server():

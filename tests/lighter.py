@@ -14,5 +14,5 @@ def make_lighter():
     config of this project sets.
     """
     os.fsync = lambda _file: None
-    lm.generation.log_samples.MAX_NEW_TOKENS = 3
+    lm.generation.log_samples.SAMPLE_TOKENS = 3
     Hydra.get_mode = lambda *_, **__: None

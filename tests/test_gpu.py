@@ -22,6 +22,8 @@ from lm.models.matmul_precision import full_precision_matmul
 from lm.training.hardware import set_precision
 from lm.training.optimizers import OPTIMIZERS, make_optimizer
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # it is read once, before Lightning sets it
+
 NAME = os.environ.get("LM_TEST_DEVICE", "cuda")
 CUDA = NAME == "cuda"
 DEVICE = torch.device(NAME)
@@ -122,6 +124,11 @@ def test_a_run_trains_in_every_precision(train, precision):
     run = train("run", f"precision={precision}")
     assert run.perplexity("valid") < len(run.vocabulary)
     assert run.perplexity("valid") == pytest.approx(run.results["best"]["valid_ppl"], rel=0.02)
+    _, states = run.model(torch.zeros(3, 2, dtype=torch.long, device=run.model.device))
+    with torch.autocast(NAME, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        _, mixed = run.model(torch.zeros(3, 2, dtype=torch.long, device=run.model.device))
+    if CUDA:  # cuDNN's layers would be float16
+        assert all(one.dtype == other.dtype for one, other in zip(states[0], mixed[0], strict=True))
 
 
 @pytest.mark.parametrize("batching", ["streams", "sentences"])

@@ -23,6 +23,7 @@ def test_a_resumed_run_takes_options_of_the_machine_and_refuses_those_that_defin
     config, run = save_config(tmp_path), RunDir(tmp_path)
     asked = OmegaConf.merge(config, {"num_threads": 1, "hidden_size": 32})
     assert resumed(asked, run, ["num_threads=1"]) == OmegaConf.merge(config, {"num_threads": 1})
+    assert resumed(OmegaConf.merge(config, {"hidden_size": 16.0}), run, ["hidden_size=16.0"]).hidden_size == 16
     with pytest.raises(ValueError, match=r"expected hidden_size=16, .*, found 32: type hidden_size=16"):
         resumed(asked, run, ["hidden_size=32"])
 
@@ -45,3 +46,12 @@ def test_a_resumed_run_may_have_no_logger(tmp_path):
     config, run = save_config(tmp_path), RunDir(tmp_path)
     without = OmegaConf.create({key: value for key, value in config.items() if key != "logger"})  # after logger=[]
     assert not MachineConfig.from_hydra(resumed(without, run, ["logger=[]"])).logger
+
+
+@pytest.mark.parametrize("limit", [1, 0.5])
+def test_a_resumed_run_reads_the_same_part_of_its_corpus(tmp_path, limit):
+    config, run = save_config(tmp_path), RunDir(tmp_path)
+    for name in ("trainer.limit_train_batches", "trainer.limit_val_batches"):
+        asked = OmegaConf.merge(config, OmegaConf.from_dotlist([f"{name}={limit}"]))
+        with pytest.raises(ValueError, match=f"expected {name}=1.0, with which .*, found {limit}: type {name}=1.0"):
+            resumed(asked, run, [f"{name}={limit}"])

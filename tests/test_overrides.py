@@ -87,6 +87,13 @@ def test_hydras_folders_are_literal_but_keep_its_interpolations(name: str):
     assert as_hydra_reads(literal(f"{name}=runs/${{oc.decode:five}}", NAMES)) == "runs/five"
 
 
+def test_the_home_folder_is_that_of_the_shell(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    for name in ("hydra.run.dir", "++hydra.sweep.dir", "data.dir"):
+        assert as_hydra_reads(literal(f"{name}=~/a,b", NAMES)) == "/home/ada/a,b"
+    assert as_hydra_reads(literal("text=~/a", NAMES)) == "~/a"
+
+
 @pytest.mark.parametrize("name", ["resume", "data.dir", "hydra.sweep.dir"])
 def test_null_for_a_folder_means_null(name: str):
     assert as_hydra_reads(literal(f"{name}=null", NAMES)) is None

@@ -1,11 +1,16 @@
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 import lm
+from lm.did_you_mean import CONFIGS
 from lm.python_hydra import compose_options, run_task
 
 
@@ -21,6 +26,25 @@ def folder_of(config):
 def test_options_that_are_not_given_have_the_defaults_of_the_command():
     config = compose_options("generate", {"seed": 5, "beam": {"width": 2}})
     assert (config.seed, config.beam.width, config.beam.length_formula, config.max_new_tokens) == (5, 2, "gnmt", 30)
+
+
+def test_options_may_be_numbers_of_numpy_and_pytorch():
+    options = {"temperature": np.float64(0.5), "num_samples": np.int64(2), "beam": {"width": torch.tensor(3)}}
+    config = compose_options("generate", options)
+    assert (config.temperature, config.num_samples, config.beam.width) == (0.5, 2, 3)
+    with pytest.raises(ValueError, match="is not a supported primitive type"):
+        compose_options("generate", {"temperature": object()})
+
+
+def test_options_are_composed_within_a_program_that_uses_hydra_and_in_threads():
+    with initialize_config_dir(str(CONFIGS), version_base="1.3", job_name="outer"):
+        before = GlobalHydra.instance().hydra
+        assert compose_options("generate", {"seed": 5}).seed == 5
+        assert GlobalHydra.instance().hydra is before
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: compose_options("generate", {"seed": seed}).seed, range(8)))
+    assert found == list(range(8))
+    assert not GlobalHydra.instance().is_initialized()
 
 
 def test_a_task_runs_in_a_folder_with_its_config(small, tmp_path, monkeypatch):

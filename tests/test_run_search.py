@@ -32,14 +32,16 @@ def test_runs_in_nested_folders_are_named_by_their_path(make_run: MakeRun, sweep
 
 
 def test_a_missing_folder_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"expected a sweep's folder, found nothing at .*nowhere: type sweep="):
+    with pytest.raises(
+        FileNotFoundError, match=r"expected a sweep's folder, found nothing at .*nowhere: type a folder"
+    ):
         find_runs(tmp_path / "nowhere")
 
 
 def test_a_folder_without_runs_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cell=lstm").mkdir()
 
-    with pytest.raises(FileNotFoundError, match=r"found no run folder in .*: type sweep=FOLDER"):
+    with pytest.raises(FileNotFoundError, match=r"found no run folder in .*: type the folder"):
         find_runs(tmp_path)
 
 
@@ -78,6 +80,19 @@ def test_runs_are_named_by_folders_sweeps_and_patterns(
     for blank in ("cell=gru,seed=1,", ",cell=gru,seed=1", "cell=gru,seed=1,,"):
         with pytest.raises(ValueError, match=r"^expected folders with commas between them, found"):
             runs_in(blank)
+
+
+def test_runs_that_are_not_finished_are_left_out_of_a_sweep_with_a_note(
+    make_run: MakeRun, sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run("seed=1")
+    make_run("seed=2", results={"status": "diverged", "error": "the loss is nan"})
+    monkeypatch.chdir(sweep)
+
+    for name in (str(sweep), "seed=*"):
+        assert [run.name for run in runs_in(name)] == ["seed=1"]
+        assert "runs that are not finished are left out: " in capsys.readouterr().err
+    assert [run.name for run in runs_in("seed=2")] == ["seed=2"]
 
 
 def test_the_best_run_on_a_corpus_has_the_lowest_validation_perplexity(make_run, tmp_path, monkeypatch):

@@ -38,7 +38,8 @@ def name_folders(arguments: Sequence[str]) -> list[str]:
     words, named = parse_arguments(arguments).overrides, []
     names = [name for name in ("first", "second") if not any(word.startswith(f"{name}=") for word in words)]
     for argument in arguments:
-        is_folder = argument in words and ("=" not in argument or bool(matching_folders(argument)))
+        is_path = "=" not in argument or "/" in argument.partition("=")[0] or bool(matching_folders(argument))
+        is_folder = argument in words and is_path
         named.append(f"{names.pop(0)}={argument}" if is_folder and names else argument)
     return named
 

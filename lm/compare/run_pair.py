@@ -79,6 +79,11 @@ def find_seeds(text: str) -> list[RunDir]:
 
 def _required_nats(run: RunDir, split: str) -> tuple[str, NDArray[np.float64]]:
     text, nats_N = recorded_nats(run, split)
+    if run.value("length_conditioning") is True:
+        raise ValueError(
+            f"expected runs whose nats are those of their perplexity, found length conditioning in '{run.folder}', "
+            "whose nats leave out the lengths: type runs without length_conditioning=true"
+        )
     if not text:
         raise ValueError(
             f"expected the nats of the {split} split, found none of these results in '{run.nats_path}': "

@@ -143,7 +143,7 @@ class LanguageModel(nn.Module):
         dropouts = [self.hidden_dropout] * (len(rnns) - 1) + [self.output_dropout]
         new_states = []
         for rnn, state, dropout in zip(rnns, states or [None] * len(rnns), dropouts, strict=True):
-            hidden_TBH, new_state = rnn(hidden_TBH, state, self.weight_dropout(rnn.all_weights[0]))
+            hidden_TBH, new_state = run_layer(rnn, hidden_TBH, state, self.weight_dropout(rnn.all_weights[0]))
             hidden_TBH = dropout(hidden_TBH)
             new_states.append(new_state)
         decoded_TBH: Tensor = self.projection(hidden_TBH)
@@ -207,6 +207,18 @@ class LanguageModel(nn.Module):
             if biases == BIASES or "bias_hh" not in name:
                 counts[name.partition(".")[0].replace("rnns", "recurrent")] += parameter.numel()
         return {**counts, "total": counts.total()}
+
+
+def run_layer(rnn: nn.Module, input_TBE: Tensor, state: State, weights: Sequence[Tensor]) -> tuple[Tensor, State]:
+    """Return the outputs and the state of a recurrent layer, which is not under autocast on a GPU.
+
+    Autocast would run cuDNN's layers in float16, whatever its own precision is, and without scaled gradients.
+    """
+    if input_TBE.is_cuda and torch.is_autocast_enabled("cuda"):
+        with torch.autocast("cuda", enabled=False):
+            return run_layer(rnn, input_TBE.to(weights[0].dtype), state, weights)
+    output: tuple[Tensor, State] = rnn(input_TBE, state, weights)
+    return output
 
 
 def detach_states(states: Sequence[State]) -> list[State]:

@@ -142,8 +142,8 @@ def values_of(run: RunDir, keys: Sequence[str]) -> dict[str, Value]:
 
 
 def _reads_dropout(run: RunDir) -> bool:
-    config = run.config
-    parts = dropout_options(config.get("num_layers", 2))
+    config, layers = run.config, run.value("num_layers")
+    parts = dropout_options(layers if isinstance(layers, int) else 2)
     return any(part not in config or OmegaConf.is_interpolation(config, part) for part in parts)
 
 

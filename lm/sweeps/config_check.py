@@ -5,10 +5,11 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hydra import compose
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from lm.cli import USER_ERRORS, exit_on_user_error
+from lm.cli import USER_ERRORS, exit_on_user_error, explain
 from lm.config import SENTENCE_OPTIONS, Config
 from lm.data.sources import make_source
 from lm.did_you_mean import unread_option
@@ -78,9 +79,10 @@ class ConfigCheck(Callback):
         """
         errors: list[Exception] = []
         unread: dict[str, str] = {}
-        for overrides in islice(
-            overrides_of_runs(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED
-        ):
+        runs = list(islice(overrides_of_runs(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED))
+        if config.hydra.runtime.choices["hydra/sweeper"] == "optuna":
+            check_composable(config_name, runs)
+        for overrides in runs:
             try:
                 found = self.check_run(config_name, compose(config_name, overrides), overrides, config.hydra)
             except USER_ERRORS as error:
@@ -108,6 +110,15 @@ class ConfigCheck(Callback):
         unresolved: Any = OmegaConf.to_container(hydra.overrides)  # `sweep.subdir=${hydra.job.num}` has no number yet
         check_for_vocabulary(config)
         return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
+
+
+def check_composable(config_name: str, runs: Sequence[Sequence[str]]) -> None:
+    """Raise a ValueError if a config of a search cannot be composed. Hydra's own sweeper checks its runs itself."""
+    for overrides in runs:
+        try:
+            compose(config_name, list(overrides))
+        except HydraException as error:
+            raise ValueError(explain(config_name, error)) from error
 
 
 def overrides_of_runs(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:

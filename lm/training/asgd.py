@@ -22,6 +22,7 @@ class ASGD(torch.optim.ASGD):
         for group in self.param_groups:
             lr, lambd = float(group["lr"]), group["lambd"]
             for state in (self.state[parameter] for parameter in group["params"] if self.state.get(parameter)):
+                state["eta"], state["mu"] = state["eta"].float(), state["mu"].float()  # a checkpoint may have cast them
                 steps = float(state["step"])
                 state["eta"].fill_(lr / (1 + lambd * lr * steps) ** group["alpha"])
                 state["mu"].fill_(1 / max(1, steps + 1 - group["t0"]))

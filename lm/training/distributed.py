@@ -26,7 +26,7 @@ def all_reduce_sum(value: Tensor) -> Tensor:
 
 def all_reduce_max(number: int, device: torch.device) -> int:
     """Return the maximum over all processes; `device` is that of this process."""
-    if not distributed.is_initialized():
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
         return number
     found = torch.tensor(number, device=device)
     distributed.all_reduce(found, distributed.ReduceOp.MAX)

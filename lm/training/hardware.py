@@ -37,7 +37,9 @@ def explain_out_of_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
+            sign in str(error) for sign in ("allocate memory", "CUDA error: out of memory", "ALLOC_FAILED")
+        ):
             raise
         asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
         found = f"too little for {asked[1]} more" if asked else "too little"
@@ -65,7 +67,8 @@ def set_precision(precision: str, device: torch.device) -> tuple[str, str]:
     if str(precision) in ("16", "16-mixed"):
         raise ValueError(f"expected a precision without scaled gradients, found {precision}: type precision=bf16-mixed")
     fast, on_gpu = precision == "auto" and supports_reduced_matmul(device), device.type == "cuda"
-    reduce_matmul_precision(on_cpu=fast and not on_gpu, on_gpu=fast and on_gpu)
+    mixed = precision == "bf16-mixed" and supports_reduced_matmul(device)  # the parts that autocast leaves in float32
+    reduce_matmul_precision(on_cpu=fast and not on_gpu, on_gpu=(fast or mixed) and on_gpu)
     if fast:
         kind = "TensorFloat-32" if on_gpu else "bf16"
         return "32-true", f"float32 with {kind} matrix multiplication (precision=32-true: without)"

@@ -171,6 +171,8 @@ def quiet_lightning() -> None:
         r".*LeafSpec.*is deprecated",  # its tree walk uses a name that torch deprecates
         r"The number of training batches .* is smaller than the logging interval",  # there is one line per epoch anyway
         r"RNN module weights are not part of single contiguous chunk",  # as it is with weight dropout on a GPU
+        r"GPU available but not used",  # which the user has chosen
+        r".*AccumulateGrad node's stream does not match",  # Lightning makes DDP in a stream of its own
         r"Checkpoint directory .* exists and is not empty",  # as it should be when a run resumes
     ):
         warnings.filterwarnings("ignore", message)

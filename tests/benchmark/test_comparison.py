@@ -80,7 +80,7 @@ def test_running_out_of_memory_is_explained(in_threads, monkeypatch):
         raise torch.OutOfMemoryError("Tried to allocate 20 GiB")
 
     monkeypatch.setattr(comparison, "LOOPS", {"baseline": hungry})
-    with pytest.raises(MemoryError, match="no room for 20 GiB: type a smaller hidden_size or batch_size"):
+    with pytest.raises(MemoryError, match="found too little for 20 GiB more: type a smaller hidden_size or batch_size"):
         run_variants(small_job())
 
 
@@ -116,7 +116,7 @@ def test_a_process_ignores_ctrl_c_and_its_death_is_reported():
         assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
         assert len(variant.resume()["nats"]) == 5
         variant._process.kill()
-        with pytest.raises(ChildProcessError, match=r"process of baseline .* status -9: if memory was full, type"):
+        with pytest.raises(ChildProcessError, match=r"process of baseline .* status -9: if it ran out of memory, type"):
             variant.resume()
     finally:
         variant.close()

@@ -20,6 +20,7 @@ def test_the_first_two_folders_need_no_names() -> None:
         "split=valid", "first=cell=gru,seed=1", "--cfg", "job", "second=cell=gru,seed=2",
     ]  # fmt: skip
     assert name_folders(["--cfg", "job"]) == ["--cfg", "job"]
+    assert name_folders(["multirun/cell=x", "b"]) == ["first=multirun/cell=x", "second=b"]  # a folder that is missing
     assert name_folders(["first=a", "b"]) == ["first=a", "second=b"]
     assert name_folders(["b", "second=a"]) == ["first=b", "second=a"]
     assert name_folders(["a", "b", "c"])[2] == "c"

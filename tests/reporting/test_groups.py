@@ -162,6 +162,16 @@ def test_dropout_that_no_part_reads_is_not_shown(make_run: MakeRun, sweep: Path)
     ]
 
 
+@pytest.mark.parametrize("wrong", ["two", None, "${nothing}"])
+def test_a_run_that_failed_by_a_wrong_number_of_layers_has_a_row_of_its_own(
+    make_run: MakeRun, sweep: Path, wrong: str | None
+) -> None:
+    make_run("num_layers=2")
+    make_run("num_layers=x", config={"num_layers": wrong}, results={"status": "failed", "error": "ValueError"})
+
+    assert len(group_runs(find_runs(sweep))) == 1
+
+
 @pytest.mark.parametrize("name", ["grad_norm", "valid_ppl"])
 def test_a_curve_without_values_is_empty(make_run: MakeRun, sweep: Path, name: str) -> None:
     (make_run() / "epochs.csv").write_text("epoch,lr,valid_ppl\n1,0.5,\n2,0.5,nan\n")

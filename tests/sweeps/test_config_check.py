@@ -44,8 +44,9 @@ class Recorder(ConfigCheck):
         return {}
 
 
-def check_sweep(check, override):
-    hydra = {"overrides": {"task": [override]}, "sweeper": {"params": None}}
+def check_sweep(check, *overrides, sweeper="basic"):
+    choices = {"runtime": {"choices": {"hydra/sweeper": sweeper}}}
+    hydra = {"overrides": {"task": list(overrides)}, "sweeper": {"params": None}, **choices}
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         check.on_multirun_start(OmegaConf.create({"hydra": hydra}))
 
@@ -63,6 +64,19 @@ def test_a_sweep_without_a_run_that_can_be_trained_ends_with_the_first_error(mon
         check_sweep(check, "seed=range(0,1000)")
     assert end.value.code == "error: expected another seed, found seed=0"
     assert check.checked == ["seed=0", "seed=1", "seed=2"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["seed=1", "cell=lstm,gruu"], "found gruu"),
+        (["seed=1", "schedule=cosine,table1", "schedule.warmup_epochs=interval(0.1,2)"], "schedule.warmup_epochs"),
+    ],
+)
+def test_a_search_is_refused_if_one_of_its_configs_cannot_be_composed(overrides, message):
+    """A grid is checked by Hydra's own sweeper."""
+    with pytest.raises(SystemExit, match=rf"^error: expected .*{message}"):
+        check_sweep(Recorder(wrong=()), *overrides, sweeper="optuna")
 
 
 def test_a_sweep_is_refused_if_none_of_its_runs_reads_an_option():

@@ -48,7 +48,7 @@ def test_a_search_is_an_ordinary_sweep_with_what_it_found_in_the_report(run_comm
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert len(outcome(tmp_path / "sweep")) == len(list(tmp_path.glob("sweep/*/results.json"))) == 4
     assert run_command("lm.train", *words, "hydra.sweeper.n_trials=4", "seed=2") == 1
-    assert "expected no seed= as" in capsys.readouterr().err
+    assert "expected no seed=, with which" in capsys.readouterr().err
     assert run_command("lm.train", *words, "lr=interval(1,2)") == 1
     assert "expected lr= from FloatDistribution(high=2.0, log=True, low=0.3" in capsys.readouterr().err
 

@@ -42,11 +42,12 @@ def test_the_closure_computes_gradients_and_its_result_is_returned():
     assert weight.tolist() == [0.5] * 3
 
 
-def test_a_restored_state_takes_the_same_steps():
-    weights = [torch.ones(3, requires_grad=True), torch.ones(3, requires_grad=True)]
-    optimizers = [ASGD([weight], lr=0.5, t0=0, lambd=0.1) for weight in weights]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_restored_state_takes_the_same_steps(dtype):
+    weights = [torch.ones(3, dtype=dtype, requires_grad=True) for _ in range(2)]
+    optimizers = [ASGD([weight], lr=0.1, t0=0, lambd=0.1) for weight in weights]
     for weight in weights:
-        weight.grad = torch.full((3,), 0.25)
+        weight.grad = torch.full((3,), 0.25, dtype=dtype)
     optimizers[0].step()
     with torch.no_grad():
         weights[1].copy_(weights[0])

@@ -64,14 +64,16 @@ def test_scaled_gradients_are_refused():
     [
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has"),
-            "no room for 20.00 MiB",
+            "too little for 20.00 MiB more",
         ),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
-            "room for 8 bytes",
+            "too little for 8 bytes more",
         ),
-        (MemoryError("Unable to allocate 7.11 PiB for an array"), "no room for 7.11 PiB"),
-        (MemoryError(), "it full"),
+        (MemoryError("Unable to allocate 7.11 PiB for an array"), "too little for 7.11 PiB more"),
+        (MemoryError(), "too little"),
+        (RuntimeError("CUDA error: out of memory"), "too little"),
+        (RuntimeError("CUDNN_STATUS_ALLOC_FAILED"), "too little"),
     ],
 )
 def test_whoever_finds_the_memory_used_up_it_is_one_sentence(error, found):
