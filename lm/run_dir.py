@@ -241,6 +241,8 @@ class RunDir:
             value = OmegaConf.select(self.config, key)
         except (OmegaConfBaseException, RecursionError):
             return None
+        if isinstance(value, DictConfig) and isinstance(name := value.get("name"), str):
+            return name  # a group of a run whose `hydra.yaml` does not name the choice
         return value if isinstance(value, str | int | float | bool | None) else str(value)
 
     def checkpoint(self, name: str) -> dict[str, Any]:

@@ -97,13 +97,15 @@ def test_values_are_those_of_the_composed_config(make_run: MakeRun, sweep: Path)
     (run,) = find_runs(sweep)
 
     values = {
-        key: run.value(key) for key in ("lr", "lr_decay_factor", "embedding_size", "schedule", "data.name", "nothing")
+        key: run.value(key)
+        for key in ("lr", "lr_decay_factor", "embedding_size", "schedule", "optimizer", "data.name", "nothing")
     }
     assert values == {
         "lr": 0.8,
         "lr_decay_factor": 1.8,
         "embedding_size": 200,
         "schedule": "table1",
+        "optimizer": "sgd",  # its name, where `hydra.yaml` has no choice
         "data.name": None,
         "nothing": None,
     }

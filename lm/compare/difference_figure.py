@@ -26,7 +26,8 @@ def draw_differences(pair: RunPair, differences: pd.DataFrame) -> Figure:
         for axes, words, change, colour in zip(panels[1], (gains, losses), ("gain", "loss"), (GAIN, LOSS), strict=True):
             _draw_words(axes, words, change, colour)
         first, second = pair.titles
-        figure.suptitle(textwrap.fill(f"{second} against {first}, {pair.split} split", 90), fontsize=9)
+        title = textwrap.fill(f"{second} against {first}, {pair.split} split", 90)
+        figure.suptitle(title, fontsize=9, parse_math=False)
     return figure
 
 
