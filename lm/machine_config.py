@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from lm.checks import as_typed, check_fields, check_flag, check_number, check_whole, unexpected
 from lm.config import field_names, plain
 from lm.run_dir import RunDir
-from lm.trainer_config import TrainerConfig
+from lm.trainer_config import WHOLE_CORPUS, TrainerConfig
 from lm.training.loggers import check_loggers
 
 MAX_THREADS = 1024
@@ -54,8 +54,8 @@ class MachineConfig:
         return cls(**typed | {"trainer": TrainerConfig.from_dict(values["trainer"])})
 
 
-PART_OF_CORPUS = ("trainer.limit_train_batches", "trainer.limit_val_batches", "trainer.check_val_every_n_epoch")
-"""Arguments of the Trainer that change what a run reads."""
+FIXED = {f"trainer.{name}" for name in (*WHOLE_CORPUS, "check_val_every_n_epoch")}
+"""Arguments of the Trainer that change what a run reads, which a resumed run cannot change."""
 
 
 def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictConfig:
@@ -76,8 +76,8 @@ def resumed(config: DictConfig, run: RunDir, overrides: Sequence[str]) -> DictCo
         else:
             found, asked = OmegaConf.select(saved, key), OmegaConf.select(config, key)
             OmegaConf.update(saved, key, asked, force_add=True)
-        if key in PART_OF_CORPUS:
-            differs = as_typed(found) != as_typed(asked)  # 1 is one batch, and 1.0 is all of them
+        if key in FIXED:
+            differs = as_typed(found) != as_typed(asked)  # `WHOLE_CORPUS`: 1 and 1.0 are not the same
         else:
             differs = found != asked and key.partition(".")[0] != "trainer" and key not in changeable
         if differs:

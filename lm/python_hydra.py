@@ -32,29 +32,31 @@ def compose_options(config_name: str, options: Mapping[str, Any]) -> DictConfig:
         for name in names_of(options):
             if name not in option_names(config):
                 raise ValueError(unknown_option(name, config_name, f"{name}="))
-    return OmegaConf.merge(config, _plain(options))  # type: ignore[return-value]
+    return OmegaConf.merge(config, _as_config(options))  # type: ignore[return-value]
 
 
 def names_of(options: Mapping[str, Any]) -> list[str]:
     """Return the dotted names of options, such as `cache` and `cache.theta`."""
-    return list(option_names(OmegaConf.create(_plain(options))))
+    return list(option_names(_as_config(options)))
 
 
-def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with numbers of Python for those of NumPy and PyTorch.
+def _as_config(options: Mapping[str, Any]) -> DictConfig:
+    """Return options as a config.
 
     Raises:
         ValueError: if a value is neither a number nor a text, nor a list or a mapping of them.
     """
-    values = {
-        name: _plain(value) if isinstance(value, Mapping) else value.item() if hasattr(value, "item") else value
-        for name, value in options.items()
-    }
     try:
-        OmegaConf.create(values)
+        return OmegaConf.create(_plain(options))  # type: ignore[no-any-return]
     except OmegaConfBaseException as error:
         raise ValueError(str(error).partition("\n")[0]) from error
-    return values
+
+
+def _plain(value: Any) -> Any:
+    """Return an option, or a mapping of them, with numbers of Python for those of NumPy and PyTorch."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    return value.item() if hasattr(value, "item") else value
 
 
 @contextmanager

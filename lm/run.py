@@ -19,7 +19,7 @@ from lm.data.text_reader import SentenceSplitter
 from lm.evaluation.evaluation_loop import evaluate
 from lm.evaluation.evaluation_options import EvaluationOptions
 from lm.evaluation.loading import SavedRun, load_corpus_of, load_saved_run
-from lm.evaluation.methods import Method, Static
+from lm.evaluation.methods import METHODS, Method, Static
 from lm.evaluation.own_text import own_sentences, own_words, warn_of_unknown
 from lm.evaluation.perplexity import perplexity
 from lm.evaluation.sentence_scores import ScoredSentence, score_sentences
@@ -28,9 +28,6 @@ from lm.generation.text_generation import GenerationOptions, generate
 from lm.models.matmul_precision import full_precision_matmul
 from lm.overrides import refuse_options
 from lm.python_hydra import compose_options, names_of
-
-NOT_OF_METHODS = ("run", "checkpoint", "tune", "split", "batch_size", "data", "nats", "text", "file")
-"""Options of `conf/evaluate.yaml` that are not of a method."""
 
 
 class Run(SavedRun):
@@ -97,9 +94,9 @@ class Run(SavedRun):
         Raises:
             ValueError: if there is no such method, or an option has a wrong value.
         """
-        refuse_options(names_of(options), "a method", "lm.evaluate", NOT_OF_METHODS)
+        others = [name for name in names_of(options) if name.partition(".")[0] not in METHODS]
         chosen = EvaluationOptions.from_hydra(compose_options("evaluate", {**options, "method": names}))
-        for unused in chosen.unused:
+        for unused in (*chosen.unused, ("a method", "lm.evaluate", others)):
             refuse_options(names_of(options), *unused)
         return chosen.composition.method()
 

@@ -38,6 +38,15 @@ def check_duration(name: str, value: object) -> None:
         )
 
 
+WHOLE_CORPUS = {
+    "limit_train_batches": 1.0,
+    "limit_val_batches": 1.0,
+    "overfit_batches": 0.0,
+    "max_steps": -1,
+    "fast_dev_run": False,
+}
+"""The values of Lightning's options with which a run reads its whole corpus. 1.0 is all batches, 1 is one batch."""
+
 INSTEAD = {
     "accumulate_grad_batches": "batch_size=",
     "fast_dev_run": "trainer.limit_train_batches=1",

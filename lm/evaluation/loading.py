@@ -129,7 +129,7 @@ def load_other_corpus(saved: SavedRun, split: str, name: str, **options: Any) ->
     sha256, ids = source.fingerprint(), array("i")
     for sentence in source.sentences(split):
         ids.extend(saved.vocabulary.encode([*sentence, EOS]))
-    check_length(split, sum(word != saved.vocabulary.eos_id for word in ids))
+    check_length(split, len(ids) - ids.count(saved.vocabulary.eos_id))
     return Corpus(name, sha256, saved.vocabulary, {split: torch.tensor(ids, dtype=torch.int32)}, None)
 
 

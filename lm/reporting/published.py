@@ -14,17 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lm.did_you_mean import CONFIGS
 from lm.run_dir import RunDir, Value
+from lm.trainer_config import WHOLE_CORPUS
 
 PUBLISHED_FILE = Path(__file__).with_name("published.yaml")
-
-WHOLE_CORPUS = {
-    "limit_train_batches": 1.0,
-    "limit_val_batches": 1.0,
-    "overfit_batches": 0.0,
-    "max_steps": -1,
-    "fast_dev_run": False,
-}
-"""The values of Lightning's options with which a run reads its whole corpus. 1.0 is all batches, 1 is one batch."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Refuse a wrong option before anything is written: Hydra calls this before it makes a run's or a sweep's folder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,10 +79,10 @@ class ConfigCheck(Callback):
         """
         errors: list[Exception] = []
         unread: dict[str, str] = {}
-        runs = list(islice(overrides_of_runs(config.hydra.overrides.task, config.hydra.sweeper.params), MAX_COMPOSED))
+        task, params = config.hydra.overrides.task, config.hydra.sweeper.params
         if config.hydra.runtime.choices["hydra/sweeper"] == "optuna":
-            check_composable(config_name, runs)
-        for overrides in runs:
+            check_composable(config_name, overrides_of_runs(task, params, both_ends=False))
+        for overrides in islice(overrides_of_runs(task, params), MAX_COMPOSED):
             try:
                 found = self.check_run(config_name, compose(config_name, overrides), overrides, config.hydra)
             except USER_ERRORS as error:
@@ -112,17 +112,17 @@ class ConfigCheck(Callback):
         return unread_options(config, hydra, [*overrides, *unresolved["hydra"]])
 
 
-def check_composable(config_name: str, runs: Sequence[Sequence[str]]) -> None:
+def check_composable(config_name: str, runs: Iterable[list[str]]) -> None:
     """Raise a ValueError if a config of a search cannot be composed. Hydra's own sweeper checks its runs itself."""
-    for overrides in runs:
+    for overrides in islice(runs, MAX_COMPOSED):
         try:
-            compose(config_name, list(overrides))
+            compose(config_name, overrides)
         except HydraException as error:
             raise ValueError(explain(config_name, error)) from error
 
 
-def overrides_of_runs(overrides: Sequence[str], params: Any) -> Iterator[list[str]]:
-    """Yield the overrides of each run of a sweep; of an interval, those with its ends."""
+def overrides_of_runs(overrides: Sequence[str], params: Any, both_ends: bool = True) -> Iterator[list[str]]:
+    """Yield the overrides of each run of a sweep; of an interval, those with both of its ends or with the first one."""
     choices = []
     for override in parse_options(overrides, params).values():
         key = override.get_key_element()
@@ -130,7 +130,8 @@ def overrides_of_runs(overrides: Sequence[str], params: Any) -> Iterator[list[st
             choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
         elif override.is_interval_sweep():
             interval: Any = override.value()
-            choices.append([f"{key}={end}" for end in (interval.start, interval.end)])
+            ends = (interval.start, interval.end) if both_ends else (interval.start,)
+            choices.append([f"{key}={end}" for end in ends])
         else:
             choices.append([str(override.input_line)])
     return (list(run) for run in product(*choices))

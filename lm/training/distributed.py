@@ -15,9 +15,14 @@ from lm.data.shard import Shard
 T = TypeVar("T")
 
 
+def is_alone() -> bool:
+    """Return whether this is the only process, with or without a strategy for several."""
+    return not distributed.is_initialized() or distributed.get_world_size() == 1
+
+
 def all_reduce_sum(value: Tensor) -> Tensor:
     """Return the sum over all processes."""
-    if not distributed.is_initialized():
+    if is_alone():
         return value
     total = value.clone()
     distributed.all_reduce(total)
@@ -26,7 +31,7 @@ def all_reduce_sum(value: Tensor) -> Tensor:
 
 def all_reduce_max(number: int, device: torch.device) -> int:
     """Return the maximum over all processes; `device` is that of this process."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+    if is_alone():
         return number
     found = torch.tensor(number, device=device)
     distributed.all_reduce(found, distributed.ReduceOp.MAX)
@@ -36,7 +41,7 @@ def all_reduce_max(number: int, device: torch.device) -> int:
 def all_gather(value: T) -> list[T]:
     """Return the values of all processes in the order of their ranks, tensors on the CPU."""
     here: T = apply_to_collection(value, Tensor, Tensor.cpu)
-    if not distributed.is_initialized():
+    if is_alone():
         return [here]
     values: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(values, here)
